@@ -1,0 +1,13 @@
+{# Returns text in a form that is compared by code point. A database's own collation would
+   break ties otherwise on each engine. #}
+{% macro by_code_point(text) -%}
+{{ adapter.dispatch('by_code_point')(text) }}
+{%- endmacro %}
+
+{% macro default__by_code_point(text) -%}
+{{ text }} collate "C"
+{%- endmacro %}
+
+{% macro duckdb__by_code_point(text) -%}
+{{ text }}
+{%- endmacro %}

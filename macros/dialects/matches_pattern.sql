@@ -1,0 +1,12 @@
+{# Returns whether a text matches a regular expression, anywhere if it is not anchored. #}
+{% macro matches_pattern(text, pattern) -%}
+{{ adapter.dispatch('matches_pattern')(text, pattern) }}
+{%- endmacro %}
+
+{% macro default__matches_pattern(text, pattern) -%}
+{{ text }} ~ '{{ pattern }}'
+{%- endmacro %}
+
+{% macro duckdb__matches_pattern(text, pattern) -%}
+regexp_matches({{ text }}, '{{ pattern }}')
+{%- endmacro %}

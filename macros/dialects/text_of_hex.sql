@@ -1,0 +1,13 @@
+{# Returns the text whose UTF-8 bytes are given in hex, blanks between them. The bytes must
+   be valid UTF-8: engines fail, or not, in their own ways. #}
+{% macro text_of_hex(bytes) -%}
+{{ adapter.dispatch('text_of_hex')(bytes) }}
+{%- endmacro %}
+
+{% macro default__text_of_hex(bytes) -%}
+convert_from(decode(replace({{ bytes }}, ' ', ''), 'hex'), 'UTF8')
+{%- endmacro %}
+
+{% macro duckdb__text_of_hex(bytes) -%}
+decode(unhex(replace({{ bytes }}, ' ', '')))
+{%- endmacro %}

@@ -1,0 +1,13 @@
+{# Returns the UTC timestamp, without a time zone, of milliseconds since 1970. Never by
+   way of a session's time zone, which puts local time into the star. #}
+{% macro timestamp_of_milliseconds(milliseconds) -%}
+{{ adapter.dispatch('timestamp_of_milliseconds')(milliseconds) }}
+{%- endmacro %}
+
+{% macro default__timestamp_of_milliseconds(milliseconds) -%}
+timestamp '1970-01-01' + {{ milliseconds }} * interval '1 millisecond'
+{%- endmacro %}
+
+{% macro duckdb__timestamp_of_milliseconds(milliseconds) -%}
+epoch_ms({{ milliseconds }})
+{%- endmacro %}

@@ -1,0 +1,34 @@
+with
+
+events as (select * from {{ source('raw', 'staging_events') }}),
+
+stg_events as (
+
+    select
+        sessionid as session_id,
+        iteminsession as item_in_session,
+        {{ timestamp_of_milliseconds('ts') }} as start_time,
+        {# Logged-out records have an empty user, who is nobody. #}
+        cast({{ clean_text('userid') }} as bigint) as user_id,
+        {{ clean_text('page') }} as page,
+        {{ clean_text('auth') }} as auth,
+        {{ clean_text('method') }} as method,
+        status,
+        {{ clean_text('level') }} as level,
+        {{ clean_text('firstname') }} as first_name,
+        {{ clean_text('lastname') }} as last_name,
+        {{ clean_text('gender') }} as gender,
+        {{ clean_text('location') }} as location,
+        {{ clean_text('useragent') }} as user_agent,
+        {{ timestamp_of_milliseconds('cast(floor(registration) as bigint)') }}
+            as registered_at,
+        {{ clean_text('song') }} as song_title,
+        {{ clean_text('artist') }} as artist_name,
+        cast(length as numeric(12, 5)) as duration_seconds,
+        loaded_at
+
+    from events
+
+)
+
+select * from stg_events

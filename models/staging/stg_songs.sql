@@ -1,0 +1,25 @@
+with
+
+songs as (select * from {{ source('raw', 'staging_songs') }}),
+
+stg_songs as (
+
+    select
+        {{ clean_text('song_id') }} as song_id,
+        {{ clean_text('title') }} as title,
+        {{ clean_text('artist_id') }} as artist_id,
+        {{ clean_text('artist_name') }} as artist_name,
+        {{ clean_text('artist_location') }} as artist_location,
+        artist_latitude,
+        artist_longitude,
+        {# The catalogue writes an unknown year as 0. #}
+        nullif(year, 0) as year,
+        cast(duration as numeric(12, 5)) as duration_seconds,
+        num_songs as song_count,
+        loaded_at
+
+    from songs
+
+)
+
+select * from stg_songs

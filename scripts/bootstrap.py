@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""Create the raw tables and load the raw JSON that they do not hold yet."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from tqdm import tqdm
+
+from dbt_profile import read_target
+from errors import SparkifyError, without_traceback
+from loaders import LoadOptions, LoadResult, NewFile, Warehouse, open_warehouse
+from records import EVENTS, SONGS, RawTable
+from sources import Source, open_source
+
+MAX_REJECTS = 1000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a load would do: new files, files known, names that are no JSON files."""
+
+    new: tuple[NewFile, ...]
+    known: int
+    left_alone: tuple[str, ...]
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    add = arguments.add_argument
+    add("--data", required=True, help="a folder, or s3://bucket/prefix")
+    add("--target", help="target of profiles.yml (default: the one that dbt takes)")
+    add("--log-data", default=EVENTS.part, help="name of the part with the logs")
+    add("--song-data", default=SONGS.part, help="name of the part with the catalogue")
+    add(
+        "--max-rejects",
+        type=int,
+        default=MAX_REJECTS,
+        metavar="N",
+        help="load nothing if more records than this are refused (default: %(default)s)",
+    )
+    add("--dry-run", action="store_true", help="print what would be done, do nothing")
+    add("--reset", action="store_true", help="drop the raw tables and start over")
+    add("--yes", action="store_true", help="do not ask before --reset")
+    return arguments
+
+
+@without_traceback
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0 if the raw tables hold all that the source has."""
+    run(parser().parse_args(argv))
+    return 0
+
+
+def run(options: argparse.Namespace) -> LoadResult:
+    """Load what is new. Raises SparkifyError."""
+    target = read_target(options.target)
+    source = open_source(options.data)
+    tables = [
+        replace(EVENTS, part=options.log_data.strip("/")),
+        replace(SONGS, part=options.song_data.strip("/")),
+    ]
+    with closing(open_warehouse(target)) as warehouse:
+        if options.reset and not options.dry_run:
+            _reset(warehouse, target["name"], sure=options.yes)
+        plan = make_plan(warehouse, source, tables, target["name"])
+        _say(plan, source)
+        if options.dry_run:
+            _print_plan(warehouse, source, plan)
+            return LoadResult()
+        return _load(warehouse, source, plan, options.max_rejects)
+
+
+def make_plan(
+    warehouse: Warehouse, source: Source, tables: Sequence[RawTable], target: str
+) -> Plan:
+    """Find what the source has and the warehouse has not."""
+    history = warehouse.history()
+    known = {(file.table, file.path): file for file in history}
+    filled_from = {file.table: file.source for file in history}
+    new: list[NewFile] = []
+    left_alone: list[str] = []
+    unchanged = 0
+    for table in tables:
+        here = f"{source.root}/{table.part}"
+        before = filled_from.get(table.name, here)
+        if before != here:
+            raise SparkifyError(
+                f"The warehouse of target {target} was filled from {before}, not {here}.",
+                "Go on with that source, name another target with --target, or start"
+                " over with --reset.",
+            )
+        listing = source.list_part(table.part)
+        left_alone.extend(listing.left_alone)
+        for file in listing.files:
+            loaded = known.get((table.name, file.path))
+            if loaded and (loaded.size, loaded.version) == (file.size, file.version):
+                unchanged += 1
+            else:
+                new.append(NewFile(table, file, replaces=loaded is not None))
+    return Plan(tuple(new), unchanged, tuple(left_alone))
+
+
+def _reset(warehouse: Warehouse, target: str, *, sure: bool) -> None:
+    if not sure:
+        if not sys.stdin.isatty():
+            raise SparkifyError(
+                f"--reset would drop the raw tables of target {target}.",
+                "Add --yes to do so without being asked.",
+            )
+        answer = input(f"Drop the raw tables of target {target}? [y/N] ")
+        if answer.strip().lower() not in ("y", "yes"):
+            raise SparkifyError("Nothing was dropped.", "Answer y to go on.")
+    warehouse.reset()
+    print(f"Dropped the raw tables of target {target}.")
+
+
+def _say(plan: Plan, source: Source) -> None:
+    size = sum(new.file.size for new in plan.new) / 1e6
+    replaced = sum(new.replaces for new in plan.new)
+    print(
+        f"{source.root}: {len(plan.new):,} files to load ({size:,.1f} MB),"
+        f" {replaced:,} of them in a new version; {plan.known:,} are loaded already."
+    )
+    if plan.left_alone:
+        print(
+            f"{len(plan.left_alone):,} other files are left alone, since their names end"
+            f" in neither .json nor .json.gz, or begin with a dot: {plan.left_alone[0]}"
+            + (", ..." if len(plan.left_alone) > 1 else "")
+        )
+
+
+def _print_plan(warehouse: Warehouse, source: Source, plan: Plan) -> None:
+    for statement in warehouse.statements(source, plan.new):
+        print(f"{statement};\n")
+    for new in plan.new:
+        print(f"{'replace' if new.replaces else 'load'}  {new.table.name}  {new.file.path}")
+
+
+def _load(
+    warehouse: Warehouse, source: Source, plan: Plan, max_rejects: int
+) -> LoadResult:
+    if not plan.new:
+        print("Nothing new to load.")
+        return LoadResult()
+    with tqdm(
+        total=len(plan.new), unit=" files", disable=not sys.stderr.isatty(), leave=False
+    ) as progress:
+        result = warehouse.load(
+            source, plan.new, LoadOptions(max_rejects, lambda: _advance(progress))
+        )
+    print(
+        f"Loaded {result.loaded:,} records of {result.files:,} files;"
+        f" {result.rejected:,} are in quarantine (raw.rejected_records)."
+    )
+    return result
+
+
+def _advance(progress: tqdm[object]) -> None:
+    progress.update()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""Read a file line by line under the rules of what a raw record must hold."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+from errors import SparkifyError
+from records import WHITE_SPACE, RawTable, RefusedRecordError, read_record
+
+GZIP_MAGIC: Final = b"\x1f\x8b"
+_BLANK: Final = WHITE_SPACE.encode()
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that holds a record: its values, or the reason why it is refused."""
+
+    number: int
+    values: list[str | None] | None
+    reason: str
+    raw: str
+
+
+def is_gzip(path: str) -> bool:
+    """Tell by its first two bytes whether a file is gzipped."""
+    with Path(path).open("rb") as file:
+        return file.read(2) == GZIP_MAGIC
+
+
+def read_lines(table: RawTable, path: str, shown: str) -> Iterator[Line]:
+    """Read a file's records; ``shown`` is the path that errors name.
+
+    Raises SparkifyError if the file cannot be read, as when a gzip stream is broken.
+    """
+    try:
+        with _open(path) as file:
+            for number, line in enumerate(file, start=1):
+                content = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+                if not content.strip(_BLANK):
+                    continue
+                try:
+                    values = read_record(table, content)
+                    yield Line(number, values, "", "")
+                except RefusedRecordError as reason:
+                    text = content.rstrip(b"\r\n").decode(errors="backslashreplace")
+                    yield Line(number, None, str(reason), text.replace("\0", "\\x00"))
+    except (OSError, EOFError, zlib.error) as error:
+        raise unreadable(shown, error) from error
+
+
+def unreadable(shown: str, error: Exception) -> SparkifyError:
+    """Say that a file cannot be read, and why."""
+    reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+    return SparkifyError(
+        f"{shown} cannot be read: {reason}.",
+        "Mend the file or move it away; nothing of this run was loaded.",
+    )
+
+
+def _open(path: str) -> IO[bytes]:
+    if is_gzip(path):
+        return gzip.open(path, "rb")
+    return Path(path).open("rb")

@@ -1,0 +1,64 @@
+"""Read the dbt profile, so that the bootstrap and dbt share one configuration."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+import yaml
+from dotenv import load_dotenv
+
+from errors import SparkifyError
+
+PROJECT: Final = Path(__file__).resolve().parent.parent
+_HOW: Final = "Copy profiles.example.yml to profiles.yml and fill it in."
+
+
+def load_environment() -> None:
+    """Take variables from the project's .env, as dbt does; those that are set win."""
+    load_dotenv(PROJECT / ".env", override=False)
+
+
+def read_target(name: str | None = None) -> dict[str, Any]:
+    """Give one target of the profile ``sparkify``, with its name under ``name``.
+
+    Without a name it is that of DBT_TARGET, or else the profile's default, as in dbt.
+    Raises SparkifyError if the profile or the target is missing or cannot be read.
+    """
+    load_environment()
+    folder = Path(os.environ.get("DBT_PROFILES_DIR") or PROJECT)
+    path = folder / "profiles.yml"
+    if not path.is_file() and "DBT_PROFILES_DIR" not in os.environ:
+        path = Path.home() / ".dbt" / "profiles.yml"
+    try:
+        profile = yaml.safe_load(path.read_text(encoding="utf-8"))["sparkify"]
+        outputs = profile["outputs"]
+        default = _render(profile.get("target", "default"))
+    except OSError:
+        raise SparkifyError(f"There is no {folder / 'profiles.yml'}.", _HOW) from None
+    except (yaml.YAMLError, KeyError, TypeError):
+        raise SparkifyError(f"{path} holds no profile sparkify.", _HOW) from None
+    wanted = name or os.environ.get("DBT_TARGET") or default
+    if wanted not in outputs:
+        raise SparkifyError(
+            f"{path} has no target {wanted}.", f"It has: {', '.join(outputs)}."
+        )
+    return {"name": wanted} | {key: _render(value) for key, value in outputs[wanted].items()}
+
+
+def _render(value: Any) -> Any:  # noqa: ANN401 -- a profile holds values of any type
+    if not isinstance(value, str):
+        return value
+    template = jinja2.Environment(autoescape=False).from_string(value)  # noqa: S701 -- no HTML
+    return template.render(env_var=_environment_variable)
+
+
+def _environment_variable(name: str, default: str | None = None) -> str:
+    value = os.environ.get(name, default)
+    if value is None:
+        raise SparkifyError(
+            f"The profile asks for the environment variable {name}.", "Set it."
+        )
+    return value

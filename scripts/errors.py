@@ -1,0 +1,37 @@
+"""How a command fails: one sentence on what is wrong, one on what to do."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+P = ParamSpec("P")
+FAILURE = 2
+INTERRUPTED = 130
+
+
+class SparkifyError(Exception):
+    """Something that a user can mend."""
+
+    def __init__(self, wrong: str, advice: str) -> None:
+        """Take the sentence on what is wrong and the one on what to do."""
+        super().__init__(f"{wrong}\n{advice}")
+
+
+def without_traceback(command: Callable[P, int]) -> Callable[P, int]:
+    """Make a command print its error and return 2, and 130 after Ctrl-C."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> int:
+        try:
+            return command(*args, **kwargs)
+        except SparkifyError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return FAILURE
+        except KeyboardInterrupt:
+            print("\nStopped; nothing of this run was loaded.", file=sys.stderr)
+            return INTERRUPTED
+
+    return run

@@ -1,0 +1,114 @@
+"""The raw layer, one file per engine behind one small interface.
+
+A loader is a module here, named like the dbt adapter's type, with a function
+``open_warehouse(target)`` that takes the profile's target and gives a ``Warehouse``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from errors import SparkifyError
+from records import RawTable
+from sources import Source, SourceFile
+
+
+@dataclass(frozen=True)
+class LoadedFile:
+    """A row of raw.load_history, as far as the next load needs it."""
+
+    source: str
+    table: str
+    path: str
+    size: int
+    version: str
+
+
+@dataclass(frozen=True)
+class NewFile:
+    """A file to load into a table; ``replaces`` if an earlier version is loaded."""
+
+    table: RawTable
+    file: SourceFile
+    replaces: bool
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A line for raw.rejected_records."""
+
+    table: str
+    path: str
+    line: int
+    reason: str
+    raw: str
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """What a user may set about a load."""
+
+    max_rejects: int
+    on_file: Callable[[], None] = field(default=lambda: None)
+
+
+@dataclass(frozen=True)
+class LoadResult:
+    """What a load did: files, records loaded and records refused."""
+
+    files: int = 0
+    loaded: int = 0
+    rejected: int = 0
+    loaded_at: datetime | None = None
+
+
+class Warehouse(Protocol):
+    """The raw tables of one warehouse."""
+
+    def history(self) -> Sequence[LoadedFile]:
+        """List what is loaded; nothing where there are no raw tables yet."""
+
+    def load(
+        self, source: Source, files: Sequence[NewFile], options: LoadOptions
+    ) -> LoadResult:
+        """Load files in one transaction, with history and rejects, or nothing.
+
+        Creates the raw tables if they are missing. Raises SparkifyError if a file
+        cannot be read or more than ``options.max_rejects`` records are refused.
+        """
+
+    def statements(self, source: Source, files: Sequence[NewFile]) -> Sequence[str]:
+        """Give the SQL that ``load`` would run, for --dry-run."""
+
+    def reset(self) -> None:
+        """Drop the raw tables."""
+
+    def close(self) -> None:
+        """Let go of the warehouse."""
+
+
+def open_warehouse(target: dict[str, Any]) -> Warehouse:
+    """Open the raw layer of a dbt target. Raises SparkifyError if no loader fits."""
+    engine = str(target["type"])
+    try:
+        module = importlib.import_module(f"loaders.{engine}")
+    except ModuleNotFoundError as error:
+        raise SparkifyError(
+            f"There is no loader for the engine {engine}.",
+            "Choose another target of profiles.yml.",
+        ) from error
+    warehouse: Warehouse = module.open_warehouse(target)
+    return warehouse
+
+
+def too_many_rejects(first: Rejection, limit: int) -> SparkifyError:
+    """Say that a load was stopped, and where its first bad record is."""
+    return SparkifyError(
+        f"More than {limit} records were refused, the first in {first.path}, line"
+        f" {first.line} ({first.reason}); nothing was loaded.",
+        "Mend the files, or allow more with --max-rejects.",
+    )

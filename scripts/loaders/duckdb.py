@@ -1,0 +1,424 @@
+"""The raw layer in DuckDB: DuckDB parses the files, each of them once."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+from careful_reader import is_gzip, read_lines, unreadable
+from dbt_profile import PROJECT
+from errors import SparkifyError
+from loaders import (
+    LoadedFile,
+    LoadOptions,
+    LoadResult,
+    NewFile,
+    Rejection,
+    too_many_rejects,
+)
+from loaders.schema import HISTORY, RAW, REJECTED, create_statements, raw
+from quoting import quote_identifier, quote_literal
+from records import MAX_TEXT_BYTES, TEXT, RawTable, plain_line
+from sources import Source
+
+BATCH_BYTES: Final = 256 << 20
+BATCH_FILES: Final = 4096
+CAREFUL_LINES: Final = 10_000
+LOCK_SECONDS: Final = 60.0
+
+
+def open_warehouse(target: dict[str, Any]) -> DuckDBWarehouse:
+    """Open the database file that the profile's target names."""
+    return DuckDBWarehouse(target)
+
+
+class DuckDBWarehouse:
+    """The raw tables in a DuckDB file, which one process at a time may write."""
+
+    def __init__(self, target: dict[str, Any]) -> None:
+        """Take the profile's target; the file is opened when it is needed."""
+        self.path = PROJECT / str(target["path"])
+        self.settings: dict[str, Any] = target.get("settings") or {}
+        self._connection: duckdb.DuckDBPyConnection | None = None
+
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """The open database. Waits for another process that holds it."""
+        if self._connection is None:
+            self._connection = self._connect()
+            for name, value in self.settings.items():
+                self._connection.execute(
+                    f"set {quote_identifier(name)} = {quote_literal(str(value))}"
+                )
+            self._connection.execute("set preserve_insertion_order = false")
+        return self._connection
+
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + LOCK_SECONDS
+        waiting = False
+        while True:
+            try:
+                return duckdb.connect(str(self.path))
+            except duckdb.Error as error:
+                held = "lock" in str(error).lower()
+                if not held or time.monotonic() > deadline:
+                    reason = str(error).splitlines()[0].rstrip(".")
+                    raise SparkifyError(
+                        f"{self.path} cannot be opened: {reason}.",
+                        "Close the program that holds it and repeat the command."
+                        if held
+                        else "Name another file in profiles.yml, or move this one away.",
+                    ) from error
+                if not waiting:
+                    print(f"Waiting for the process that holds {self.path} ...")
+                    waiting = True
+                time.sleep(0.2)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def history(self) -> Sequence[LoadedFile]:
+        """List what is loaded; nothing where there are no raw tables yet."""
+        if not self.path.exists():
+            return []
+        exists = self._rows(
+            "select 1 from information_schema.tables where table_schema = $1"
+            " and table_name = 'load_history'",
+            [RAW],
+        )
+        if not exists:
+            return []
+        return [
+            LoadedFile(*row)
+            for row in self._rows(
+                "select source, table_name, path, size_bytes, version from "
+                + raw("load_history")
+            )
+        ]
+
+    def statements(self, source: Source, files: Sequence[NewFile]) -> Sequence[str]:
+        """Give the SQL of a load; $files and $paths are the files of a batch."""
+        del source
+        reads = [read_statement(table) for table in _tables(files)]
+        return [*create_statements(), *reads]
+
+    def reset(self) -> None:
+        """Drop the raw tables."""
+        self.connection.execute(
+            f"drop schema if exists {quote_identifier(RAW)} cascade"
+        )
+
+    def load(
+        self, source: Source, files: Sequence[NewFile], options: LoadOptions
+    ) -> LoadResult:
+        """Load files in one transaction, with history and rejects, or nothing."""
+        careful: set[str] = set()
+        while True:
+            self.connection.execute("begin transaction")
+            try:
+                result = _Load(self.connection, source, options, careful).run(files)
+                self.connection.execute("commit")
+            except _TooLargeForParserError as error:
+                self.connection.execute("rollback")
+                careful.add(error.path)
+            except BaseException:
+                self.connection.execute("rollback")
+                raise
+            else:
+                return result
+
+    def _rows(self, query: str, values: list[Any] | None = None) -> list[Any]:
+        return self.connection.execute(query, values or []).fetchall()
+
+
+class _TooLargeForParserError(Exception):
+    """DuckDB's parser gave up on a line of more than its maximum size."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+class _Load:
+    """One load: what it has in hand until it is committed."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        source: Source,
+        options: LoadOptions,
+        careful: set[str],
+    ) -> None:
+        self.connection = connection
+        self.source = source
+        self.options = options
+        self.careful = careful
+        self.rejections: list[Rejection] = []
+
+    def run(self, files: Sequence[NewFile]) -> LoadResult:
+        for statement in create_statements():
+            self.connection.execute(statement)
+        self.loaded_at = self._now()
+        for table in _tables(files):
+            mine = [new for new in files if new.table == table]
+            self._forget(table, [new.file.path for new in mine if new.replaces])
+            for batch in batches(mine):
+                self._read_batch(table, batch)
+        loaded = self._write_history(files)
+        return LoadResult(len(files), loaded, len(self.rejections), self.loaded_at)
+
+    def _now(self) -> datetime:
+        """Give the time of this load, later than that of every load before it."""
+        now = datetime.now(UTC).replace(tzinfo=None)
+        latest = self.connection.execute(
+            f"select max(loaded_at) from {raw('load_history')}"
+        ).fetchall()[0][0]
+        return max(now, latest + timedelta(microseconds=1)) if latest else now
+
+    def _forget(self, table: RawTable, paths: list[str]) -> None:
+        """Delete the earlier version of files."""
+        if not paths:
+            return
+        self.connection.execute(
+            f"delete from {raw(table.name)} where source_path in (select unnest($1))",
+            [paths],
+        )
+        for of_files in ("load_history", "rejected_records"):
+            self.connection.execute(
+                f"delete from {raw(of_files)}"
+                " where table_name = $1 and path in (select unnest($2))",
+                [table.name, paths],
+            )
+
+    def _read_batch(self, table: RawTable, batch: list[NewFile]) -> None:
+        """Let DuckDB read a batch; files with lines that are not plain by the rules."""
+        paths = [new.file.path for new in batch]
+        with self.source.fetch(
+            [new.file for new in batch], self.options.on_file
+        ) as local:
+            of_path = dict(zip(paths, local, strict=True))
+            odd = {path for path in paths if not self._suits_parser(of_path[path], path)}
+            plain = [path for path in paths if path not in odd]
+            if plain:
+                self._parse(table, [of_path[path] for path in plain], plain)
+                odd |= self._take_back(table)
+            for path in sorted(odd):
+                self._read_carefully(table, of_path[path], path)
+
+    def _suits_parser(self, local: str, path: str) -> bool:
+        """Tell whether DuckDB can be given a file's name: it expands patterns."""
+        if path in self.careful or not re.fullmatch(r"[\w ./:=@+,~-]+", local):
+            return False
+        try:
+            return not local.endswith(".gz") or is_gzip(local)
+        except OSError as error:
+            raise unreadable(path, error) from error
+
+    def _parse(self, table: RawTable, local: list[str], paths: list[str]) -> None:
+        try:
+            self.connection.execute(
+                read_statement(table),
+                {"files": local, "paths": paths, "loaded_at": self.loaded_at},
+            )
+        except duckdb.Error as error:
+            named = [p for f, p in zip(local, paths, strict=True) if f in str(error)]
+            if named and "maximum_object_size" in str(error):
+                raise _TooLargeForParserError(named[0]) from error
+            if named:
+                reason = str(error).splitlines()[0].replace(f": {named[0]}", "")
+                raise unreadable(named[0], RuntimeError(reason)) from error
+            raise SparkifyError(
+                f"DuckDB cannot load {table.part}: {str(error).splitlines()[0]}.",
+                "Nothing of this run was loaded; mend the cause and repeat it.",
+            ) from error
+
+    def _take_back(self, table: RawTable) -> set[str]:
+        """Delete what was read of files that hold a line that is not plain."""
+        odd = {
+            row[0]
+            for row in self.connection.execute(
+                f"select distinct source_path from {raw(table.name)}"
+                " where loaded_at is null"
+            ).fetchall()
+        }
+        if odd:
+            self.connection.execute(
+                f"delete from {raw(table.name)}"
+                " where source_path in (select unnest($1))"
+                " and (loaded_at is null or loaded_at = $2)",
+                [sorted(odd), self.loaded_at],
+            )
+        return odd
+
+    def _read_carefully(self, table: RawTable, local: str, path: str) -> None:
+        rows: list[list[str | None]] = []
+        for line in read_lines(table, local, path):
+            if line.values is None:
+                self._reject(
+                    Rejection(table.name, path, line.number, line.reason, line.raw)
+                )
+                continue
+            rows.append(line.values)
+            if len(rows) >= CAREFUL_LINES:
+                self._insert(table, path, rows)
+                rows = []
+        self._insert(table, path, rows)
+
+    def _reject(self, rejection: Rejection) -> None:
+        self.rejections.append(rejection)
+        if len(self.rejections) > self.options.max_rejects:
+            raise too_many_rejects(self.rejections[0], self.options.max_rejects)
+
+    def _insert(
+        self, table: RawTable, path: str, rows: list[list[str | None]]
+    ) -> None:
+        if not rows:
+            return
+        columns = ", ".join(
+            f"cast(unnest(${number}::varchar[]) as {column.kind.sql_type})"
+            for number, column in enumerate(table.columns, start=1)
+        )
+        width = len(table.columns)
+        self.connection.execute(
+            f"insert into {raw(table.name)}"
+            f" select {columns}, ${width + 1}::timestamp, ${width + 2}",
+            [*map(list, zip(*rows, strict=True)), self.loaded_at, path],
+        )
+
+    def _write_history(self, files: Sequence[NewFile]) -> int:
+        """Write history and rejects, and give the number of records loaded."""
+        load_id = uuid.uuid4().hex
+        loaded: dict[tuple[str, str], int] = {}
+        for table in _tables(files):
+            for path, count in self.connection.execute(
+                f"select source_path, count(*) from {raw(table.name)}"
+                " where loaded_at = $1 group by source_path",
+                [self.loaded_at],
+            ).fetchall():
+                loaded[table.name, path] = count
+        rejected: dict[tuple[str, str], int] = {}
+        for rejection in self.rejections:
+            key = rejection.table, rejection.path
+            rejected[key] = rejected.get(key, 0) + 1
+        self._append(
+            "load_history",
+            HISTORY,
+            [
+                (
+                    f"{self.source.root}/{new.table.part}",
+                    new.table.name,
+                    new.file.path,
+                    new.file.size,
+                    new.file.version,
+                    loaded.get((new.table.name, new.file.path), 0),
+                    rejected.get((new.table.name, new.file.path), 0),
+                    load_id,
+                    self.loaded_at,
+                )
+                for new in files
+            ],
+        )
+        self._append(
+            "rejected_records",
+            REJECTED,
+            [
+                (r.table, r.path, r.line, r.reason, r.raw, load_id, self.loaded_at)
+                for r in self.rejections
+            ],
+        )
+        return sum(loaded.values())
+
+    def _append(
+        self, table: str, columns: dict[str, str], rows: list[tuple[Any, ...]]
+    ) -> None:
+        if rows:
+            values = ", ".join(
+                f"unnest(${number}::{kind}[])"
+                for number, kind in enumerate(columns.values(), start=1)
+            )
+            self.connection.execute(
+                f"insert into {raw(table)} select {values}",
+                [list(column) for column in zip(*rows, strict=True)],
+            )
+
+
+def _tables(files: Sequence[NewFile]) -> list[RawTable]:
+    return list(dict.fromkeys(new.table for new in files))
+
+
+def batches(files: Sequence[NewFile]) -> Iterator[list[NewFile]]:
+    """Split files into batches of at most BATCH_BYTES (or one file) and BATCH_FILES."""
+    batch: list[NewFile] = []
+    size = 0
+    for new in files:
+        if batch and (size + new.file.size > BATCH_BYTES or len(batch) >= BATCH_FILES):
+            yield batch
+            batch, size = [], 0
+        batch.append(new)
+        size += new.file.size
+    if batch:
+        yield batch
+
+
+def read_statement(table: RawTable) -> str:
+    """Give the statement that reads a batch of files into a raw table.
+
+    Its parameters are $files, $paths (what these files are called) and $loaded_at. A line
+    that is not plain becomes a row without loaded_at, and so marks its file as odd.
+    """
+    structure = "{" + ", ".join(
+        f'"{column.name}": "{column.kind.sql_type.upper()}"' for column in table.columns
+    ) + "}"
+    columns = ",\n".join(
+        f"    record.{quote_identifier(column.name)}" for column in table.columns
+    )
+    lengths = ", ".join(
+        f"strlen(record.{quote_identifier(column.name)})"
+        for column in table.columns
+        if column.kind is TEXT
+    )
+    return f"""insert into {raw(table.name)}
+with
+files as (select unnest($files) as filename, unnest($paths) as path),
+lines as (
+    select filename, json
+    from read_json_objects(
+        $files,
+        format = 'newline_delimited',
+        ignore_errors = true,
+        filename = true,
+        hive_partitioning = false
+    )
+),
+records as (
+    select
+        filename,
+        strlen(json) as size,
+        case
+            when regexp_matches(json, {quote_literal(plain_line(table))})
+                then try(from_json_strict(json, {quote_literal(structure)}))
+        end as record
+    from lines
+)
+select
+{columns},
+    case
+        when
+            record is not null
+            and (size <= {MAX_TEXT_BYTES} or greatest({lengths}) <= {MAX_TEXT_BYTES})
+            then $loaded_at
+    end as loaded_at,
+    files.path
+from records
+inner join files on records.filename = files.filename"""

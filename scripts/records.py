@@ -1,0 +1,301 @@
+"""What a raw record must hold: the one definition that every loader follows.
+
+The rules, and why they are so, are in docs/decisions/0001-what-a-raw-record-must-hold.md.
+Loaders create the raw tables from ``RAW_TABLES`` and read lines with ``read_record``; a
+loader whose engine parses JSON itself may do so for lines that match ``plain_line``, on
+which the engine's parser and these rules cannot differ.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal, DecimalException
+from typing import Any, Final
+
+MAX_TEXT_BYTES: Final = 1024
+MAX_MOMENT: Final = 253_402_300_799_999
+"""The last millisecond of the year 9999, counted from 1970."""
+
+WHITE_SPACE: Final = " \t\n\v\f\r"
+SECONDS_PLACES: Final = Decimal("0.00000001")
+SECONDS_LIMIT: Final = 10_000_000
+
+
+class RefusedRecordError(ValueError):
+    """A record breaks a rule; the message is the reason, for the quarantine."""
+
+
+class NumberText(str):
+    """A JSON number, kept as it is written."""
+
+    __slots__ = ()
+
+
+Check = Callable[[Any], "str | None"]
+"""Takes a parsed JSON value, gives the text to store, or raises RefusedRecordError."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of value: what it is stored as, what it takes, how it plainly looks."""
+
+    sql_type: str
+    check: Check
+    plain: str
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a raw table and the JSON key it is filled from."""
+
+    name: str
+    kind: Kind
+    identifies: bool = False
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A raw table and the folder of the source that fills it."""
+
+    name: str
+    part: str
+    columns: tuple[Column, ...]
+
+
+def check_text(value: object) -> str | None:
+    """Take a string or a number as text."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise RefusedRecordError("is not text")
+    if "\0" in value:
+        raise RefusedRecordError("holds a NUL character")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise RefusedRecordError("holds half of a surrogate pair") from None
+    if size > MAX_TEXT_BYTES:
+        raise RefusedRecordError(f"is longer than {MAX_TEXT_BYTES} bytes")
+    return str(value)
+
+
+def check_name(value: object) -> str | None:
+    """Take text that holds more than white space."""
+    text = check_text(value)
+    if text is not None and not text.strip(WHITE_SPACE):
+        return None
+    return text
+
+
+def check_whole(low: int, high: int) -> Check:
+    """Make a check for whole numbers from low to high, written with digits alone."""
+
+    def check(value: object) -> str | None:
+        if value is None:
+            return None
+        if not isinstance(value, str) or not re.fullmatch(r"-?[0-9]+", value):
+            raise RefusedRecordError("is not a whole number")
+        digits = value.lstrip("-").lstrip("0") or "0"
+        number = int(digits) if len(digits) < len(str(2**63)) + 1 else 2**64
+        number = -number if value.startswith("-") else number
+        if not low <= number <= high:
+            raise RefusedRecordError("is out of range")
+        return str(number)
+
+    return check
+
+
+def number_text(value: object) -> str:
+    """Take a number, or a string that looks like one."""
+    pattern = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+    if not isinstance(value, str) or not re.fullmatch(pattern, value):
+        raise RefusedRecordError("is not a number")
+    return str(value)
+
+
+def check_moment_with_point(value: object) -> str | None:
+    """Take milliseconds since 1970 that may be written with a decimal point."""
+    if value is None:
+        return None
+    number = float(number_text(value)) + 0.0
+    if not 0 <= number <= MAX_MOMENT:
+        raise RefusedRecordError("is out of range")
+    return repr(number)
+
+
+def check_degrees(value: object) -> str | None:
+    """Take a finite number."""
+    if value is None:
+        return None
+    number = float(number_text(value)) + 0.0
+    if number in (float("inf"), float("-inf")):
+        raise RefusedRecordError("is out of range")
+    return repr(number)
+
+
+def check_seconds(value: object) -> str | None:
+    """Take seconds, rounded half away from zero to eight places."""
+    if value is None:
+        return None
+    text = number_text(value)
+    try:
+        number = Decimal(text)
+        if abs(number) >= SECONDS_LIMIT:
+            raise RefusedRecordError("is out of range")
+        number = number.quantize(SECONDS_PLACES, ROUND_HALF_UP) + 0
+    except DecimalException:
+        raise RefusedRecordError("is out of range") from None
+    if abs(number) >= SECONDS_LIMIT:
+        raise RefusedRecordError("is out of range")
+    return f"{number:f}"
+
+
+def check_user(value: object) -> str | None:
+    """Take a whole number or nothing, as text, white space around it aside."""
+    if value is None:
+        return None
+    if isinstance(value, str) and re.fullmatch(
+        rf"[{WHITE_SPACE}]*(?:-?[0-9]{{1,18}}[{WHITE_SPACE}]*)?", value
+    ):
+        return check_text(value)
+    raise RefusedRecordError("is neither empty nor a whole number")
+
+
+_STRING: Final = (
+    r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u(?:000[1-9a-fA-F]|00[1-9a-fA-F][0-9a-fA-F]'
+    r'|0[1-9a-fA-F][0-9a-fA-F]{2}|[1-9a-fA-F][0-9a-fA-F]{3})))*"'
+)
+_WHOLE_18: Final = r"(?:0|-?[1-9][0-9]{0,17})"
+_WHOLE_9: Final = r"(?:0|-?[1-9][0-9]{0,8})"
+
+TEXT: Final = Kind(f"varchar({MAX_TEXT_BYTES})", check_text, f"null|{_WHOLE_18}|{_STRING}")
+NAME: Final = Kind(f"varchar({MAX_TEXT_BYTES})", check_name, r'"[0-9A-Za-z]{1,64}"')
+WHOLE: Final = Kind("integer", check_whole(-(2**31), 2**31 - 1), _WHOLE_9)
+WHOLE_OR_NULL: Final = Kind(WHOLE.sql_type, WHOLE.check, f"null|{_WHOLE_9}")
+LONG: Final = Kind("bigint", check_whole(-(2**63), 2**63 - 1), _WHOLE_18)
+MOMENT: Final = Kind("bigint", check_whole(0, MAX_MOMENT), r"[0-9]{1,14}")
+MOMENT_WITH_POINT: Final = Kind(
+    "double precision", check_moment_with_point, r"null|[0-9]{1,13}(?:\.[0-9]{1,3})?"
+)
+SECONDS: Final = Kind(
+    "numeric(15, 8)", check_seconds, r"null|-?[0-9]{1,6}(?:\.[0-9]{1,8})?"
+)
+DEGREES: Final = Kind(
+    "double precision", check_degrees, r"null|-?[0-9]{1,3}(?:\.[0-9]{1,17})?"
+)
+USER: Final = Kind(
+    f"varchar({MAX_TEXT_BYTES})", check_user, r'null|(?:0|[1-9][0-9]{0,17})|"[0-9]{0,18}"'
+)
+
+EVENTS: Final = RawTable(
+    "staging_events",
+    "log_data",
+    (
+        Column("artist", TEXT),
+        Column("auth", TEXT),
+        Column("firstName", TEXT),
+        Column("gender", TEXT),
+        Column("itemInSession", WHOLE, identifies=True),
+        Column("lastName", TEXT),
+        Column("length", SECONDS),
+        Column("level", TEXT),
+        Column("location", TEXT),
+        Column("method", TEXT),
+        Column("page", TEXT),
+        Column("registration", MOMENT_WITH_POINT),
+        Column("sessionId", LONG, identifies=True),
+        Column("song", TEXT),
+        Column("status", WHOLE_OR_NULL),
+        Column("ts", MOMENT, identifies=True),
+        Column("userAgent", TEXT),
+        Column("userId", USER),
+    ),
+)
+SONGS: Final = RawTable(
+    "staging_songs",
+    "song_data",
+    (
+        Column("num_songs", WHOLE_OR_NULL),
+        Column("artist_id", NAME, identifies=True),
+        Column("artist_latitude", DEGREES),
+        Column("artist_longitude", DEGREES),
+        Column("artist_location", TEXT),
+        Column("artist_name", TEXT),
+        Column("song_id", NAME, identifies=True),
+        Column("title", TEXT),
+        Column("duration", SECONDS),
+        Column("year", WHOLE_OR_NULL),
+    ),
+)
+RAW_TABLES: Final = (EVENTS, SONGS)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = dict(pairs)
+    if len(keys) < len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                shown = key.encode(errors="backslashreplace").decode()
+                raise RefusedRecordError(f'the key "{shown}" stands twice')
+            seen.add(key)
+    return keys
+
+
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_int=NumberText,
+    parse_float=NumberText,
+    parse_constant=_refuse_constant,
+)
+
+
+def read_record(table: RawTable, line: bytes) -> list[str | None]:
+    """Read one line into a raw table's values, as texts that cast to its types.
+
+    Raises RefusedRecordError with the reason, the first that applies.
+    """
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        raise RefusedRecordError("not UTF-8") from None
+    try:
+        record = _DECODER.decode(text)
+    except RefusedRecordError:
+        raise
+    except (ValueError, RecursionError):
+        raise RefusedRecordError("not JSON") from None
+    if not isinstance(record, dict):
+        raise RefusedRecordError("not a JSON object")
+    values = []
+    for column in table.columns:
+        try:
+            value = column.kind.check(record.get(column.name))
+            if value is None and column.identifies:
+                raise RefusedRecordError("is missing")
+        except RefusedRecordError as reason:
+            raise RefusedRecordError(f"{column.name} {reason}") from None
+        values.append(value)
+    return values
+
+
+def plain_line(table: RawTable) -> str:
+    """Give the RE2 pattern of lines that need no check, with keys in any order.
+
+    A line that matches is an object of the table's own keys whose values have the right
+    kind. It may still lack a key or hold one twice, which a strict parser tells.
+    """
+    keys: dict[str, list[str]] = {}
+    for column in table.columns:
+        keys.setdefault(column.kind.plain, []).append(column.name)
+    pair = "|".join(
+        f'(?:{"|".join(names)})": ?(?:{plain})' for plain, names in keys.items()
+    )
+    return rf'^\{{"(?:{pair})(?:, ?"(?:{pair}))*\}}$'

@@ -1,0 +1,264 @@
+"""Where the raw JSON comes from: a folder, or a prefix in S3."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from errors import SparkifyError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+SUFFIXES = (".json", ".json.gz")
+PARALLEL_READS = 32
+READ_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file of the source: its path below the root, size in bytes, version tag."""
+
+    path: str
+    size: int
+    version: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of one part of a source, and the names that are no JSON files."""
+
+    files: tuple[SourceFile, ...]
+    left_alone: tuple[str, ...]
+
+
+class Source(Protocol):
+    """A place that holds raw JSON files in parts (``log_data``, ``song_data``)."""
+
+    root: str
+
+    def list_part(self, part: str) -> Listing:
+        """List a part. Raises SparkifyError if it is not there or cannot be read."""
+
+    def fetch(
+        self, files: Sequence[SourceFile], on_file: Callable[[], None]
+    ) -> Any:  # noqa: ANN401 -- a context manager; its type is spelled by the classes
+        """Give a context in which all files are local, as a list of their paths."""
+
+
+def open_source(data: str) -> Source:
+    """Open a folder or an ``s3://bucket/prefix``."""
+    if data.startswith("s3://"):
+        return S3Prefix(data)
+    if "://" in data:
+        raise SparkifyError(
+            f"{data} is neither a folder nor an s3:// address.",
+            "Name one of these with --data.",
+        )
+    return Folder(data)
+
+
+def _is_data(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+
+
+class Folder:
+    """A folder on this machine."""
+
+    def __init__(self, data: str) -> None:
+        """Take the folder's path; a relative one is relative to where one is."""
+        self.root = str(Path(data).expanduser().resolve())
+
+    def list_part(self, part: str) -> Listing:
+        """List the JSON files below a part; the version tag is the time of change."""
+        folder = Path(self.root, part)
+        if not folder.is_dir():
+            raise SparkifyError(
+                f"There is no folder {folder}.",
+                "Name the folder that holds log_data and song_data with --data, or"
+                " other names of these two with --log-data and --song-data.",
+            )
+        files, left_alone = [], []
+        for below, folders, names in os.walk(folder, onerror=_unreadable_folder):
+            folders.sort()
+            for name in sorted(names):
+                path = os.path.join(below, name)  # noqa: PTH118 -- a hundred times faster
+                shown = path[len(self.root) + 1 :].replace(os.sep, "/")
+                if not _is_data(name):
+                    left_alone.append(shown)
+                    continue
+                status = os.stat(path)  # noqa: PTH116 -- as above
+                files.append(SourceFile(shown, status.st_size, str(status.st_mtime_ns)))
+        return Listing(tuple(files), tuple(left_alone))
+
+    @contextmanager
+    def fetch(
+        self, files: Sequence[SourceFile], on_file: Callable[[], None]
+    ) -> Iterator[list[str]]:
+        """Give the files' own paths: nothing is copied."""
+        yield [f"{self.root}{os.sep}{file.path}" for file in files]
+        for _ in files:
+            on_file()
+
+
+def _unreadable_folder(error: OSError) -> None:
+    raise SparkifyError(
+        f"The folder {error.filename} cannot be read: {error.strerror}.",
+        "Give yourself the right to read it, or name another one with --data.",
+    )
+
+
+class S3Prefix:
+    """A prefix of a bucket in S3, read with the caller's AWS credentials."""
+
+    def __init__(self, data: str) -> None:
+        """Take ``s3://bucket`` or ``s3://bucket/prefix``."""
+        self.bucket, _, prefix = data.removeprefix("s3://").partition("/")
+        self.prefix = prefix.strip("/")
+        self.root = f"s3://{self.bucket}" + (f"/{self.prefix}" if self.prefix else "")
+        if not self.bucket:
+            raise SparkifyError(f"{data} names no bucket.", "Write s3://bucket/prefix.")
+        self._client: S3Client | None = None
+
+    @property
+    def client(self) -> S3Client:
+        """The S3 client, made on first use: importing boto3 takes its time."""
+        if self._client is None:
+            import boto3
+            from botocore.config import Config
+
+            with _aws_errors(self.root):
+                self._client = boto3.client(
+                    "s3",
+                    config=Config(
+                        retries={"mode": "standard", "max_attempts": 5},
+                        max_pool_connections=PARALLEL_READS,
+                        connect_timeout=10,
+                        read_timeout=60,
+                    ),
+                )
+        return self._client
+
+    def _key(self, path: str) -> str:
+        return f"{self.prefix}/{path}" if self.prefix else path
+
+    def list_part(self, part: str) -> Listing:
+        """List the JSON objects below a part; the version tag is the ETag."""
+        files, left_alone = [], []
+        start = len(self._key(""))
+        with _aws_errors(self.root):
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self._key(part.strip("/")) + "/"
+            )
+            for page in pages:
+                for item in page.get("Contents", []):
+                    path = item["Key"][start:]
+                    if path.endswith("/"):
+                        continue
+                    if _is_data(path.rsplit("/", 1)[-1]):
+                        etag = item["ETag"].strip('"')
+                        files.append(SourceFile(path, item["Size"], etag))
+                    else:
+                        left_alone.append(path)
+        if not files and not left_alone:
+            raise SparkifyError(
+                f"There is nothing under {self.root}/{part}.",
+                "Name the prefix that holds log_data and song_data with --data, or"
+                " other names of these two with --log-data and --song-data.",
+            )
+        return Listing(tuple(files), tuple(left_alone))
+
+    @contextmanager
+    def fetch(
+        self, files: Sequence[SourceFile], on_file: Callable[[], None]
+    ) -> Iterator[list[str]]:
+        """Read the objects in parallel into a private folder that is removed after."""
+        spool = Path(tempfile.mkdtemp(prefix="sparkify-"))
+        try:
+            names = [
+                f"{number}{'.json.gz' if file.path.endswith('.gz') else '.json'}"
+                for number, file in enumerate(files)
+            ]
+            paths = [str(spool / name) for name in names]
+            pool = ThreadPoolExecutor(PARALLEL_READS)
+            try:
+                for _ in pool.map(self._read, files, paths):
+                    on_file()
+            finally:
+                pool.shutdown(cancel_futures=True)
+            yield paths
+        finally:
+            shutil.rmtree(spool, ignore_errors=True)
+
+    def _read(self, file: SourceFile, path: str) -> None:
+        """Read one object, in the version that was listed or not at all."""
+        from botocore.exceptions import BotoCoreError
+
+        shown = f"{self.root}/{file.path}"
+        failure = ""
+        for _ in range(READ_ATTEMPTS):
+            with _aws_errors(shown):
+                answer = self.client.get_object(
+                    Bucket=self.bucket,
+                    Key=self._key(file.path),
+                    IfMatch=f'"{file.version}"',
+                )
+            try:
+                with Path(path).open("wb") as out:
+                    shutil.copyfileobj(answer["Body"], out, 1 << 20)
+                    if out.tell() == file.size:
+                        return
+                failure = f"it ends before its {file.size} bytes"
+            except (BotoCoreError, OSError) as error:
+                failure = str(error).rstrip(".")
+        raise SparkifyError(
+            f"{shown} cannot be read to its end: {failure}.",
+            "Run the same command again; what is loaded stays loaded.",
+        )
+
+
+_AWS_ADVICE = {
+    "AccessDenied": "Ask for s3:ListBucket and s3:GetObject on this prefix, or set"
+    " AWS_PROFILE to an identity that has them.",
+    "ExpiredToken": "Log in again and repeat the command.",
+    "InvalidAccessKeyId": "Check the credentials that AWS_PROFILE names.",
+    "SignatureDoesNotMatch": "Check the credentials that AWS_PROFILE names.",
+    "NoSuchBucket": "Check the bucket's name.",
+    "NoSuchKey": "It was deleted while the command ran; repeat the command.",
+    "PermanentRedirect": "Set AWS_REGION to the region of the bucket.",
+    "PreconditionFailed": "It changed while the command ran; repeat the command.",
+}
+
+
+@contextmanager
+def _aws_errors(what: str) -> Iterator[None]:
+    """Say what AWS refused and what to do, in place of a traceback."""
+    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+    try:
+        yield
+    except NoCredentialsError as error:
+        raise SparkifyError(
+            f"{what} cannot be read: there are no AWS credentials.",
+            "Set AWS_PROFILE, or log in with your usual tool.",
+        ) from error
+    except ClientError as error:
+        answer = error.response.get("Error", {})
+        code = answer.get("Code", "unknown")
+        advice = _AWS_ADVICE.get(code, "Repeat the command; if it stays, ask AWS.")
+        reason = answer.get("Message", "no reason given").rstrip(".")
+        raise SparkifyError(
+            f"{what} cannot be read: {code}, {reason}.", advice
+        ) from error
+    except BotoCoreError as error:
+        raise SparkifyError(
+            f"{what} cannot be read: {str(error).rstrip('.')}.",
+            "Check the network, AWS_REGION and AWS_ENDPOINT_URL.",
+        ) from error
