@@ -1,0 +1,13 @@
+{# Which share of plays does the catalogue know? An answer through song_id alone sees no
+   more than that. #}
+
+with
+
+songplays as (select * from {{ ref('songplays') }})
+
+select
+    count(*) as play_count,
+    count(song_id) as matched_play_count,
+    {{ rounded_ratio('100 * count(song_id)', 'count(*)') }} as matched_percent
+
+from songplays

@@ -1,0 +1,57 @@
+{# Straight from raw, past every model between. A key that another record of an other page
+   claims at the same time or later need not be a play: that rule has a test of its own. #}
+
+with
+
+events as (select * from {{ source('raw', 'staging_events') }}),
+
+songplays as (select * from {{ ref('songplays') }}),
+
+keys as (
+
+    select
+        sessionid as session_id,
+        iteminsession as item_in_session,
+        max(case when {{ trim_white_space('page') }} = 'NextSong' then ts end) as played,
+        max(case when {{ trim_white_space('page') }} = 'NextSong' then null else ts end)
+            as other
+
+    from events
+
+    group by sessionid, iteminsession
+
+),
+
+plays_per_key as (
+
+    select
+        session_id,
+        item_in_session,
+        count(*) as play_count
+
+    from songplays
+
+    group by session_id, item_in_session
+
+)
+
+select
+    coalesce(keys.session_id, plays_per_key.session_id) as session_id,
+    coalesce(keys.item_in_session, plays_per_key.item_in_session) as item_in_session,
+    coalesce(plays_per_key.play_count, 0) as play_count
+
+from keys
+full outer join plays_per_key
+    on
+        keys.session_id = plays_per_key.session_id
+        and keys.item_in_session = plays_per_key.item_in_session
+
+where
+    plays_per_key.play_count > 1
+    or (plays_per_key.play_count = 1 and keys.played is null)
+    or (plays_per_key.play_count = 1 and keys.other > keys.played)
+    or (
+        plays_per_key.play_count is null
+        and keys.played is not null
+        and (keys.other is null or keys.played > keys.other)
+    )

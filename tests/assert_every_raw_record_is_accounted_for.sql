@@ -1,0 +1,119 @@
+{# What the loads counted is what the raw tables hold, and every raw record has its event,
+   or its song and artist: nothing is dropped on the way to the star in silence. #}
+
+with
+
+history as (select * from {{ source('raw', 'load_history') }}),
+
+rejected as (select * from {{ source('raw', 'rejected_records') }}),
+
+raw_events as (select * from {{ source('raw', 'staging_events') }}),
+
+raw_songs as (select * from {{ source('raw', 'staging_songs') }}),
+
+events as (select * from {{ ref('int_events') }}),
+
+songs as (select * from {{ ref('songs') }}),
+
+artists as (select * from {{ ref('artists') }}),
+
+counted as (
+
+    select
+        table_name,
+        sum(loaded_count) as loaded_count,
+        sum(rejected_count) as rejected_count
+
+    from history
+
+    group by table_name
+
+),
+
+found as (
+
+    select
+        'staging_events' as table_name,
+        count(*) as loaded_count
+
+    from raw_events
+
+    union all
+
+    select
+        'staging_songs' as table_name,
+        count(*) as loaded_count
+
+    from raw_songs
+
+),
+
+quarantined as (
+
+    select
+        table_name,
+        count(*) as rejected_count
+
+    from rejected
+
+    group by table_name
+
+),
+
+uncounted_records as (
+
+    select
+        found.table_name as record,
+        'the loads counted other numbers of records than there are' as fault
+
+    from found
+    left join counted on found.table_name = counted.table_name
+    left join quarantined on found.table_name = quarantined.table_name
+
+    where
+        coalesce(counted.loaded_count, 0) != found.loaded_count
+        or coalesce(counted.rejected_count, 0) != coalesce(quarantined.rejected_count, 0)
+
+),
+
+lost_events as (
+
+    select
+        cast(raw_events.sessionid as varchar(32))
+        || '-'
+        || cast(raw_events.iteminsession as varchar(32)) as record,
+        'a raw event is in no event' as fault
+
+    from raw_events
+    left join events
+        on
+            raw_events.sessionid = events.session_id
+            and raw_events.iteminsession = events.item_in_session
+
+    where events.session_id is null
+
+),
+
+lost_songs as (
+
+    select
+        raw_songs.song_id as record,
+        'a raw song or its artist is not in the star' as fault
+
+    from raw_songs
+    left join songs on {{ clean_text('raw_songs.song_id') }} = songs.song_id
+    left join artists on {{ clean_text('raw_songs.artist_id') }} = artists.artist_id
+
+    where songs.song_id is null or artists.artist_id is null
+
+)
+
+select * from uncounted_records
+
+union all
+
+select * from lost_events
+
+union all
+
+select * from lost_songs
