@@ -29,12 +29,9 @@ class Plan:
     left_alone: tuple[str, ...]
 
 
-def parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    add = arguments.add_argument
-    add("--data", required=True, help="a folder, or s3://bucket/prefix")
-    add("--target", help="target of profiles.yml (default: the one that dbt takes)")
+def add_source_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what says which records are loaded."""
+    add = parser.add_argument
     add("--log-data", default=EVENTS.part, help="name of the part with the logs")
     add("--song-data", default=SONGS.part, help="name of the part with the catalogue")
     add(
@@ -44,36 +41,41 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="load nothing if more records than this are refused (default: %(default)s)",
     )
-    add("--dry-run", action="store_true", help="print what would be done, do nothing")
     add("--reset", action="store_true", help="drop the raw tables and start over")
     add("--yes", action="store_true", help="do not ask before --reset")
-    return arguments
 
 
 @without_traceback
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0 if the raw tables hold all that the source has."""
-    run(parser().parse_args(argv))
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("--data", required=True, help="a folder, or s3://bucket/prefix")
+    add("--target", help="target of profiles.yml (default: the one that dbt takes)")
+    add("--dry-run", action="store_true", help="print what would be done, do nothing")
+    add_source_arguments(parser)
+    options = parser.parse_args(argv)
+    target = read_target(options.target)
+    with closing(open_warehouse(target)) as warehouse:
+        run(warehouse, target["name"], options)
     return 0
 
 
-def run(options: argparse.Namespace) -> LoadResult:
-    """Load what is new. Raises SparkifyError."""
-    target = read_target(options.target)
+def run(warehouse: Warehouse, target: str, options: argparse.Namespace) -> LoadResult:
+    """Load what is new, or say what would be loaded. Raises SparkifyError."""
     source = open_source(options.data)
     tables = [
         replace(EVENTS, part=options.log_data.strip("/")),
         replace(SONGS, part=options.song_data.strip("/")),
     ]
-    with closing(open_warehouse(target)) as warehouse:
-        if options.reset and not options.dry_run:
-            _reset(warehouse, target["name"], sure=options.yes)
-        plan = make_plan(warehouse, source, tables, target["name"])
-        _say(plan, source)
-        if options.dry_run:
-            _print_plan(warehouse, source, plan)
-            return LoadResult()
-        return _load(warehouse, source, plan, options.max_rejects)
+    if options.reset and not options.dry_run:
+        _reset(warehouse, target, sure=options.yes)
+    plan = make_plan(warehouse, source, tables, target)
+    _say(plan, source)
+    if options.dry_run:
+        _print_plan(warehouse, source, plan)
+        return LoadResult()
+    return _load(warehouse, source, plan, options.max_rejects)
 
 
 def make_plan(
@@ -146,6 +148,7 @@ def _load(
     warehouse: Warehouse, source: Source, plan: Plan, max_rejects: int
 ) -> LoadResult:
     if not plan.new:
+        warehouse.create_tables()
         print("Nothing new to load.")
         return LoadResult()
     with tqdm(

@@ -15,6 +15,8 @@ from records import WHITE_SPACE, RawTable, RefusedRecordError, read_record
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
 _BLANK: Final = WHITE_SPACE.encode()
+_CHUNK: Final = 1 << 18
+_READ_ERRORS: Final = (OSError, EOFError, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,22 @@ def is_gzip(path: str) -> bool:
     """Tell by its first two bytes whether a file is gzipped."""
     with Path(path).open("rb") as file:
         return file.read(2) == GZIP_MAGIC
+
+
+def count_lines(path: str, shown: str) -> int:
+    """Count a file's lines, blank ones too, without looking into them.
+
+    Raises SparkifyError if the file cannot be read.
+    """
+    lines, last = 0, b"\n"
+    try:
+        with _open(path) as file:
+            while chunk := file.read(_CHUNK):
+                lines += chunk.count(b"\n")
+                last = chunk[-1:]
+    except _READ_ERRORS as error:
+        raise unreadable(shown, error) from error
+    return lines + (last != b"\n")
 
 
 def read_lines(table: RawTable, path: str, shown: str) -> Iterator[Line]:
@@ -50,7 +68,7 @@ def read_lines(table: RawTable, path: str, shown: str) -> Iterator[Line]:
                 except RefusedRecordError as reason:
                     text = content.rstrip(b"\r\n").decode(errors="backslashreplace")
                     yield Line(number, None, str(reason), text.replace("\0", "\\x00"))
-    except (OSError, EOFError, zlib.error) as error:
+    except _READ_ERRORS as error:
         raise unreadable(shown, error) from error
 
 

@@ -21,6 +21,11 @@ def load_environment() -> None:
     load_dotenv(PROJECT / ".env", override=False)
 
 
+def profiles_folder() -> Path:
+    """Give the folder that holds profiles.yml: DBT_PROFILES_DIR, or the project's."""
+    return Path(os.environ.get("DBT_PROFILES_DIR") or PROJECT)
+
+
 def read_target(name: str | None = None) -> dict[str, Any]:
     """Give one target of the profile ``sparkify``, with its name under ``name``.
 
@@ -28,16 +33,13 @@ def read_target(name: str | None = None) -> dict[str, Any]:
     Raises SparkifyError if the profile or the target is missing or cannot be read.
     """
     load_environment()
-    folder = Path(os.environ.get("DBT_PROFILES_DIR") or PROJECT)
-    path = folder / "profiles.yml"
-    if not path.is_file() and "DBT_PROFILES_DIR" not in os.environ:
-        path = Path.home() / ".dbt" / "profiles.yml"
+    path = profiles_folder() / "profiles.yml"
     try:
         profile = yaml.safe_load(path.read_text(encoding="utf-8"))["sparkify"]
         outputs = profile["outputs"]
         default = _render(profile.get("target", "default"))
     except OSError:
-        raise SparkifyError(f"There is no {folder / 'profiles.yml'}.", _HOW) from None
+        raise SparkifyError(f"There is no {path}.", _HOW) from None
     except (yaml.YAMLError, KeyError, TypeError):
         raise SparkifyError(f"{path} holds no profile sparkify.", _HOW) from None
     wanted = name or os.environ.get("DBT_TARGET") or default

@@ -263,7 +263,7 @@ def read_record(table: RawTable, line: bytes) -> list[str | None]:
     Raises RefusedRecordError with the reason, the first that applies.
     """
     try:
-        text = line.decode()
+        text = line.strip(WHITE_SPACE.encode()).decode()
     except UnicodeDecodeError:
         raise RefusedRecordError("not UTF-8") from None
     try:

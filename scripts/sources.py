@@ -135,7 +135,7 @@ class S3Prefix:
             from botocore.config import Config
 
             with _aws_errors(self.root):
-                self._client = boto3.client(
+                self._client = boto3.Session().client(
                     "s3",
                     config=Config(
                         retries={"mode": "standard", "max_attempts": 5},

@@ -72,12 +72,15 @@ class Warehouse(Protocol):
     def history(self) -> Sequence[LoadedFile]:
         """List what is loaded; nothing where there are no raw tables yet."""
 
+    def create_tables(self) -> None:
+        """Create the raw tables that are missing."""
+
     def load(
         self, source: Source, files: Sequence[NewFile], options: LoadOptions
     ) -> LoadResult:
         """Load files in one transaction, with history and rejects, or nothing.
 
-        Creates the raw tables if they are missing. Raises SparkifyError if a file
+        Creates the raw tables if they are missing, in that transaction. Raises SparkifyError if a file
         cannot be read or more than ``options.max_rejects`` records are refused.
         """
 
@@ -86,6 +89,9 @@ class Warehouse(Protocol):
 
     def reset(self) -> None:
         """Drop the raw tables."""
+
+    def count_rows(self, schema: str, tables: Sequence[str]) -> Sequence[int]:
+        """Count the rows of tables that exist."""
 
     def close(self) -> None:
         """Let go of the warehouse."""

@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""Load what is new, build and test the star with dbt, and say what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import Any
+
+from dotenv import set_key
+from tqdm import tqdm
+
+import bootstrap
+import generate_events
+from dbt_profile import PROJECT, profiles_folder, read_target
+from errors import SparkifyError, without_traceback
+from loaders import LoadResult, open_warehouse
+from loaders.schema import RAW, STAGING, TABLES
+
+SAMPLE_TARGET = "sample"
+OWN_DATA_TARGET = "duckdb"
+SAMPLE = PROJECT / "data" / "sample"
+SAMPLE_ARGUMENTS = ("--dirty",)
+STAR = ("songplays", "users", "songs", "artists", "time")
+
+
+@without_traceback
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0 if all was loaded, built and tested."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("--data", help="a folder, or s3://bucket/prefix (default: sample data)")
+    add(
+        "--target",
+        help=f"target of profiles.yml (default: {SAMPLE_TARGET} without --data,"
+        f" {OWN_DATA_TARGET} with it)",
+    )
+    bootstrap.add_source_arguments(parser)
+    options = parser.parse_args(argv, argparse.Namespace(dry_run=False))
+    name = options.target or (OWN_DATA_TARGET if options.data else SAMPLE_TARGET)
+    target = read_target(name)
+    if not options.data:
+        options.data = str(make_sample())
+    with closing(open_warehouse(target)) as warehouse:
+        loaded = bootstrap.run(warehouse, name, options)
+    remember_target(name)
+    outcome = build(name)
+    with closing(open_warehouse(target)) as warehouse:
+        raw_rows = dict(zip(TABLES, warehouse.count_rows(RAW, list(TABLES)), strict=True))
+        star = [table for table in STAR if table in outcome.built]
+        star_rows = warehouse.count_rows(target["schema"], star)
+    print(summary(name, loaded, raw_rows, dict(zip(star, star_rows, strict=True)), outcome))
+    return 0 if outcome.success else 1
+
+
+def make_sample() -> str:
+    """Make the sample data if there are none, and give their folder."""
+    if not SAMPLE.exists():
+        print("No data was named: making sample data.")
+        if generate_events.main(["--out", str(SAMPLE), *SAMPLE_ARGUMENTS]) != 0:
+            raise SparkifyError("The sample data could not be made.", "See above.")
+    return str(SAMPLE)
+
+
+def remember_target(name: str) -> None:
+    """Let plain dbt commands take the target that was built last: dbt reads .env."""
+    path = PROJECT / ".env"
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    if f"DBT_TARGET={name}\n" not in before:
+        path.touch(mode=0o600)
+        set_key(path, "DBT_TARGET", name, quote_mode="never")
+        print(f"Plain dbt commands now take the target {name} (.env says so).")
+
+
+class Outcome:
+    """What dbt build came to: the models it built, the tests it ran and that passed."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self.success = False
+        self.built: set[str] = set()
+        self.tests = 0
+        self.passed = 0
+
+    def take(self, result: Any) -> None:  # noqa: ANN401 -- dbt's own, untyped
+        """Read the result of dbtRunner."""
+        self.success = bool(result.success)
+        for node in getattr(result.result, "results", ()):
+            if str(node.node.resource_type) in ("test", "unit_test"):
+                self.tests += 1
+                self.passed += node.status in ("pass", "warn")
+            elif node.status == "success":
+                self.built.add(node.node.name)
+
+
+def build(target: str) -> Outcome:
+    """Run ``dbt build`` in this process, which pays dbt's start-up once."""
+    from dbt.cli.main import dbtRunner
+
+    outcome = Outcome()
+    with tqdm(
+        desc="dbt build",
+        unit=" nodes",
+        disable=not sys.stderr.isatty(),
+        leave=False,
+    ) as progress:
+
+        def on_event(event: Any) -> None:  # noqa: ANN401 -- dbt's own, untyped
+            if event.info.name == "NodeFinished":
+                progress.update()
+
+        print("Building and testing the star (dbt build) ...")
+        result = dbtRunner(callbacks=[on_event]).invoke(
+            [
+                "--quiet",
+                "build",
+                "--target",
+                target,
+                "--project-dir",
+                str(PROJECT),
+                "--profiles-dir",
+                str(profiles_folder()),
+            ]
+        )
+    if result.exception is not None:
+        reason = str(result.exception).strip().rstrip(".")
+        raise SparkifyError(f"dbt could not build: {reason}.", "Mend it and run again.")
+    outcome.take(result)
+    return outcome
+
+
+def summary(
+    target: str,
+    loaded: LoadResult,
+    raw_rows: Mapping[str, int],
+    star_rows: Mapping[str, int],
+    outcome: Outcome,
+) -> str:
+    """Say in a short table what there is now, and what to look at next."""
+    records = sum(raw_rows[table] for table in STAGING)
+    quarantined = raw_rows["rejected_records"]
+    lines = [
+        ("files", raw_rows["load_history"], f"{loaded.files:,} new"),
+        ("records", records, f"{loaded.loaded:,} new"),
+        ("in quarantine", quarantined, f"{loaded.rejected:,} new"),
+        *((table, count, "rows") for table, count in star_rows.items()),
+        ("tests passed", outcome.passed, f"of {outcome.tests:,}"),
+    ]
+    table = "\n".join(f"  {name:<14}{count:>12,}  {note}" for name, count, note in lines)
+    if not outcome.success:
+        return f"\n{table}\n\nNot all is well: see above, mend it, and run this again."
+    commands = [
+        ". .venv/bin/activate",
+        "dbt show --inline \"select * from {{ ref('songplays') }}\"",
+        "dbt docs generate && dbt docs serve",
+    ]
+    if quarantined:
+        commands.insert(
+            2,
+            "dbt show --inline \"select path, line_number, reason from"
+            " {{ source('raw', 'rejected_records') }}\"",
+        )
+    next_steps = "\n  ".join(commands)
+    return f"\n{table}\n\nThe target {target} is built. Look at next:\n  {next_steps}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

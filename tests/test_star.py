@@ -1,0 +1,110 @@
+"""The star that dbt built is the oracle's, row by row and value by value."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from conftest import PROJECT, Warehouse
+from oracle import Star, answers, build_star, read_folder
+
+TABLES = ("songplays", "users", "songs", "artists", "time")
+QUESTIONS = sorted(path.stem for path in (PROJECT / "analyses").glob("*.sql"))
+DATA = ("sample", "real")
+
+
+@pytest.fixture(params=DATA)
+def case(request: pytest.FixtureRequest) -> tuple[Warehouse, Path]:
+    """A warehouse that was built, and the data it was built from."""
+    data: Path = request.getfixturevalue(f"{request.param}_data")
+    warehouse: Warehouse = request.getfixturevalue(f"{request.param}_warehouse")
+    return warehouse, data
+
+
+STARS: dict[Path, Star] = {}
+
+
+def star_of(data: Path) -> Star:
+    if data not in STARS:
+        STARS[data] = build_star(read_folder(data))
+    return STARS[data]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_has_the_rows_and_values_of_the_oracle(
+    case: tuple[Warehouse, Path], table: str
+) -> None:
+    warehouse, data = case
+    expected = star_of(data).table(table)
+    columns = ", ".join(expected.columns)
+    found = warehouse.query(f'select {columns} from analytics."{table}" order by 1')
+    assert len(found) > 0
+    assert len(found) == len(expected.rows)
+    for row, expected_row in zip(found, expected.rows, strict=True):
+        assert row == tuple(expected_row)
+        assert [type(v) for v in row] == [type(v) for v in expected_row]
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_the_columns_of_the_brief_come_first(
+    sample_warehouse: Warehouse, table: str
+) -> None:
+    brief = {
+        "songplays": "songplay_id start_time user_id level song_id artist_id session_id"
+        " location user_agent",
+        "users": "user_id first_name last_name gender level",
+        "songs": "song_id title artist_id year duration",
+        "artists": "artist_id name location latitude longitude",
+        "time": "start_time hour day week month year weekday",
+    }[table].split()
+    columns = [
+        row[0]
+        for row in sample_warehouse.query(
+            "select column_name from information_schema.columns where table_schema ="
+            f" 'analytics' and table_name = '{table}' order by ordinal_position"
+        )
+    ]
+    assert columns[: len(brief)] == brief
+
+
+def test_the_quarantine_is_the_oracles(case: tuple[Warehouse, Path]) -> None:
+    warehouse, data = case
+    found = warehouse.query(
+        "select table_name, path, line_number, reason, raw_text"
+        " from raw.rejected_records"
+    )
+    assert sorted(found) == sorted(tuple(r) for r in read_folder(data).rejects)
+
+
+def test_every_file_is_in_the_history_with_its_counts(
+    case: tuple[Warehouse, Path],
+) -> None:
+    warehouse, data = case
+    records = read_folder(data)
+    ((files, loaded, rejected),) = warehouse.query(
+        "select count(*), sum(loaded_count), sum(rejected_count) from raw.load_history"
+    )
+    in_parts = [
+        path
+        for part in ("log_data", "song_data")
+        for path in (data / part).rglob("*.json*")
+    ]
+    assert files == len(in_parts)
+    assert loaded == len(records.events) + len(records.songs)
+    assert rejected == len(records.rejects)
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_an_analysis_has_the_oracles_answer(
+    case: tuple[Warehouse, Path], question: str
+) -> None:
+    warehouse, data = case
+    compiled = next((warehouse.folder / "target" / "compiled").rglob(f"{question}.sql"))
+    found = warehouse.query(compiled.read_text(encoding="utf-8"))
+    expected = answers(star_of(data))[question]
+    assert found == [tuple(row) for row in expected.rows]
+    assert len(found) > 0
+
+
+def test_every_analysis_has_an_answer_of_the_oracle(sample_data: Path) -> None:
+    assert sorted(answers(star_of(sample_data))) == QUESTIONS
