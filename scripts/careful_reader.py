@@ -66,7 +66,7 @@ def read_lines(table: RawTable, path: str, shown: str) -> Iterator[Line]:
                     values = read_record(table, content)
                     yield Line(number, values, "", "")
                 except RefusedRecordError as reason:
-                    text = content.rstrip(b"\r\n").decode(errors="backslashreplace")
+                    text = content.removesuffix(b"\n").decode(errors="backslashreplace")
                     yield Line(number, None, str(reason), text.replace("\0", "\\x00"))
     except _READ_ERRORS as error:
         raise unreadable(shown, error) from error

@@ -65,8 +65,8 @@ def open_source(data: str) -> Source:
     return Folder(data)
 
 
-def _is_data(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
+def _is_data(path: str) -> bool:
+    return path.lower().endswith(SUFFIXES) and "/." not in f"/{path}"
 
 
 class Folder:
@@ -87,7 +87,9 @@ class Folder:
             )
         files, left_alone = [], []
         for below, folders, names in os.walk(folder, onerror=_unreadable_folder):
-            folders.sort()
+            hidden = [name for name in folders if name.startswith(".")]
+            left_alone.extend(f"{part}/{name}/" for name in hidden)
+            folders[:] = sorted(set(folders) - set(hidden))
             for name in sorted(names):
                 path = os.path.join(below, name)  # noqa: PTH118 -- a hundred times faster
                 shown = path[len(self.root) + 1 :].replace(os.sep, "/")
@@ -162,7 +164,7 @@ class S3Prefix:
                     path = item["Key"][start:]
                     if path.endswith("/"):
                         continue
-                    if _is_data(path.rsplit("/", 1)[-1]):
+                    if _is_data(path):
                         etag = item["ETag"].strip('"')
                         files.append(SourceFile(path, item["Size"], etag))
                     else:

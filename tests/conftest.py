@@ -120,8 +120,9 @@ def built(folder: Path, data: Path, load_arguments: Sequence[str] = ()) -> Wareh
         check=False,
     )
     assert loading.returncode == 0, loading.stderr
-    building = made.dbt("build")
-    assert building.returncode == 0, building.stdout + building.stderr
+    for command in (["build"], ["compile", "--select", "resource_type:analysis"]):
+        done = made.dbt(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
     return made
 
 

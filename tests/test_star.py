@@ -35,7 +35,7 @@ def test_a_table_has_the_rows_and_values_of_the_oracle(
     case: tuple[Warehouse, Path], table: str
 ) -> None:
     warehouse, data = case
-    expected = star_of(data).table(table)
+    expected = star_of(data).tables()[table]
     columns = ", ".join(expected.columns)
     found = warehouse.query(f'select {columns} from analytics."{table}" order by 1')
     assert len(found) > 0

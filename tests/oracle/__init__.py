@@ -1,0 +1,30 @@
+"""An independent judge of the warehouse.
+
+Plain Python that derives the five tables from raw JSON by the written rules (design,
+section 3; decisions 0001 and 0002), without SQL and without reading the project's
+models, macros or scripts.
+"""
+
+from __future__ import annotations
+
+from oracle.answers import Answer, answers
+from oracle.reading import RawEvent, RawRecords, RawSong, Reject, read_folder
+from oracle.star import Artist, Song, Songplay, Star, Table, Time, User, build_star
+
+__all__ = [
+    "Answer",
+    "Artist",
+    "RawEvent",
+    "RawRecords",
+    "RawSong",
+    "Reject",
+    "Song",
+    "Songplay",
+    "Star",
+    "Table",
+    "Time",
+    "User",
+    "answers",
+    "build_star",
+    "read_folder",
+]

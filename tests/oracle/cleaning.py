@@ -1,0 +1,63 @@
+"""How a value is cleaned: decision 0002, section "Cleaning", and the rounding rule."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
+
+WHITE_SPACE = " \t\n\v\f\r"
+"""White space is ASCII white space everywhere (decision 0001)."""
+
+
+def repair(text: str) -> str:
+    """Undo twice encoded UTF-8; any other text stays as it is, whole.
+
+    Twice encoded: there is a non-ASCII character, all code points are below 256,
+    and read as bytes they are strict UTF-8, twice over. Each `encode("latin-1")`
+    fails on a code point above 255, each `decode("utf-8")` on what is no UTF-8.
+    """
+    if text.isascii():
+        return text
+    try:
+        once = text.encode("latin-1").decode("utf-8")
+        return once.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return text
+
+
+def trim(text: str) -> str:
+    """Take ASCII white space off both ends; a no-break space is none."""
+    return text.strip(WHITE_SPACE)
+
+
+@lru_cache(maxsize=1 << 16)
+def clean_text(text: str | None) -> str | None:
+    """Repair, then trim, then make empty text null, in this order."""
+    if text is None:
+        return None
+    return trim(repair(text)) or None
+
+
+def clean_user(text: str | None) -> int | None:
+    """Read a user id as a whole number; an empty one is nobody."""
+    cleaned = clean_text(text)
+    return None if cleaned is None else int(cleaned)
+
+
+def clean_year(year: int | None) -> int | None:
+    """Year 0 means unknown and is null."""
+    return None if year == 0 else year
+
+
+def clean_duration(seconds: Decimal | None) -> Decimal | None:
+    """Round a duration to five places before it is compared or shown."""
+    return None if seconds is None else round_half_away(seconds, places=5)
+
+
+def round_half_away(value: Decimal, places: int) -> Decimal:
+    """Round half away from zero; a zero has no sign.
+
+    `ROUND_HALF_UP` is Python's name for half away from zero.
+    """
+    rounded = value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
+    return rounded.copy_abs() if rounded.is_zero() else rounded

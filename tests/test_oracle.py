@@ -1,0 +1,1541 @@
+"""The test of the judge: small cases whose answers were worked out by hand."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import os
+import random
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+from oracle import (
+    Answer,
+    Artist,
+    RawEvent,
+    RawRecords,
+    RawSong,
+    Reject,
+    Song,
+    Songplay,
+    Star,
+    Time,
+    User,
+    answers,
+    build_star,
+    read_folder,
+)
+from oracle.answers import percent, two_places
+from oracle.cleaning import clean_text, round_half_away
+from oracle.reading import exact
+from oracle.star import start_time
+
+# ------------------------------------------------------------------------- helpers
+
+EVENT_JSON = {
+    "artist": '"Elena"',
+    "auth": '"Logged In"',
+    "firstName": '"Lily"',
+    "gender": '"F"',
+    "itemInSession": "5",
+    "lastName": '"Koch"',
+    "length": "269.58322",
+    "level": '"paid"',
+    "location": '"Chicago, IL"',
+    "method": '"PUT"',
+    "page": '"NextSong"',
+    "registration": "1541048010796.0",
+    "sessionId": "818",
+    "song": '"Setanta matins"',
+    "status": "200",
+    "ts": "1542837407796",
+    "userAgent": '"Mozilla"',
+    "userId": '"15"',
+}
+EVENT = RawEvent(
+    artist="Elena",
+    auth="Logged In",
+    first_name="Lily",
+    gender="F",
+    item_in_session=5,
+    last_name="Koch",
+    length=Decimal("269.58322000"),
+    level="paid",
+    location="Chicago, IL",
+    method="PUT",
+    page="NextSong",
+    registration=1541048010796.0,
+    session_id=818,
+    song="Setanta matins",
+    status=200,
+    ts=1542837407796,
+    user_agent="Mozilla",
+    user_id="15",
+)
+SONG_JSON = {
+    "num_songs": "1",
+    "artist_id": '"AR1"',
+    "artist_latitude": "49.8",
+    "artist_longitude": "15.47",
+    "artist_location": '"Dubai"',
+    "artist_name": '"Elena"',
+    "song_id": '"SO1"',
+    "title": '"Setanta matins"',
+    "duration": "269.58322",
+    "year": "0",
+}
+SONG = RawSong(
+    num_songs=1,
+    artist_id="AR1",
+    artist_latitude=49.8,
+    artist_longitude=15.47,
+    artist_location="Dubai",
+    artist_name="Elena",
+    song_id="SO1",
+    title="Setanta matins",
+    duration=Decimal("269.58322000"),
+    year=0,
+)
+
+
+def to_line(fields: dict[str, str]) -> str:
+    """Write JSON from values that are JSON already, so that each byte is chosen."""
+    return "{" + ",".join(f'"{key}":{value}' for key, value in fields.items()) + "}"
+
+
+def event_line(**changes: str) -> str:
+    """Write an event; a change to '' leaves the key out."""
+    fields = {**EVENT_JSON, **changes}
+    return to_line({key: value for key, value in fields.items() if value})
+
+
+def song_line(**changes: str) -> str:
+    """Write a row of the catalogue; a change to '' leaves the key out."""
+    fields = {**SONG_JSON, **changes}
+    return to_line({key: value for key, value in fields.items() if value})
+
+
+def folder(root: Path, events: bytes = b"", songs: bytes = b"") -> Path:
+    """Lay out a folder with one file of each part."""
+    for part, content in (("log_data", events), ("song_data", songs)):
+        (root / part).mkdir()
+        (root / part / "a.json").write_bytes(content)
+    return root
+
+
+def read_event(root: Path, line: str | bytes) -> RawEvent | str:
+    """Read one line of a log: the record, or the reason for its refusal."""
+    content = line.encode() if isinstance(line, str) else line
+    records = read_folder(folder(root, events=content))
+    found: list[RawEvent | str] = [*records.events]
+    found += [reject.reason for reject in records.rejects]
+    assert len(found) == 1
+    return found[0]
+
+
+def read_song(root: Path, line: str) -> RawSong | str:
+    """Read one line of the catalogue: the record, or the reason for its refusal."""
+    records = read_folder(folder(root, songs=line.encode()))
+    found: list[RawSong | str] = [*records.songs]
+    found += [reject.reason for reject in records.rejects]
+    assert len(found) == 1
+    return found[0]
+
+
+event = EVENT._replace
+song = SONG._replace
+at = datetime.fromisoformat
+
+
+def seeded(seed: int) -> random.Random:
+    """Make a source of chance that gives the same again."""
+    return random.Random(seed)  # noqa: S311 - it shuffles, it guards no secret
+
+
+def star_of(*records: RawEvent | RawSong) -> Star:
+    """Build the star, and again with the records turned around and doubled."""
+    events = [record for record in records if isinstance(record, RawEvent)]
+    songs = [record for record in records if isinstance(record, RawSong)]
+    star = build_star(RawRecords(events, songs, []))
+    turned = RawRecords((events * 2)[::-1], (songs * 2)[::-1], [])
+    assert build_star(turned) == star
+    return star
+
+
+# ----------------------------------------------------------------- reading: files
+
+
+def test_a_line_is_read_column_by_column(tmp_path: Path) -> None:
+    records = read_folder(folder(tmp_path, event_line().encode(), song_line().encode()))
+    assert records == RawRecords([EVENT], [SONG], [])
+
+
+def test_lines_end_at_lf_and_blank_lines_are_counted(tmp_path: Path) -> None:
+    good, bad = event_line().encode(), b"[]"
+    content = b"\r\n" + good + b"\r\n \t\v\f\n" + bad + b"\n\n" + good
+    records = read_folder(folder(tmp_path, events=content))
+    assert records.events == [EVENT, EVENT]
+    assert records.rejects == [
+        Reject("staging_events", "log_data/a.json", 4, "not a JSON object", "[]")
+    ]
+
+
+def test_an_empty_file_holds_nothing(tmp_path: Path) -> None:
+    assert read_folder(folder(tmp_path)) == RawRecords([], [], [])
+
+
+def test_a_byte_order_mark_may_stand_at_the_start_of_a_file_only(
+    tmp_path: Path,
+) -> None:
+    marked = b"\xef\xbb\xbf" + event_line().encode()
+    records = read_folder(folder(tmp_path, events=marked + b"\n" + marked))
+    assert records.events == [EVENT]
+    assert [(r.line_number, r.reason) for r in records.rejects] == [(2, "not JSON")]
+    assert records.rejects[0].raw_text == "\ufeff" + event_line()
+
+
+def test_a_file_of_a_byte_order_mark_alone_holds_nothing(tmp_path: Path) -> None:
+    records = read_folder(folder(tmp_path, events=b"\xef\xbb\xbf\r\n"))
+    assert records == RawRecords([], [], [])
+
+
+def test_the_first_two_bytes_tell_gzip_not_the_name(tmp_path: Path) -> None:
+    line = event_line().encode()
+    folder(tmp_path, events=gzip.compress(b"\xef\xbb\xbf" + line))
+    (tmp_path / "log_data" / "plain.json.gz").write_bytes(line)
+    assert read_folder(tmp_path).events == [EVENT, EVENT]
+
+
+def test_files_are_found_at_any_depth_by_their_endings_unless_hidden(
+    tmp_path: Path,
+) -> None:
+    logs = folder(tmp_path) / "log_data"
+    names = ["2018/11/b.json", "A/B/C/c.json.gz", ".d.json", ".e/f.json", "g.txt"]
+    for name in [*names, "h.json.bak", "i.JSON", "_j.json"]:
+        (logs / name).parent.mkdir(parents=True, exist_ok=True)
+        (logs / name).write_bytes(b"?")
+    assert [reject.path for reject in read_folder(tmp_path).rejects] == [
+        "log_data/2018/11/b.json",
+        "log_data/A/B/C/c.json.gz",
+        "log_data/_j.json",
+    ]
+
+
+def test_the_names_of_the_parts_can_be_set(tmp_path: Path) -> None:
+    folder(tmp_path, songs=song_line().encode())
+    (tmp_path / "log_data").rename(tmp_path / "plays")
+    (tmp_path / "song_data").rename(tmp_path / "music")
+    assert read_folder(tmp_path, logs="plays", songs="music").songs == [SONG]
+
+
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="log_data is not a folder"):
+        read_folder(tmp_path)
+
+
+def test_rejects_come_in_the_order_of_part_path_and_line(tmp_path: Path) -> None:
+    folder(tmp_path, events=b"1\n2", songs=b"3")
+    (tmp_path / "log_data" / "Z.json").write_bytes(b"4")
+    rejects = read_folder(tmp_path).rejects
+    assert [reject.raw_text for reject in rejects] == ["4", "1", "2", "3"]
+    assert rejects[-1].part == "staging_songs"
+
+
+# ----------------------------------------------------------------- reading: lines
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"artist":"\xff"}', "not UTF-8"),
+        (b'{"artist":"\xed\xa0\x80"}', "not UTF-8"),
+        (b'{"artist":"\xc0\x80"}', "not UTF-8"),
+        (b"\xff\xfe{}", "not UTF-8"),
+        (b'{"artist":"a\x00b"}', "not JSON"),
+        (b'{"artist":"a\tb"}', "not JSON"),
+        (b"{", "not JSON"),
+        (b"{'artist':1}", "not JSON"),
+        (b'{"artist":1,}', "not JSON"),
+        (b'{"artist":1}//', "not JSON"),
+        (b'{"artist":1}{"artist":1}', "not JSON"),
+        (b'{"x":NaN}', "not JSON"),
+        (b'{"x":[Infinity]}', "not JSON"),
+        (b'{"x":{"y":-Infinity}}', "not JSON"),
+        (b'{"x":01}', "not JSON"),
+        (b'{"x":+1}', "not JSON"),
+        (b'{"x":1.}', "not JSON"),
+        (b'{"x":.5}', "not JSON"),
+        (b'{"x":0x1F}', "not JSON"),
+        (b'{"x":True}', "not JSON"),
+        ('{"x":\u0661}'.encode(), "not JSON"),
+        (b'{"x":"\\x41"}', "not JSON"),
+        (b'{"x":"\\u12 4"}', "not JSON"),
+        (b"{\x0b}", "not JSON"),
+        (b"\xc2\xa0{}", "not JSON"),
+        ("\u00a0{}".encode(), "not JSON"),
+        (b"[" * 1_000_000, "not JSON"),
+        (b'{"x":' * 100_000 + b"1" + b"}" * 100_000, "not JSON"),
+        (b"[]", "not a JSON object"),
+        (b'"{}"', "not a JSON object"),
+        (b"null", "not a JSON object"),
+        (b'[{"a":1,"a":1}]', "not a JSON object"),
+        (b'{"a":1,"a":1', "not JSON"),
+        (b'{"a":1,"b":1,"b":2,"a":3}', 'the key "b" stands twice'),
+        (b'{"a":1,"\\u0061":1}', 'the key "a" stands twice'),
+        (b'{"x":[{"y":{"k":1,"k":1}}]}', 'the key "k" stands twice'),
+        (b'{"\\ud800":1,"\\ud800":1}', 'the key "\\ud800" stands twice'),
+        (b"{}", "itemInSession is missing"),
+    ],
+)
+def test_a_line_is_one_json_object_by_the_standard(
+    tmp_path: Path, line: bytes, reason: str
+) -> None:
+    assert read_event(tmp_path, line) == reason
+
+
+def test_a_key_may_stand_in_two_objects(tmp_path: Path) -> None:
+    line = event_line(x='[{"k":1},{"k":1,"x":2}]')
+    assert read_event(tmp_path, line) == EVENT
+
+
+def test_blanks_and_tabs_may_stand_around_the_object(tmp_path: Path) -> None:
+    assert read_event(tmp_path, f" \t{event_line()}\t \r") == EVENT
+
+
+def test_an_undeclared_key_is_not_looked_at(tmp_path: Path) -> None:
+    line = event_line(Artist="true", x=r'"\ud800\u0000"', y="1" * 10_000)
+    assert read_event(tmp_path, line) == EVENT
+
+
+def test_a_missing_key_is_null(tmp_path: Path) -> None:
+    optional = set(EVENT_JSON) - {"sessionId", "itemInSession", "ts"}
+    bare = read_event(tmp_path, event_line(**dict.fromkeys(optional, "")))
+    assert isinstance(bare, RawEvent)
+    assert [value for value in bare if value is not None] == [5, 818, 1542837407796]
+
+
+def test_the_raw_text_of_a_reject_shows_what_is_no_utf_8(tmp_path: Path) -> None:
+    records = read_folder(folder(tmp_path, events=b"\xe9\xc3\xa9\\\r\n"))
+    assert records.rejects[0].raw_text == "\\xe9é\\\r"
+
+
+def test_the_first_column_of_the_raw_table_that_breaks_a_rule_is_named(
+    tmp_path: Path,
+) -> None:
+    line = event_line(userId="true", ts="-1", itemInSession="", sessionId="")
+    assert read_event(tmp_path, line) == "itemInSession is missing"
+
+
+def test_the_order_of_columns_is_not_the_order_in_the_line(tmp_path: Path) -> None:
+    fields = {**EVENT_JSON, "userId": "true", "artist": "true"}
+    line = to_line(dict(reversed(fields.items())))
+    assert read_event(tmp_path, line) == "artist is not text"
+
+
+def test_songs_are_checked_in_the_order_of_their_raw_table(tmp_path: Path) -> None:
+    line = song_line(song_id="", artist_id="null", year='"x"', title="[]")
+    assert read_song(tmp_path, line) == "artist_id is missing"
+
+
+def test_a_line_of_ten_megabytes_is_read(tmp_path: Path) -> None:
+    line = event_line(x='"' + "é" * 5_000_000 + '"')
+    assert read_event(tmp_path, line) == EVENT
+
+
+@pytest.mark.parametrize(
+    ("column", "reason"),
+    [
+        ("artist", "artist is longer than 1024 bytes"),
+        ("ts", "ts is out of range"),
+        ("length", "length is out of range"),
+        ("registration", "registration is out of range"),
+        ("userId", "userId is longer than 1024 bytes"),
+    ],
+)
+def test_a_number_of_ten_megabytes_is_refused(
+    tmp_path: Path, column: str, reason: str
+) -> None:
+    assert read_event(tmp_path, event_line(**{column: "9" * 10_000_000})) == reason
+
+
+def test_a_hundred_thousand_decimals_are_rounded(tmp_path: Path) -> None:
+    found = read_song(
+        tmp_path,
+        song_line(
+            duration="1." + "4" * 100_000,
+            artist_latitude="0." + "1" * 100_000,
+        ),
+    )
+    assert isinstance(found, RawSong)
+    assert found.duration == Decimal("1.44444444")
+    assert found.artist_latitude == 0.1111111111111111
+
+
+# ---------------------------------------------------------------- reading: values
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        ("null", None),
+        ('""', ""),
+        ('" a "', " a "),
+        ("1.50", "1.50"),
+        ("-0", "-0"),
+        ("1E+3", "1E+3"),
+        (r'"\ud83d\ude00"', "\U0001f600"),
+        (r'"\u0001\u007f\u0085"', "\x01\x7f\x85"),
+        ('"' + "a" * 1024 + '"', "a" * 1024),
+        ('"' + "é" * 512 + '"', "é" * 512),
+        ('"' + "\U0001f600" * 256 + '"', "\U0001f600" * 256),
+        ("true", "artist is not text"),
+        ("[]", "artist is not text"),
+        ('{"a":1}', "artist is not text"),
+        (r'"a\u0000"', "artist holds a NUL character"),
+        (r'"\ud83d"', "artist holds half of a surrogate pair"),
+        (r'"\ude00\ud83d"', "artist holds half of a surrogate pair"),
+        (r'"\u0000\ud83d"', "artist holds a NUL character"),
+        ('"' + "a" * 1024 + r'\ud83d"', "artist holds half of a surrogate pair"),
+        ('"' + "a" * 1025 + '"', "artist is longer than 1024 bytes"),
+        ('"' + "é" * 513 + '"', "artist is longer than 1024 bytes"),
+        ('"' + " " * 1025 + '"', "artist is longer than 1024 bytes"),
+    ],
+)
+def test_text_is_a_string_or_a_number_as_it_is_written(
+    tmp_path: Path, value: str, stored: str | None
+) -> None:
+    found = read_event(tmp_path, event_line(artist=value))
+    assert (found.artist if isinstance(found, RawEvent) else found) == stored
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        ('" SO1 "', " SO1 "),
+        ("17", "17"),
+        ('"\u00a0"', "\u00a0"),
+        ("null", "song_id is missing"),
+        ('""', "song_id is missing"),
+        (r'" \t\n\u000b\f\r"', "song_id is missing"),
+        ("false", "song_id is not text"),
+        (r'" \u0000"', "song_id holds a NUL character"),
+    ],
+)
+def test_the_name_of_a_thing_holds_more_than_white_space(
+    tmp_path: Path, value: str, stored: str
+) -> None:
+    found = read_song(tmp_path, song_line(song_id=value))
+    assert (found.song_id if isinstance(found, RawSong) else found) == stored
+
+
+NOT_WHOLE = "status is not a whole number"
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        ("null", None),
+        ("200", 200),
+        ("-0", 0),
+        ('"-0"', 0),
+        ('"007"', 7),
+        ('"-007"', -7),
+        ('"' + "0" * 5000 + '9"', 9),
+        ("2147483647", 2147483647),
+        ("-2147483648", -2147483648),
+        ("2147483648", "status is out of range"),
+        ("-2147483649", "status is out of range"),
+        ("1" * 5000, "status is out of range"),
+        ("200.0", NOT_WHOLE),
+        ("2e2", NOT_WHOLE),
+        ("true", NOT_WHOLE),
+        ("[200]", NOT_WHOLE),
+        ('""', NOT_WHOLE),
+        ('" 200"', NOT_WHOLE),
+        (r'"200\n"', NOT_WHOLE),
+        ('"+200"', NOT_WHOLE),
+        ('"-"', NOT_WHOLE),
+        ('"--2"', NOT_WHOLE),
+        ('"2_00"', NOT_WHOLE),
+        ('"\u0662"', NOT_WHOLE),
+        ('"\u00b2"', NOT_WHOLE),
+    ],
+)
+def test_a_whole_number_is_digits_with_at_most_a_leading_minus(
+    tmp_path: Path, value: str, stored: int | str | None
+) -> None:
+    found = read_event(tmp_path, event_line(status=value))
+    assert (found.status if isinstance(found, RawEvent) else found) == stored
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("sessionId", "9223372036854775808", "sessionId is out of range"),
+        ("sessionId", "-9223372036854775809", "sessionId is out of range"),
+        ("sessionId", "null", "sessionId is missing"),
+        ("sessionId", '""', "sessionId is not a whole number"),
+        ("itemInSession", "2147483648", "itemInSession is out of range"),
+        ("itemInSession", "null", "itemInSession is missing"),
+        ("ts", "null", "ts is missing"),
+        ("ts", "", "ts is missing"),
+        ("ts", "-1", "ts is out of range"),
+        ("ts", "253402300800000", "ts is out of range"),
+        ("ts", "1542837407796.0", "ts is not a whole number"),
+    ],
+)
+def test_what_identifies_an_event_must_be_there_and_fit(
+    tmp_path: Path, column: str, value: str, reason: str
+) -> None:
+    assert read_event(tmp_path, event_line(**{column: value})) == reason
+
+
+def test_the_ends_of_the_ranges_are_taken(tmp_path: Path) -> None:
+    line = event_line(
+        sessionId="9223372036854775807", itemInSession="-2147483648", ts='"0"'
+    )
+    found = read_event(tmp_path, line)
+    assert isinstance(found, RawEvent)
+    assert found.session_id == 2**63 - 1
+    assert found.item_in_session == -(2**31)
+    assert found.ts == 0
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        ("null", None),
+        ("1540919166796.0", 1540919166796.0),
+        ('"1540919166796.5"', 1540919166796.5),
+        ("1.5e12", 1.5e12),
+        ("-0.0", 0.0),
+        ("253402300799999", 253402300799999.0),
+        ("253402300799999.001", "registration is out of range"),
+        ("-1e-400", "registration is out of range"),
+        ("1e99999999999999999999", "registration is out of range"),
+        ("-1e-99999999999999999999", "registration is out of range"),
+        ("1e-99999999999999999999", 0.0),
+        ('""', "registration is not a number"),
+        ("true", "registration is not a number"),
+    ],
+)
+def test_a_moment_with_a_point_is_in_the_range_of_a_moment(
+    tmp_path: Path, value: str, stored: float | str | None
+) -> None:
+    found = read_event(tmp_path, event_line(registration=value))
+    assert (found.registration if isinstance(found, RawEvent) else found) == stored
+
+
+NOT_NUMBER = "length is not a number"
+NOT_IN_RANGE = "length is out of range"
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        ("null", "None"),
+        ("269.58322", "269.58322000"),
+        ('"2.6958322E+2"', "269.58322000"),
+        ("0.000000005", "1E-8"),
+        ("0.0000000049999", "0E-8"),
+        ("-0.000000005", "-1E-8"),
+        ("-0.000000004", "0E-8"),
+        ("-0", "0E-8"),
+        ('"007.5"', "7.50000000"),
+        ("9999999.999999994", "9999999.99999999"),
+        ("-9999999", "-9999999.00000000"),
+        ("1e-99999999999999999999", "0E-8"),
+        ("0e99999999999999999999", "0E-8"),
+        ("0.00001e11", "1000000.00000000"),
+        ("9999999.999999995", NOT_IN_RANGE),
+        ("10000000", NOT_IN_RANGE),
+        ("-10000000", NOT_IN_RANGE),
+        ("1e99999999999999999999", NOT_IN_RANGE),
+        ('""', NOT_NUMBER),
+        ('" 1"', NOT_NUMBER),
+        ('"1."', NOT_NUMBER),
+        ('".5"', NOT_NUMBER),
+        ('"+1"', NOT_NUMBER),
+        ('"1_000"', NOT_NUMBER),
+        ('"NaN"', NOT_NUMBER),
+        ('"Infinity"', NOT_NUMBER),
+        ('"\u0661.5"', NOT_NUMBER),
+        ("false", NOT_NUMBER),
+    ],
+)
+def test_seconds_are_rounded_to_eight_places_half_away_from_zero(
+    tmp_path: Path, value: str, stored: str
+) -> None:
+    found = read_event(tmp_path, event_line(length=value))
+    assert (str(found.length) if isinstance(found, RawEvent) else found) == stored
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        ("null", None),
+        ("-36.5", -36.5),
+        ('"1.5e1"', 15.0),
+        ("720", 720.0),
+        ("1e-400", 0.0),
+        ("1e400", "artist_latitude is out of range"),
+        ('"-1e400"', "artist_latitude is out of range"),
+        ('"inf"', "artist_latitude is not a number"),
+        ('""', "artist_latitude is not a number"),
+        ("true", "artist_latitude is not a number"),
+    ],
+)
+def test_degrees_are_finite(
+    tmp_path: Path, value: str, stored: float | str | None
+) -> None:
+    found = read_song(tmp_path, song_line(artist_latitude=value))
+    assert (found.artist_latitude if isinstance(found, RawSong) else found) == stored
+
+
+def test_a_zero_moment_has_no_sign(tmp_path: Path) -> None:
+    found = read_event(tmp_path, event_line(registration="-0.0"))
+    assert isinstance(found, RawEvent)
+    assert str(found.registration) == "0.0"
+
+
+def test_a_zero_of_degrees_has_no_sign(tmp_path: Path) -> None:
+    found = read_song(tmp_path, song_line(artist_latitude="-0.0"))
+    assert isinstance(found, RawSong)
+    assert str(found.artist_latitude) == "0.0"
+
+
+NOT_USER = "userId is neither empty nor a whole number"
+
+
+@pytest.mark.parametrize(
+    ("value", "stored"),
+    [
+        ("null", None),
+        ('""', ""),
+        (r'" \t\n\u000b\f\r"', " \t\n\v\f\r"),
+        ('" 15 "', " 15 "),
+        ("15", "15"),
+        ("-0", "-0"),
+        ('"007"', "007"),
+        ('"-15"', "-15"),
+        ("-999999999999999999", "-999999999999999999"),
+        ("1000000000000000000", "userId is out of range"),
+        ('"0000000000000000015"', "userId is out of range"),
+        ("15.0", NOT_USER),
+        ('"15.0"', NOT_USER),
+        ('"1 5"', NOT_USER),
+        ('"x"', NOT_USER),
+        ('"\u00a0"', NOT_USER),
+        ('"\u0661"', NOT_USER),
+        (r'"7\u0000"', NOT_USER),
+        ("true", NOT_USER),
+        ("{}", NOT_USER),
+        ('"' + " " * 1025 + '"', "userId is longer than 1024 bytes"),
+    ],
+)
+def test_a_user_is_nobody_or_a_whole_number(
+    tmp_path: Path, value: str, stored: str | None
+) -> None:
+    found = read_event(tmp_path, event_line(userId=value))
+    assert (found.user_id if isinstance(found, RawEvent) else found) == stored
+
+
+def test_a_number_is_read_exactly() -> None:
+    assert exact("0." + "0" * 50 + "1e50") == Decimal("0.1")
+    assert exact("0." + "0" * 50 + "1E+51") == 1
+    assert exact("-1e-99999999999999") < 0
+    assert exact("-0.0e99999999999999") == 0
+
+
+# ------------------------------------------------------------------------ cleaning
+
+
+@pytest.mark.parametrize(
+    ("text", "cleaned"),
+    [
+        (None, None),
+        ("", None),
+        (" \t\n\v\f\r", None),
+        ("\r\n Elena \v\f\t", "Elena"),
+        ("\u00a0Elena\u2003", "\u00a0Elena\u2003"),
+        ("\x1cElena\x85", "\x1cElena\x85"),
+        # The patterns of the real logs.
+        ("Bj\u00c3\u0083\u00c2\u00b6rk", "Björk"),
+        ("\u00c3\u0082\u00c2\u00bf", "\u00bf"),
+        # Repair comes first: the last byte of an encoded "à" is a no-break space.
+        (" \u00c3\u0083\u00c2\u00a0 ", "à"),
+        # Beyond U+00FF: the Euro sign, E2 82 AC, each byte encoded again.
+        ("\u00c3\u00a2\u00c2\u0082\u00c2\u00ac", "\u20ac"),
+        # An emoji, F0 9F 98 80.
+        ("\u00c3\u00b0\u00c2\u009f\u00c2\u0098\u00c2\u0080", "\U0001f600"),
+        # Encoded once only: it stays.
+        ("\u00c3\u00b6", "\u00c3\u00b6"),
+        # Right as it is.
+        ("Björk", "Björk"),
+        ("\u20ac", "\u20ac"),
+        # One character that is not twice encoded keeps the whole from repair.
+        ("\u00c3\u0083\u00c2\u00b6 ö", "\u00c3\u0083\u00c2\u00b6 ö"),
+        ("\u00c3\u0083\u00c2\u00b6 \u20ac", "\u00c3\u0083\u00c2\u00b6 \u20ac"),
+        # Inner bytes C0 80, an overlong form, and ED A0 80, half a pair.
+        ("\u00c3\u0080\u00c2\u0080", "\u00c3\u0080\u00c2\u0080"),
+        (
+            "\u00c3\u00ad\u00c2\u00a0\u00c2\u0080",
+            "\u00c3\u00ad\u00c2\u00a0\u00c2\u0080",
+        ),
+        # Inner bytes F4 90 80 80, above U+10FFFF.
+        (
+            "\u00c3\u00b4\u00c2\u0090\u00c2\u0080\u00c2\u0080",
+            "\u00c3\u00b4\u00c2\u0090\u00c2\u0080\u00c2\u0080",
+        ),
+        # Four times encoded is repaired once, to twice encoded.
+        (
+            "\u00c3\u0083\u00c2\u0083\u00c3\u0082\u00c2\u00b6",
+            "\u00c3\u00b6",
+        ),
+    ],
+)
+def test_text_is_repaired_then_trimmed_then_null_if_empty(
+    text: str | None, cleaned: str | None
+) -> None:
+    assert clean_text(text) == cleaned
+
+
+@pytest.mark.parametrize(
+    ("value", "rounded"),
+    [
+        ("0.000005", "0.00001"),
+        ("-0.000005", "-0.00001"),
+        ("0.000015", "0.00002"),
+        ("0.00000499", "0.00000"),
+        ("-0.00000499", "0.00000"),
+        ("7", "7.00000"),
+    ],
+)
+def test_rounding_is_half_away_from_zero(value: str, rounded: str) -> None:
+    assert f"{round_half_away(Decimal(value), places=5):f}" == rounded
+
+
+def test_a_duration_is_rounded_to_eight_places_and_then_to_five(
+    tmp_path: Path,
+) -> None:
+    folder(
+        tmp_path,
+        event_line(length="0.000004995").encode(),
+        song_line(duration="0.000004994").encode(),
+    )
+    star = build_star(read_folder(tmp_path))
+    assert star.songplays[0].duration_seconds == Decimal("0.00001")
+    assert str(star.songs[0].duration) == "0.00000"
+
+
+# ---------------------------------------------------------------- star: songplays
+
+
+def test_a_play_is_one_row_of_the_fact() -> None:
+    star = star_of(event(), song())
+    assert star.songplays == [
+        Songplay(
+            # md5 of "818-5".
+            songplay_id="127d318073ef2aeaf6f74c0e7504f5b7",
+            start_time=at("2018-11-21 21:56:47.796"),
+            user_id=15,
+            level="paid",
+            song_id="SO1",
+            artist_id="AR1",
+            session_id=818,
+            location="Chicago, IL",
+            user_agent="Mozilla",
+            item_in_session=5,
+            song_title="Setanta matins",
+            artist_name="Elena",
+            duration_seconds=Decimal("269.58322"),
+        )
+    ]
+
+
+def test_the_tables_name_their_columns_in_the_order_of_the_brief() -> None:
+    columns = {name: table.columns for name, table in star_of().tables().items()}
+    assert {name: " ".join(names) for name, names in columns.items()} == {
+        "songplays": "songplay_id start_time user_id level song_id artist_id "
+        "session_id location user_agent item_in_session song_title artist_name "
+        "duration_seconds",
+        "users": "user_id first_name last_name gender level",
+        "songs": "song_id title artist_id year duration",
+        "artists": "artist_id name location latitude longitude",
+        "time": "start_time hour day week month year weekday",
+    }
+
+
+def test_only_next_song_is_a_play() -> None:
+    star = star_of(
+        event(page="Home", item_in_session=1),
+        event(page=" NextSong ", item_in_session=2),
+        event(page="nextsong", item_in_session=3),
+        event(page=None, item_in_session=4),
+    )
+    assert [play.item_in_session for play in star.songplays] == [2]
+
+
+def test_a_play_without_a_user_keeps_its_row() -> None:
+    star = star_of(event(user_id=" "), event(user_id=None, session_id=1))
+    assert [play.user_id for play in star.songplays] == [None, None]
+    assert star.users == []
+
+
+@pytest.mark.parametrize(
+    ("written", "user_id"), [("007", 7), (" 15\t", 15), ("-0", 0), ("-5", -5)]
+)
+def test_a_user_id_is_a_whole_number(written: str, user_id: int) -> None:
+    star = star_of(event(user_id=written))
+    assert star.songplays[0].user_id == user_id
+    assert star.users[0].user_id == user_id
+
+
+def test_start_time_is_utc_to_the_millisecond() -> None:
+    assert start_time(0) == at("1970-01-01")
+    assert start_time(951782399001) == at("2000-02-28 23:59:59.001")
+    assert start_time(253402300799999) == at("9999-12-31 23:59:59.999")
+
+
+def test_of_two_records_of_one_event_the_later_ts_wins() -> None:
+    star = star_of(event(ts=2, level="free"), event(ts=1, level="a"))
+    assert [(play.start_time, play.level) for play in star.songplays] == [
+        (start_time(2), "free")
+    ]
+
+
+def test_if_the_winner_is_no_next_song_there_is_no_songplay() -> None:
+    star = star_of(event(ts=1), event(ts=2, page="Home"))
+    assert star.songplays == []
+    assert star.time == []
+    assert [user.user_id for user in star.users] == [15]
+
+
+def test_a_superseded_event_names_no_user() -> None:
+    star = star_of(event(ts=1, user_id="1"), event(ts=2, user_id="2"))
+    assert [user.user_id for user in star.users] == [2]
+
+
+@pytest.mark.parametrize(
+    ("winner", "loser"),
+    [
+        # Each pair differs in a column that decides, and in the next one, which would
+        # decide the other way.
+        ({"artist": "A", "auth": "b"}, {"artist": "B", "auth": "a"}),
+        ({"auth": "A", "first_name": "b"}, {"auth": "B", "first_name": "a"}),
+        ({"first_name": "A", "gender": "M"}, {"first_name": "B", "gender": "F"}),
+        ({"gender": "F", "last_name": "b"}, {"gender": "M", "last_name": "a"}),
+        (
+            {"last_name": "A", "length": Decimal(2)},
+            {"last_name": "B", "length": Decimal(1)},
+        ),
+        (
+            {"length": Decimal(9), "level": "paid"},
+            {"length": Decimal(10), "level": "free"},
+        ),
+        ({"level": "free", "location": "b"}, {"level": "paid", "location": "a"}),
+        ({"location": "A", "method": "b"}, {"location": "B", "method": "a"}),
+        ({"method": "GET", "page": "NextSong"}, {"method": "PUT", "page": "Home"}),
+        (
+            {"page": "NextSong", "registration": 2.0},
+            {"page": "Zoo", "registration": 1.0},
+        ),
+        ({"registration": 9.0, "song": "b"}, {"registration": 10.0, "song": "a"}),
+        ({"song": "A", "status": 307}, {"song": "B", "status": 200}),
+        ({"status": 9, "user_agent": "b"}, {"status": 10, "user_agent": "a"}),
+        ({"user_agent": "A", "user_id": "2"}, {"user_agent": "B", "user_id": "1"}),
+        ({"user_id": "9"}, {"user_id": "10"}),
+        # Nulls come last, and so does what is empty; code points decide.
+        ({"artist": "\U0001f600"}, {"artist": None}),
+        ({"artist": "z"}, {"artist": " "}),
+        ({"artist": "Z"}, {"artist": "a"}),
+        ({"artist": "\uffff"}, {"artist": "\U0001f600"}),
+        ({"length": Decimal(1)}, {"length": None}),
+        ({"status": -1}, {"status": None}),
+    ],
+)
+def test_content_breaks_the_tie_of_records_of_one_moment(
+    winner: dict[str, Any], loser: dict[str, Any]
+) -> None:
+    alone = star_of(event(**winner))
+    assert star_of(event(**winner), event(**loser)) == alone
+    assert star_of(event(**loser), event(**winner)) == alone
+
+
+# --------------------------------------------------------------------- star: match
+
+
+def matched(star: Star) -> tuple[str | None, str | None]:
+    """Give song_id and artist_id of the only play."""
+    (play,) = star.songplays
+    return play.song_id, play.artist_id
+
+
+def test_songplays_keeps_a_play_that_matches_nothing() -> None:
+    assert matched(star_of(event())) == (None, None)
+
+
+def test_title_and_artist_name_are_compared_cleaned() -> None:
+    star = star_of(event(song="Setanta matins "), song(artist_name=" Elena"))
+    assert matched(star) == ("SO1", "AR1")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"title": "setanta matins"},
+        {"artist_name": "Elena x"},
+        {"title": None},
+        {"artist_name": None},
+    ],
+)
+def test_title_and_artist_name_must_both_be_the_same(changes: dict[str, Any]) -> None:
+    assert matched(star_of(event(), song(**changes))) == (None, None)
+
+
+def test_null_matches_nothing() -> None:
+    star = star_of(event(song="", artist=None), song(title=None, artist_name=" "))
+    assert matched(star) == (None, None)
+
+
+def test_twice_encoded_text_matches_the_catalogue() -> None:
+    star = star_of(
+        event(artist="Bj\u00c3\u0083\u00c2\u00b6rk"), song(artist_name="Björk")
+    )
+    assert matched(star) == ("SO1", "AR1")
+
+
+def test_a_duration_is_a_tie_break_not_a_condition() -> None:
+    assert matched(star_of(event(length=None), song())) == ("SO1", "AR1")
+    assert matched(star_of(event(), song(duration=Decimal(1)))) == ("SO1", "AR1")
+
+
+def test_the_nearest_duration_wins_on_either_side() -> None:
+    star = star_of(
+        event(length=Decimal(100)),
+        song(song_id="SO1", duration=Decimal("102.1")),
+        song(song_id="SO2", duration=Decimal(98)),
+        song(song_id="SO3", duration=None),
+    )
+    assert matched(star) == ("SO2", "AR1")
+    star = star_of(
+        event(length=Decimal(100)),
+        song(song_id="SO1", duration=Decimal(102)),
+        song(song_id="SO2", duration=Decimal(98)),
+    )
+    assert matched(star) == ("SO1", "AR1")
+
+
+def test_a_candidate_without_a_duration_comes_last() -> None:
+    star = star_of(
+        event(),
+        song(song_id="SO1", duration=None),
+        song(song_id="SO2", duration=Decimal(9999)),
+    )
+    assert matched(star) == ("SO2", "AR1")
+
+
+def test_without_durations_the_smallest_song_id_and_artist_id_win() -> None:
+    star = star_of(
+        event(length=None),
+        song(song_id="SO2", artist_id="AR1"),
+        song(song_id="SO1", artist_id="AR3", duration=Decimal(1)),
+        song(song_id="SO1", artist_id="AR2", duration=Decimal(2)),
+    )
+    assert matched(star) == ("SO1", "AR2")
+
+
+def test_durations_are_compared_at_five_places() -> None:
+    star = star_of(
+        event(length=Decimal("100.00000400")),
+        song(song_id="SO1", duration=Decimal("100.00000100")),
+        song(song_id="SO2", duration=Decimal("100.00000400")),
+    )
+    assert matched(star) == ("SO1", "AR1")
+
+
+def test_the_catalogues_own_rows_match_not_the_dimensions() -> None:
+    """A song and an artist are found under a name that neither dimension keeps."""
+    star = star_of(
+        event(),
+        song(title="Another", year=2000),
+        song(artist_name="Ann", song_id="SO2"),
+        song(artist_name="Ann", song_id="SO3"),
+        song(year=0),
+    )
+    assert matched(star) == ("SO1", "AR1")
+    assert star.songs[0].title == "Another"
+    assert star.artists[0].name == "Ann"
+
+
+# --------------------------------------------------------------------- star: users
+
+
+def test_users_are_seen_on_any_page() -> None:
+    star = star_of(event(page="Home"))
+    assert star.users == [User(15, "Lily", "Koch", "F", "paid")]
+    assert star.songplays == []
+
+
+def test_the_latest_event_decides_every_attribute() -> None:
+    star = star_of(
+        event(ts=1),
+        event(ts=2, session_id=1, first_name=None, gender=" ", level="free"),
+    )
+    assert star.users == [User(15, None, "Koch", None, "free")]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later"),
+    [
+        ({"ts": 1, "session_id": 9}, {"ts": 2, "session_id": 8}),
+        (
+            {"session_id": 8, "item_in_session": 9},
+            {"session_id": 9, "item_in_session": 8},
+        ),
+        ({"item_in_session": 9}, {"item_in_session": 10}),
+    ],
+)
+def test_ties_of_a_user_follow_ts_session_and_item(
+    earlier: dict[str, Any], later: dict[str, Any]
+) -> None:
+    star = star_of(event(level="free", **later), event(level="paid", **earlier))
+    assert star.users[0].level == "free"
+
+
+def test_users_come_in_the_order_of_whole_numbers() -> None:
+    written = ["10", "9", "-1"]
+    star = star_of(*(event(user_id=u, session_id=int(u)) for u in written))
+    assert [user.user_id for user in star.users] == [-1, 9, 10]
+
+
+# --------------------------------------------------------------------- star: songs
+
+
+def test_year_0_is_unknown() -> None:
+    assert star_of(song()).songs == [
+        Song("SO1", "Setanta matins", "AR1", None, Decimal("269.58322"))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("winner", "loser"),
+    [
+        ({"year": -1, "title": "b"}, {"year": 0, "title": "a"}),
+        ({"year": 1, "title": "b"}, {"year": None, "title": "a"}),
+        ({"year": 2001, "title": "b"}, {"year": 2000, "title": "a"}),
+        ({"title": "B", "artist_id": "AR2"}, {"title": "a", "artist_id": "AR1"}),
+        ({"title": "a", "artist_id": "AR2"}, {"title": " ", "artist_id": "AR1"}),
+        (
+            {"artist_id": "AR1", "duration": Decimal(2)},
+            {"artist_id": "AR2", "duration": Decimal(1)},
+        ),
+        ({"duration": Decimal(9)}, {"duration": Decimal(10)}),
+        ({"duration": Decimal(9)}, {"duration": None}),
+    ],
+)
+def test_one_whole_row_is_the_song(
+    winner: dict[str, Any], loser: dict[str, Any]
+) -> None:
+    assert star_of(song(**loser), song(**winner)).songs == star_of(song(**winner)).songs
+
+
+def test_song_ids_are_cleaned_before_they_are_compared() -> None:
+    star = star_of(song(song_id=" SO1\n"), song(year=1999))
+    assert [(s.song_id, s.year) for s in star.songs] == [("SO1", 1999)]
+
+
+# ------------------------------------------------------------------- star: artists
+
+
+def names(*rows: tuple[str, str | None]) -> str | None:
+    """Give the name that wins among rows of one artist, by song_id and name."""
+    catalogue = [song(song_id=song_id, artist_name=name) for song_id, name in rows]
+    (artist,) = star_of(*catalogue).artists
+    return artist.name
+
+
+def test_the_most_frequent_name_wins() -> None:
+    assert names(("SO1", "A"), ("SO2", "Zebra"), ("SO3", "Zebra")) == "Zebra"
+
+
+def test_then_the_shortest_name_in_characters_wins() -> None:
+    assert names(("SO1", "AA"), ("SO2", "\U0001f600")) == "\U0001f600"
+
+
+def test_then_the_first_name_by_code_point_wins() -> None:
+    assert names(*((f"SO{n}", name) for n, name in enumerate("zaZbYcXdWe"))) == "W"
+
+
+def test_a_name_comes_before_none() -> None:
+    assert names(("SO1", None), ("SO2", " "), ("SO3", "A")) == "A"
+    assert names(("SO1", None)) is None
+
+
+def test_equal_rows_count_once_for_a_name() -> None:
+    """A blank, a rounded duration or year 0 makes no other row."""
+    star = star_of(
+        song(artist_name="BB"),
+        song(artist_name="BB "),
+        song(artist_name="BB", duration=Decimal("269.58322001")),
+        song(artist_name="BB", year=None),
+        song(artist_name="A"),
+    )
+    assert star.artists[0].name == "A"
+
+
+def test_rows_that_differ_in_any_column_count_each_for_a_name() -> None:
+    star = star_of(
+        song(artist_name="BB"),
+        song(artist_name="BB", num_songs=2),
+        song(artist_name="A"),
+    )
+    assert star.artists[0].name == "BB"
+
+
+@pytest.mark.parametrize(
+    ("winner", "loser"),
+    [
+        (
+            {"artist_location": "Z", "artist_latitude": None, "song_id": "SO2"},
+            {"artist_location": " ", "song_id": "SO1"},
+        ),
+        (
+            {"artist_location": "Z", "song_id": "SO2"},
+            {"artist_location": "A", "artist_longitude": None, "song_id": "SO1"},
+        ),
+        (
+            {"artist_location": "Z", "song_id": "SO2"},
+            {"artist_location": "A", "artist_latitude": None, "song_id": "SO1"},
+        ),
+        (
+            {"artist_location": "Z", "song_id": "SO1"},
+            {"artist_location": "A", "song_id": "SO2"},
+        ),
+        (
+            {"artist_location": "A", "artist_latitude": 2.0},
+            {"artist_location": "B", "artist_latitude": 1.0},
+        ),
+        (
+            {"artist_latitude": 9.0, "artist_longitude": 2.0},
+            {"artist_latitude": 10.0, "artist_longitude": 1.0},
+        ),
+        ({"artist_longitude": 9.0}, {"artist_longitude": 10.0}),
+        (
+            {"artist_latitude": 9.0, "artist_longitude": None},
+            {"artist_latitude": None, "artist_longitude": 1.0},
+        ),
+    ],
+)
+def test_one_whole_row_is_the_artist(
+    winner: dict[str, Any], loser: dict[str, Any]
+) -> None:
+    alone = star_of(song(**winner)).artists
+    assert star_of(song(**loser), song(**winner)).artists == alone
+
+
+def test_the_smallest_longitude_is_the_last_word_on_an_artist() -> None:
+    longitudes = [float(n * 7 % 20) for n in range(20)]
+    star = star_of(*(song(artist_longitude=longitude) for longitude in longitudes))
+    assert star.artists == [Artist("AR1", "Elena", "Dubai", 49.8, 0.0)]
+
+
+def test_artist_ids_are_cleaned_before_they_are_compared() -> None:
+    star = star_of(song(artist_id=" AR1\n", song_id="SO2"), song())
+    assert [artist.artist_id for artist in star.artists] == ["AR1"]
+    assert [song.artist_id for song in star.songs] == ["AR1", "AR1"]
+
+
+def test_the_artists_row_is_among_those_of_the_name_that_wins() -> None:
+    star = star_of(
+        song(song_id="SO1", artist_name="Other"),
+        song(song_id="SO2", artist_location=None, artist_latitude=None),
+        song(song_id="SO3", artist_location=None, artist_longitude=None),
+    )
+    assert star.artists == [Artist("AR1", "Elena", None, None, 15.47)]
+
+
+# ---------------------------------------------------------------------- star: time
+
+
+@pytest.mark.parametrize(
+    ("ts", "row"),
+    [
+        (
+            1542837407796,  # a Wednesday
+            Time(at("2018-11-21 21:56:47.796"), 21, 21, 47, 11, 2018, 3),
+        ),
+        # Sunday 3 January 2021 belongs to week 53 of 2020; the year is the calendar's.
+        (1609632000000, Time(at("2021-01-03"), 0, 3, 53, 1, 2021, 7)),
+        # Monday 31 December 2018 belongs to week 1 of 2019.
+        (1546300799999, Time(at("2018-12-31 23:59:59.999"), 23, 31, 1, 12, 2018, 1)),
+    ],
+)
+def test_the_week_is_isos_and_monday_is_1(ts: int, row: Time) -> None:
+    assert star_of(event(ts=ts)).time == [row]
+
+
+def test_time_has_one_row_per_distinct_start_time_of_plays() -> None:
+    star = star_of(
+        event(ts=2000, item_in_session=1),
+        event(ts=2000, item_in_session=2),
+        event(ts=1000, item_in_session=3),
+        event(ts=3000, item_in_session=4, page="Home"),
+    )
+    assert [row.start_time for row in star.time] == [start_time(1000), start_time(2000)]
+
+
+# --------------------------------------------------------------- star: independence
+
+
+def random_records(rng: random.Random, count: int) -> RawRecords:
+    """Make records that collide in every key, from few values each."""
+
+    def event_with_ties() -> RawEvent:
+        return event(
+            session_id=rng.randrange(8),
+            item_in_session=rng.randrange(4),
+            ts=rng.randrange(3) * 86_400_000,
+            page=rng.choice(["NextSong", "Home", " NextSong"]),
+            user_id=rng.choice(["", "1", "01", "2", " 3 ", None]),
+            level=rng.choice(["free", "paid", None]),
+            gender=rng.choice(["F", "M", ""]),
+            song=rng.choice(["a", "b ", "", None]),
+            artist=rng.choice(["x", "y", None]),
+            length=rng.choice([Decimal(1), Decimal("1.000004"), Decimal(3), None]),
+        )
+
+    def song_with_ties() -> RawSong:
+        return song(
+            song_id=rng.choice(["SO1", "SO2", " SO2", "SO3"]),
+            artist_id=rng.choice(["AR1", "AR2"]),
+            title=rng.choice(["a", "b", None]),
+            artist_name=rng.choice(["x", "y", "yy", "", None]),
+            duration=rng.choice([Decimal(1), Decimal(2), Decimal("2.000001"), None]),
+            year=rng.choice([0, None, 1999, 2000]),
+            artist_location=rng.choice(["p", "q", ""]),
+            artist_latitude=rng.choice([0.0, 1.0, None]),
+            artist_longitude=rng.choice([0.0, 1.0, None]),
+        )
+
+    return RawRecords(
+        [event_with_ties() for _ in range(count)],
+        [song_with_ties() for _ in range(count)],
+        [],
+    )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_star_does_not_depend_on_order_or_duplicates(seed: int) -> None:
+    rng = seeded(seed)
+    records = random_records(rng, count=60)
+    star = build_star(records)
+    for _ in range(5):
+        events = records.events + rng.choices(records.events, k=20)
+        songs = records.songs + rng.choices(records.songs, k=20)
+        rng.shuffle(events)
+        rng.shuffle(songs)
+        again = build_star(RawRecords(events, songs, []))
+        assert repr(again) == repr(star)
+        assert answers(again) == answers(star)
+
+
+def test_the_star_does_not_depend_on_how_records_lie_in_files(tmp_path: Path) -> None:
+    lines = [
+        event_line(itemInSession=str(n % 3), level=f'"{n}"').encode() for n in range(9)
+    ]
+    one, many = tmp_path / "one", tmp_path / "many"
+    one.mkdir()
+    many.mkdir()
+    folder(one, b"\n".join(lines), song_line().encode())
+    folder(many, songs=song_line().encode() + b"\n" + song_line().encode())
+    for number, line in enumerate(reversed(lines)):
+        (many / "log_data" / f"{number}.json").write_bytes(line)
+    assert build_star(read_folder(one)) == build_star(read_folder(many))
+
+
+# ------------------------------------------------------------------------- answers
+
+
+def asked(name: str, *records: RawEvent | RawSong) -> Answer:
+    """Answer one question."""
+    return answers(star_of(*records))[name]
+
+
+def plays(*changes: dict[str, Any]) -> list[RawEvent]:
+    """Make plays that differ in their item and in what is said."""
+    return [event(item_in_session=n, **change) for n, change in enumerate(changes)]
+
+
+def test_there_are_ten_questions_and_no_plays_answer_them() -> None:
+    found = answers(star_of())
+    assert {name: answer.rows for name, answer in found.items()} == {
+        "most_played_songs": [],
+        "most_played_artists": [],
+        "most_active_users": [],
+        "plays_by_level": [],
+        "plays_by_hour": [],
+        "plays_by_weekday": [],
+        "plays_by_day": [],
+        "plays_by_location": [],
+        "plays_by_gender": [],
+        "catalogue_coverage": [(0, 0, None)],
+    }
+    for name, answer in answers(star_of(event())).items():
+        assert answer.columns == found[name].columns
+        assert all(len(row) == len(answer.columns) for row in answer.rows)
+
+
+def test_most_played_songs() -> None:
+    answer = asked(
+        "most_played_songs",
+        *plays(
+            {"song": "b", "artist": "x", "user_id": "1"},
+            {"song": "b", "artist": "x", "user_id": "1"},
+            {"song": "a", "artist": "y", "user_id": "1"},
+            {"song": "a", "artist": "x", "user_id": "2"},
+            {"song": "a", "artist": "x ", "user_id": ""},
+            {"song": "Z", "artist": "x", "user_id": ""},
+            {"song": None, "artist": "x", "user_id": "2"},
+        ),
+    )
+    assert answer == Answer(
+        ("song_title", "artist_name", "play_count", "listener_count"),
+        [
+            ("a", "x", 2, 1),
+            ("b", "x", 2, 1),
+            ("Z", "x", 1, 0),
+            ("a", "y", 1, 1),
+            (None, "x", 1, 1),
+        ],
+    )
+
+
+def test_most_played_artists() -> None:
+    answer = asked(
+        "most_played_artists",
+        *plays(
+            {"artist": "y", "song": "a", "user_id": "1"},
+            {"artist": "y", "song": "a", "user_id": "2"},
+            {"artist": "y", "song": None, "user_id": "2"},
+            {"artist": "x", "song": None, "user_id": ""},
+            {"artist": None, "song": "a", "user_id": "1"},
+        ),
+    )
+    assert answer == Answer(
+        ("artist_name", "play_count", "song_count", "listener_count"),
+        [("y", 3, 1, 2), ("x", 1, 0, 0), (None, 1, 1, 1)],
+    )
+
+
+def test_most_active_users() -> None:
+    answer = asked(
+        "most_active_users",
+        *plays(
+            {"user_id": "2", "length": None},
+            {"user_id": "10", "length": Decimal(18)},
+            {"user_id": "10", "length": None},
+            {"user_id": "3", "length": Decimal("17.99999")},
+            {"user_id": "", "length": Decimal(18)},
+            {"user_id": "", "length": Decimal(18)},
+            {"user_id": "", "length": Decimal(18)},
+            {"user_id": "3", "page": "Home", "level": "free", "first_name": "Eve"},
+        ),
+    )
+    assert answer == Answer(
+        (
+            "user_id",
+            "first_name",
+            "last_name",
+            "level",
+            "play_count",
+            "listening_hours",
+        ),
+        [
+            # 18 s are 0.005 h exactly, half away from zero is 0.01.
+            (10, "Lily", "Koch", "paid", 2, Decimal("0.01")),
+            (2, "Lily", "Koch", "paid", 1, None),
+            (3, "Eve", "Koch", "free", 1, Decimal("0.00")),
+        ],
+    )
+
+
+def test_plays_by_level() -> None:
+    answer = asked(
+        "plays_by_level",
+        *plays(
+            {"level": "paid", "user_id": "1"},
+            {"level": "free", "user_id": "1"},
+            {"level": "free", "user_id": ""},
+            {"level": None, "user_id": "1"},
+        ),
+        # The user's level now is not the level of the plays.
+        event(session_id=1, ts=253402300799999, page="Home", user_id="1", level="x"),
+    )
+    assert answer == Answer(
+        ("level", "play_count", "listener_count", "play_percent"),
+        [
+            ("free", 2, 1, Decimal("50.00")),
+            ("paid", 1, 1, Decimal("25.00")),
+            (None, 1, 1, Decimal("25.00")),
+        ],
+    )
+
+
+def test_plays_by_hour_weekday_and_day() -> None:
+    hour = 3_600_000
+    star = star_of(
+        *plays(
+            {"ts": 23 * hour, "user_id": "1"},  # Thursday 1 January 1970
+            {"ts": 47 * hour, "user_id": "1"},
+            {"ts": 96 * hour - 1, "user_id": "2"},  # Sunday 4 January
+            {"ts": 96 * hour, "user_id": ""},  # Monday 5 January
+        )
+    )
+    found = answers(star)
+    assert found["plays_by_hour"] == Answer(
+        ("hour", "play_count", "listener_count"), [(0, 1, 0), (23, 3, 2)]
+    )
+    assert found["plays_by_weekday"] == Answer(
+        ("weekday", "play_count", "listener_count"),
+        [(1, 1, 0), (4, 1, 1), (5, 1, 1), (7, 1, 1)],
+    )
+    assert found["plays_by_day"] == Answer(
+        ("play_date", "play_count", "listener_count"),
+        [
+            (date(1970, 1, 1), 1, 1),
+            (date(1970, 1, 2), 1, 1),
+            (date(1970, 1, 4), 1, 1),
+            (date(1970, 1, 5), 1, 0),
+        ],
+    )
+
+
+def test_plays_by_location() -> None:
+    answer = asked(
+        "plays_by_location",
+        *plays(
+            {"location": "b", "user_id": "1"},
+            {"location": "a", "user_id": "1"},
+            {"location": "", "user_id": "1"},
+            {"location": "c", "user_id": "1"},
+            {"location": "c", "user_id": ""},
+        ),
+    )
+    assert answer == Answer(
+        ("location", "play_count", "listener_count"),
+        [("c", 2, 1), ("a", 1, 1), ("b", 1, 1), (None, 1, 1)],
+    )
+
+
+def test_plays_by_gender() -> None:
+    answer = asked(
+        "plays_by_gender",
+        *plays(
+            {"user_id": "1", "gender": "F", "ts": 1},
+            {"user_id": "1", "gender": "M", "ts": 2},
+            {"user_id": "2", "gender": " "},
+            {"user_id": "", "gender": "F"},
+            {"user_id": "3", "gender": "F"},
+            {"user_id": "4", "gender": "F"},
+        ),
+    )
+    assert answer == Answer(
+        ("gender", "play_count", "listener_count", "play_percent"),
+        [
+            ("F", 2, 2, Decimal("33.33")),
+            ("M", 2, 1, Decimal("33.33")),
+            (None, 2, 1, Decimal("33.33")),
+        ],
+    )
+
+
+def test_catalogue_coverage() -> None:
+    answer = asked("catalogue_coverage", *plays({}, {}, {"song": "unknown"}), song())
+    assert answer == Answer(
+        ("play_count", "matched_play_count", "matched_percent"),
+        [(3, 2, Decimal("66.67"))],
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("most_played_songs", "song"),
+        ("most_played_artists", "artist"),
+        ("most_active_users", "user_id"),
+        ("plays_by_location", "location"),
+    ],
+)
+def test_four_questions_ask_for_the_top_ten(name: str, column: str) -> None:
+    answer = asked(name, *plays(*({column: str(n)} for n in range(10, 21))))
+    assert [str(row[0]) for row in answer.rows] == [str(n) for n in range(10, 20)]
+
+
+def test_shares_are_rounded_half_away_from_zero() -> None:
+    assert percent(1, 3) == Decimal("33.33")
+    assert percent(1, 800) == Decimal("0.13")  # 0.125
+    assert percent(3, 20000) == Decimal("0.02")  # 0.015
+    assert percent(0, 7) == Decimal("0.00")
+    assert percent(7, 7) == Decimal("100.00")
+    assert two_places(Fraction(-1, 200)) == Decimal("-0.01")
+    assert str(two_places(Fraction(-1, 201))) == "0.00"
+
+
+# ------------------------------------------------------------------- the real data
+
+
+@pytest.fixture(scope="module")
+def real_data() -> Path:
+    """Find the real logs and catalogue, or skip."""
+    named = os.environ.get("REAL_DATA")
+    if not named:
+        pytest.skip("REAL_DATA names no folder of real data")
+    if not Path(named, "log_data").is_dir():
+        pytest.skip(f"REAL_DATA: {named} holds no folder log_data")
+    return Path(named)
+
+
+def test_the_real_data_gives_the_known_counts(real_data: Path) -> None:
+    records = read_folder(real_data)
+    star = build_star(records)
+    assert records.rejects == []
+    assert len(records.events) == 8056
+    assert len(records.songs) == 1943
+    assert {name: len(table.rows) for name, table in star.tables().items()} == {
+        "songplays": 6820,
+        "users": 97,
+        "songs": 1943,
+        "artists": 1809,
+        "time": 6813,
+    }
+    assert len({play.user_id for play in star.songplays}) == 96
+    assert None not in {play.user_id for play in star.songplays}
+    assert all(play.start_time.microsecond == 796_000 for play in star.songplays)
+
+
+def test_the_real_data_does_not_depend_on_order(real_data: Path) -> None:
+    records = read_folder(real_data)
+    rng = seeded(2018)
+    events = records.events + records.events[::7]
+    songs = records.songs + records.songs[::7]
+    rng.shuffle(events)
+    rng.shuffle(songs)
+    shuffled = dataclasses.replace(records, events=events, songs=songs)
+    assert build_star(shuffled) == build_star(records)
+
+
+def test_the_workspace_catalogue_gives_its_one_known_match(real_data: Path) -> None:
+    if not (real_data / "song_data_workspace").is_dir():
+        pytest.skip(f"REAL_DATA: {real_data} holds no folder song_data_workspace")
+    star = build_star(read_folder(real_data, songs="song_data_workspace"))
+    (play,) = [play for play in star.songplays if play.song_id is not None]
+    assert (play.user_id, play.session_id, play.item_in_session) == (15, 818, 5)
+    assert play.start_time == at("2018-11-21 21:56:47.796")
+    assert play.song_id == "SOZCTXZ12AB0182364"
+    assert play.artist_id == "AR5KOSW1187FB35FF4"
+    assert answers(star)["catalogue_coverage"].rows == [(6820, 1, Decimal("0.01"))]
