@@ -39,7 +39,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=MAX_REJECTS,
         metavar="N",
-        help="load nothing if more records than this are refused (default: %(default)s)",
+        help="load nothing if more records are refused (default: %(default)s)",
     )
     add("--reset", action="store_true", help="drop the raw tables and start over")
     add("--yes", action="store_true", help="do not ask before --reset")
@@ -93,7 +93,7 @@ def make_plan(
         before = filled_from.get(table.name, here)
         if before != here:
             raise SparkifyError(
-                f"The warehouse of target {target} was filled from {before}, not {here}.",
+                f"Target {target} was filled from {before}, not {here}.",
                 "Go on with that source, name another target with --target, or start"
                 " over with --reset.",
             )
@@ -131,8 +131,8 @@ def _say(plan: Plan, source: Source) -> None:
     )
     if plan.left_alone:
         print(
-            f"{len(plan.left_alone):,} other files are left alone, since their names end"
-            f" in neither .json nor .json.gz, or begin with a dot: {plan.left_alone[0]}"
+            f"{len(plan.left_alone):,} other files are left alone, since their names do"
+            f" not end in .json or .json.gz, or begin with a dot: {plan.left_alone[0]}"
             + (", ..." if len(plan.left_alone) > 1 else "")
         )
 
@@ -141,7 +141,8 @@ def _print_plan(warehouse: Warehouse, source: Source, plan: Plan) -> None:
     for statement in warehouse.statements(source, plan.new):
         print(f"{statement};\n")
     for new in plan.new:
-        print(f"{'replace' if new.replaces else 'load'}  {new.table.name}  {new.file.path}")
+        verb = "replace" if new.replaces else "load"
+        print(f"{verb}  {new.table.name}  {new.file.path}")
 
 
 def _load(
@@ -155,17 +156,13 @@ def _load(
         total=len(plan.new), unit=" files", disable=not sys.stderr.isatty(), leave=False
     ) as progress:
         result = warehouse.load(
-            source, plan.new, LoadOptions(max_rejects, lambda: _advance(progress))
+            source, plan.new, LoadOptions(max_rejects, progress.update)
         )
     print(
         f"Loaded {result.loaded:,} records of {result.files:,} files;"
         f" {result.rejected:,} are in quarantine (raw.rejected_records)."
     )
     return result
-
-
-def _advance(progress: tqdm[object]) -> None:
-    progress.update()
 
 
 if __name__ == "__main__":

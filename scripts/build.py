@@ -48,10 +48,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     remember_target(name)
     outcome = build(name)
     with closing(open_warehouse(target)) as warehouse:
-        raw_rows = dict(zip(TABLES, warehouse.count_rows(RAW, list(TABLES)), strict=True))
+        raw_rows = dict(
+            zip(TABLES, warehouse.count_rows(RAW, list(TABLES)), strict=True)
+        )
         star = [table for table in STAR if table in outcome.built]
         star_rows = warehouse.count_rows(target["schema"], star)
-    print(summary(name, loaded, raw_rows, dict(zip(star, star_rows, strict=True)), outcome))
+    print(
+        summary(
+            name, loaded, raw_rows, dict(zip(star, star_rows, strict=True)), outcome
+        )
+    )
     return 0 if outcome.success else 1
 
 
@@ -148,7 +154,9 @@ def summary(
         *((table, count, "rows") for table, count in star_rows.items()),
         ("tests passed", outcome.passed, f"of {outcome.tests:,}"),
     ]
-    table = "\n".join(f"  {name:<14}{count:>12,}  {note}" for name, count, note in lines)
+    table = "\n".join(
+        f"  {name:<14}{count:>12,}  {note}" for name, count, note in lines
+    )
     if not outcome.success:
         return f"\n{table}\n\nNot all is well: see above, mend it, and run this again."
     commands = [
@@ -159,7 +167,7 @@ def summary(
     if quarantined:
         commands.insert(
             2,
-            "dbt show --inline \"select path, line_number, reason from"
+            'dbt show --inline "select path, line_number, reason from'
             " {{ source('raw', 'rejected_records') }}\"",
         )
     next_steps = "\n  ".join(commands)

@@ -81,7 +81,7 @@ def unreadable(shown: str, error: Exception) -> SparkifyError:
     )
 
 
-def _open(path: str) -> IO[bytes]:
+def _open(path: str) -> IO[bytes] | gzip.GzipFile:
     if is_gzip(path):
         return gzip.open(path, "rb")
     return Path(path).open("rb")

@@ -47,7 +47,9 @@ def read_target(name: str | None = None) -> dict[str, Any]:
         raise SparkifyError(
             f"{path} has no target {wanted}.", f"It has: {', '.join(outputs)}."
         )
-    return {"name": wanted} | {key: _render(value) for key, value in outputs[wanted].items()}
+    return {"name": wanted} | {
+        key: _render(value) for key, value in outputs[wanted].items()
+    }
 
 
 def _render(value: Any) -> Any:  # noqa: ANN401 -- a profile holds values of any type

@@ -1,6 +1,6 @@
 """What a raw record must hold: the one definition that every loader follows.
 
-The rules, and why they are so, are in docs/decisions/0001-what-a-raw-record-must-hold.md.
+The rules, and why they are so: docs/decisions/0001-what-a-raw-record-must-hold.md.
 Loaders create the raw tables from ``RAW_TABLES`` and read lines with ``read_record``; a
 loader whose engine parses JSON itself may do so for lines that match ``plain_line``, on
 which the engine's parser and these rules cannot differ.
@@ -18,6 +18,10 @@ from typing import Any, Final
 MAX_TEXT_BYTES: Final = 1024
 MAX_MOMENT: Final = 253_402_300_799_999
 """The last millisecond of the year 9999, counted from 1970."""
+
+MAX_USER_DIGITS: Final = 18
+MAX_DEPTH: Final = 100
+"""How deep a record may be nested: Python's own limit depends on who calls it."""
 
 WHITE_SPACE: Final = " \t\n\v\f\r"
 SECONDS_PLACES: Final = Decimal("0.00000001")
@@ -120,10 +124,14 @@ def check_moment_with_point(value: object) -> str | None:
     """Take milliseconds since 1970 that may be written with a decimal point."""
     if value is None:
         return None
-    number = float(number_text(value)) + 0.0
-    if not 0 <= number <= MAX_MOMENT:
+    text = number_text(value)
+    try:
+        is_in_range = 0 <= Decimal(text) <= MAX_MOMENT
+    except DecimalException:
+        is_in_range = False
+    if not is_in_range:
         raise RefusedRecordError("is out of range")
-    return repr(number)
+    return repr(float(text) + 0.0)
 
 
 def check_degrees(value: object) -> str | None:
@@ -157,11 +165,14 @@ def check_user(value: object) -> str | None:
     """Take a whole number or nothing, as text, white space around it aside."""
     if value is None:
         return None
-    if isinstance(value, str) and re.fullmatch(
-        rf"[{WHITE_SPACE}]*(?:-?[0-9]{{1,18}}[{WHITE_SPACE}]*)?", value
-    ):
-        return check_text(value)
-    raise RefusedRecordError("is neither empty nor a whole number")
+    pattern = rf"[{WHITE_SPACE}]*(?:-?([0-9]+)[{WHITE_SPACE}]*)?"
+    match = re.fullmatch(pattern, value) if isinstance(value, str) else None
+    if not match:
+        raise RefusedRecordError("is neither empty nor a whole number")
+    text = check_text(value)
+    if len(match[1] or "") > MAX_USER_DIGITS:
+        raise RefusedRecordError("is out of range")
+    return text
 
 
 _STRING: Final = (
@@ -171,7 +182,9 @@ _STRING: Final = (
 _WHOLE_18: Final = r"(?:0|-?[1-9][0-9]{0,17})"
 _WHOLE_9: Final = r"(?:0|-?[1-9][0-9]{0,8})"
 
-TEXT: Final = Kind(f"varchar({MAX_TEXT_BYTES})", check_text, f"null|{_WHOLE_18}|{_STRING}")
+TEXT: Final = Kind(
+    f"varchar({MAX_TEXT_BYTES})", check_text, f"null|{_WHOLE_18}|{_STRING}"
+)
 NAME: Final = Kind(f"varchar({MAX_TEXT_BYTES})", check_name, r'"[0-9A-Za-z]{1,64}"')
 WHOLE: Final = Kind("integer", check_whole(-(2**31), 2**31 - 1), _WHOLE_9)
 WHOLE_OR_NULL: Final = Kind(WHOLE.sql_type, WHOLE.check, f"null|{_WHOLE_9}")
@@ -187,7 +200,9 @@ DEGREES: Final = Kind(
     "double precision", check_degrees, r"null|-?[0-9]{1,3}(?:\.[0-9]{1,17})?"
 )
 USER: Final = Kind(
-    f"varchar({MAX_TEXT_BYTES})", check_user, r'null|(?:0|[1-9][0-9]{0,17})|"[0-9]{0,18}"'
+    f"varchar({MAX_TEXT_BYTES})",
+    check_user,
+    r'null|(?:0|[1-9][0-9]{0,17})|"[0-9]{0,18}"',
 )
 
 EVENTS: Final = RawTable(
@@ -237,24 +252,47 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(name)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = dict(pairs)
-    if len(keys) < len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                shown = key.encode(errors="backslashreplace").decode()
-                raise RefusedRecordError(f'the key "{shown}" stands twice')
-            seen.add(key)
-    return keys
+class _Parser:
+    """A strict JSON parser that tells the first key that stands twice in an object."""
+
+    def __init__(self) -> None:
+        self.twice: str | None = None
+        self.decoder = json.JSONDecoder(
+            object_pairs_hook=self._object,
+            parse_int=NumberText,
+            parse_float=NumberText,
+            parse_constant=_refuse_constant,
+        )
+
+    def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = dict(pairs)
+        if len(keys) < len(pairs) and self.twice is None:
+            names = [key for key, _ in pairs]
+            self.twice = next(key for n, key in enumerate(names) if key in names[:n])
+        return keys
+
+    def parse(self, text: str) -> Any:  # noqa: ANN401 -- JSON holds values of any type
+        self.twice = None
+        if _depth(text) > MAX_DEPTH:
+            raise RefusedRecordError("not JSON")
+        try:
+            return self.decoder.decode(text)
+        except ValueError:
+            raise RefusedRecordError("not JSON") from None
 
 
-_DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_object,
-    parse_int=NumberText,
-    parse_float=NumberText,
-    parse_constant=_refuse_constant,
-)
+_PARSER: Final = _Parser()
+
+
+def _depth(text: str) -> int:
+    """Give how deep brackets are nested, those in strings aside."""
+    if text.count("{") + text.count("[") <= MAX_DEPTH:
+        return 0
+    depth = deepest = 0
+    for bracket in re.findall(r"[][{}]", re.sub(r'"(?:[^"\\]|\\.)*"', "", text)):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def read_record(table: RawTable, line: bytes) -> list[str | None]:
@@ -266,22 +304,20 @@ def read_record(table: RawTable, line: bytes) -> list[str | None]:
         text = line.strip(WHITE_SPACE.encode()).decode()
     except UnicodeDecodeError:
         raise RefusedRecordError("not UTF-8") from None
-    try:
-        record = _DECODER.decode(text)
-    except RefusedRecordError:
-        raise
-    except (ValueError, RecursionError):
-        raise RefusedRecordError("not JSON") from None
+    record = _PARSER.parse(text)
     if not isinstance(record, dict):
         raise RefusedRecordError("not a JSON object")
+    if _PARSER.twice is not None:
+        key = _PARSER.twice.encode(errors="backslashreplace").decode()
+        raise RefusedRecordError(f'the key "{key}" stands twice')
     values = []
     for column in table.columns:
         try:
             value = column.kind.check(record.get(column.name))
-            if value is None and column.identifies:
-                raise RefusedRecordError("is missing")
         except RefusedRecordError as reason:
             raise RefusedRecordError(f"{column.name} {reason}") from None
+        if value is None and column.identifies:
+            raise RefusedRecordError(f"{column.name} is missing")
         values.append(value)
     return values
 

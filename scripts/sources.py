@@ -47,9 +47,7 @@ class Source(Protocol):
     def list_part(self, part: str) -> Listing:
         """List a part. Raises SparkifyError if it is not there or cannot be read."""
 
-    def fetch(
-        self, files: Sequence[SourceFile], on_file: Callable[[], None]
-    ) -> Any:  # noqa: ANN401 -- a context manager; its type is spelled by the classes
+    def fetch(self, files: Sequence[SourceFile], on_file: Callable[[], object]) -> Any:  # noqa: ANN401 -- a context manager; its type is spelled by the classes
         """Give a context in which all files are local, as a list of their paths."""
 
 
@@ -85,7 +83,8 @@ class Folder:
                 "Name the folder that holds log_data and song_data with --data, or"
                 " other names of these two with --log-data and --song-data.",
             )
-        files, left_alone = [], []
+        files: list[SourceFile] = []
+        left_alone: list[str] = []
         for below, folders, names in os.walk(folder, onerror=_unreadable_folder):
             hidden = [name for name in folders if name.startswith(".")]
             left_alone.extend(f"{part}/{name}/" for name in hidden)
@@ -102,7 +101,7 @@ class Folder:
 
     @contextmanager
     def fetch(
-        self, files: Sequence[SourceFile], on_file: Callable[[], None]
+        self, files: Sequence[SourceFile], on_file: Callable[[], object]
     ) -> Iterator[list[str]]:
         """Give the files' own paths: nothing is copied."""
         yield [f"{self.root}{os.sep}{file.path}" for file in files]
@@ -179,7 +178,7 @@ class S3Prefix:
 
     @contextmanager
     def fetch(
-        self, files: Sequence[SourceFile], on_file: Callable[[], None]
+        self, files: Sequence[SourceFile], on_file: Callable[[], object]
     ) -> Iterator[list[str]]:
         """Read the objects in parallel into a private folder that is removed after."""
         spool = Path(tempfile.mkdtemp(prefix="sparkify-"))

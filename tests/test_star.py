@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from conftest import PROJECT, Warehouse
 from oracle import Star, answers, build_star, read_folder
 

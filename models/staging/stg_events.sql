@@ -24,7 +24,7 @@ stg_events as (
             as registered_at,
         {{ clean_text('song') }} as song_title,
         {{ clean_text('artist') }} as artist_name,
-        cast(length as numeric(12, 5)) as duration_seconds,
+        cast(length as numeric(13, 5)) as duration_seconds,
         loaded_at
 
     from events

@@ -14,7 +14,7 @@ stg_songs as (
         artist_longitude,
         {# The catalogue writes an unknown year as 0. #}
         nullif(year, 0) as year,
-        cast(duration as numeric(12, 5)) as duration_seconds,
+        cast(duration as numeric(13, 5)) as duration_seconds,
         num_songs as song_count,
         loaded_at
 

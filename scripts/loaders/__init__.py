@@ -53,7 +53,7 @@ class LoadOptions:
     """What a user may set about a load."""
 
     max_rejects: int
-    on_file: Callable[[], None] = field(default=lambda: None)
+    on_file: Callable[[], object] = field(default=lambda: None)
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,9 @@ class Warehouse(Protocol):
     ) -> LoadResult:
         """Load files in one transaction, with history and rejects, or nothing.
 
-        Creates the raw tables if they are missing, in that transaction. Raises SparkifyError if a file
-        cannot be read or more than ``options.max_rejects`` records are refused.
+        Creates the raw tables if they are missing, in that transaction. Raises
+        SparkifyError if a file cannot be read or more than ``options.max_rejects``
+        records are refused.
         """
 
     def statements(self, source: Source, files: Sequence[NewFile]) -> Sequence[str]:

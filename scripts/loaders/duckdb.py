@@ -7,7 +7,6 @@ import time
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import duckdb
@@ -75,7 +74,7 @@ class DuckDBWarehouse:
                         f"{self.path} cannot be opened: {reason}.",
                         "Close the program that holds it and repeat the command."
                         if held
-                        else "Name another file in profiles.yml, or move this one away.",
+                        else "Name another file in profiles.yml, or move this one.",
                     ) from error
                 if not waiting:
                     print(f"Waiting for the process that holds {self.path} ...")
@@ -223,7 +222,9 @@ class _Load:
             [new.file for new in batch], self.options.on_file
         ) as local:
             of_path = dict(zip(paths, local, strict=True))
-            odd = {path for path in paths if not self._suits_parser(of_path[path], path)}
+            odd = {
+                path for path in paths if not self._suits_parser(of_path[path], path)
+            }
             plain = [path for path in paths if path not in odd]
             if plain:
                 self._parse(table, [of_path[path] for path in plain], plain)
@@ -262,8 +263,8 @@ class _Load:
         """Delete what was read of files that the parser did not read as plain lines.
 
         These hold a line that is not plain, or another number of lines than there are
-        rows: blank lines give none, and at some sizes of a file DuckDB 2.0.0 drops a last
-        line that no newline ends.
+        rows: blank lines give none, and at some sizes of a file DuckDB 2.0.0 drops a
+        last line that no newline ends.
         """
         found = {
             path: (rows, odd)
@@ -307,9 +308,7 @@ class _Load:
         if len(self.rejections) > self.options.max_rejects:
             raise too_many_rejects(self.rejections[0], self.options.max_rejects)
 
-    def _insert(
-        self, table: RawTable, path: str, rows: list[list[str | None]]
-    ) -> None:
+    def _insert(self, table: RawTable, path: str, rows: list[list[str | None]]) -> None:
         if not rows:
             return
         columns = ", ".join(
@@ -401,12 +400,17 @@ def batches(files: Sequence[NewFile]) -> Iterator[list[NewFile]]:
 def read_statement(table: RawTable) -> str:
     """Give the statement that reads a batch of files into a raw table.
 
-    Its parameters are $files, $paths (what these files are called) and $loaded_at. A line
-    that is not plain becomes a row without loaded_at, and so marks its file as odd.
+    Its parameters are $files, $paths (what these files are called) and $loaded_at. A
+    line that is not plain becomes a row without loaded_at, which marks its file as odd.
     """
-    structure = "{" + ", ".join(
-        f'"{column.name}": "{column.kind.sql_type.upper()}"' for column in table.columns
-    ) + "}"
+    structure = (
+        "{"
+        + ", ".join(
+            f'"{column.name}": "{column.kind.sql_type.upper()}"'
+            for column in table.columns
+        )
+        + "}"
+    )
     columns = ",\n".join(
         f"    record.{quote_identifier(column.name)}" for column in table.columns
     )

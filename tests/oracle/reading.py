@@ -115,6 +115,7 @@ BIGINT = (-(2**63), 2**63 - 1)
 MOMENT = (0, 253_402_300_799_999)
 """Milliseconds, 1970-01-01 to the end of 9999."""
 SECONDS_LIMIT = Decimal(10_000_000)
+MAX_DEPTH = 100
 MAX_EXPONENT_DIGITS = 12
 
 WHOLE_FORM = re.compile(r"-?[0-9]+")
@@ -362,15 +363,36 @@ class StrictParser:
     def parse(self, line: str) -> JsonObject:
         """Read one JSON object, or raise RefusedError with the first reason."""
         self.repeated_keys.clear()
+        if nested_deeper_than(MAX_DEPTH, line):
+            raise RefusedError(NOT_JSON)
         try:
             value = self.decoder.decode(line)
-        except (ValueError, RecursionError):
+        except ValueError:
             raise RefusedError(NOT_JSON) from None
         if not isinstance(value, dict):
             raise RefusedError(NOT_AN_OBJECT)
         if self.repeated_keys:
             raise RefusedError(TWICE.format(printable(self.repeated_keys[0])))
         return value
+
+
+def nested_deeper_than(limit: int, line: str) -> bool:
+    """Tell whether brackets outside strings are ever open more than limit at a time."""
+    open_brackets = 0
+    in_string = escaped = False
+    for character in line:
+        if in_string:
+            in_string = escaped or character != '"'
+            escaped = character == "\\" and not escaped
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            open_brackets += 1
+            if open_brackets > limit:
+                return True
+        elif character in "]}":
+            open_brackets -= 1
+    return False
 
 
 def printable(key: str) -> str:

@@ -1,0 +1,137 @@
+# Every way to run this project, in the order of need. `make` alone lists them.
+# GNU make 3.81 or newer and python3 are all it takes; whatever is installed goes into .venv.
+
+PYTHON3 ?= python3
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+
+# Tools that report usage statistics are asked not to.
+export DO_NOT_TRACK := 1
+# uv trusts what the system trusts, as pip does: a company's proxy may sign with its own key.
+export UV_SYSTEM_CERTS ?= 1
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
+
+# An environment can't be moved or copied: it is good where it was made, and only while its
+# Python is there.
+ENVIRONMENT_IS_GOOD := $(shell test -x $(PYTHON) && \
+	test "$$(cat $(VENV)/.made-in 2>/dev/null)" = "$$(pwd -P)" && echo yes)
+
+# Tests run in any folder, so the path is made absolute; without the folder they do without.
+ifdef REAL_DATA
+REAL_DATA_FOLDER := $(shell cd "$(REAL_DATA)" 2>/dev/null && pwd -P)
+endif
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.PHONY: help setup packages build test lint lint-python lint-sql lint-yaml fix star lock \
+	clean FORCE
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+
+setup: $(VENV)/.installed dbt_packages/.installed profiles.yml ## make .venv, install dbt and its packages, copy profiles.yml
+	@:
+
+build: setup ## load the raw JSON and build the star; DATA=folder or s3://…, TARGET=name of a profile's target
+	@$(PYTHON) scripts/build.py $(if $(DATA),--data "$(DATA)") $(if $(TARGET),--target "$(TARGET)")
+
+test: lint ## run everything CI runs; REAL_DATA=folder adds the tests on real data
+	@$(if $(REAL_DATA),$(if $(REAL_DATA_FOLDER),,echo 'There is no folder $(REAL_DATA): the tests on real data are skipped.'))
+	@echo 'Running the tests'
+	@REAL_DATA="$(REAL_DATA_FOLDER)" $(PYTHON) -m pytest
+
+lint: lint-yaml lint-python lint-sql ## check the style of Python, SQL and YAML
+
+lint-python: $(VENV)/.test-installed
+	@echo 'Checking Python (ruff, mypy)'
+	@$(PYTHON) -m ruff check --quiet
+	@$(PYTHON) -m ruff format --check --quiet || \
+		{ echo 'Some Python is not formatted: make fix formats it.'; exit 1; }
+	@$(PYTHON) -m mypy --strict --no-error-summary scripts tests
+
+lint-sql: setup $(VENV)/.test-installed
+	@echo 'Checking SQL (sqlfluff)'
+	@$(PYTHON) -m sqlfluff lint --disable-progress-bar $(SQL_FOLDERS)
+
+lint-yaml: $(VENV)/.test-installed
+	@echo 'Checking YAML (yamllint)'
+	@$(PYTHON) -m yamllint --strict .
+
+fix: setup $(VENV)/.test-installed ## mend what the linters can mend by themselves
+	@echo 'Mending Python (ruff) and SQL (sqlfluff)'
+	@$(PYTHON) -m ruff check --quiet --fix --exit-zero
+	@$(PYTHON) -m ruff format --quiet
+	@$(PYTHON) -m sqlfluff fix --disable-progress-bar $(SQL_FOLDERS)
+
+star: setup ## draw the star of the README anew from the relationships tests
+	@$(PYTHON) scripts/draw_star.py
+
+packages: $(VENV)/.installed ## fetch the dbt packages of packages.yml from the hub
+	@$(PYTHON) scripts/install_packages.py
+
+lock: $(VENV)/.installed ## write requirements/*.txt anew from *.in; UPGRADE=1 takes newer versions
+	@echo 'Locking requirements/*.txt'
+	@$(FIND_UV); \
+	lock() { name=$$1; shift; "$$uv" pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --annotation-style line --custom-compile-command 'make lock' \
+		$(if $(UPGRADE),--upgrade) --overrides requirements/overrides.txt "$$@" \
+		--output-file "requirements/$$name.txt" "requirements/$$name.in"; }; \
+	lock uv && lock test && lock duckdb --constraints requirements/test.txt
+
+clean: ## remove what was generated, but no data and no database
+	@echo 'Removing the environment, the dbt packages, targets, logs and caches'
+	@rm -rf $(VENV) dbt_packages package-lock.yml target*/ logs .user.yml \
+		.hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- What the commands above need, each made once and again when its source changes ---
+
+SQL_FOLDERS = $(wildcard models tests analyses)
+
+FIND_UV = uv=$$(command -v uv) || uv=$(VENV)/bin/uv; \
+	[ -x "$$uv" ] || $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps \
+		--require-hashes --requirement requirements/uv.txt
+
+# $(call install,FILE): uv takes seconds where pip takes minutes, but pip will do.
+define install
+@echo 'Installing $(1) into $(VENV)'
+@$(FIND_UV); \
+"$$uv" pip install --quiet --python $(PYTHON) --no-deps --require-hashes \
+	--requirement $(1) || { \
+	echo 'uv could not install it: trying pip, which takes minutes.'; \
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps \
+		--require-hashes --requirement $(1); } || { \
+	echo 'Nothing could be installed. Is a Python package index in reach?' >&2; exit 1; }
+@touch $@
+endef
+
+ifneq ($(ENVIRONMENT_IS_GOOD),yes)
+$(VENV)/.made-in: FORCE
+endif
+$(VENV)/.made-in:
+	@command -v $(PYTHON3) >/dev/null || { \
+		echo 'There is no $(PYTHON3). Install Python 3.11 or newer, or name one: make PYTHON3=/path/to/python3' >&2; exit 1; }
+	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Python 3.11 or newer is needed, and $(PYTHON3) is $$($(PYTHON3) -V 2>&1). Name a newer one: make PYTHON3=python3.12" >&2; exit 1; }
+	@echo 'Making a virtual environment in $(VENV)'
+	@$(PYTHON3) -m venv --clear $(VENV) || { rm -rf $(VENV); \
+		echo '$(PYTHON3) cannot make virtual environments. On Debian: apt install python3-venv' >&2; exit 1; }
+	@pwd -P > $@
+
+$(VENV)/.installed: requirements/duckdb.txt $(VENV)/.made-in
+	$(call install,requirements/duckdb.txt)
+
+$(VENV)/.test-installed: requirements/test.txt $(VENV)/.installed
+	$(call install,requirements/test.txt)
+
+dbt_packages/.installed: packages.yml $(VENV)/.installed
+	@echo 'Installing the dbt packages of packages.yml'
+	@$(PYTHON) scripts/install_packages.py
+
+profiles.yml:
+	@echo 'Copying profiles.example.yml to profiles.yml'
+	@cp profiles.example.yml $@
+
+FORCE:
