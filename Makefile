@@ -53,7 +53,7 @@ lint-python: $(VENV)/.test-installed
 
 lint-sql: setup $(VENV)/.test-installed
 	@echo 'Checking SQL (sqlfluff)'
-	@$(PYTHON) -m sqlfluff lint --disable-progress-bar $(SQL_FOLDERS)
+	@$(SQLFLUFF) lint --quiet $(SQL_FOLDERS)
 
 lint-yaml: $(VENV)/.test-installed
 	@echo 'Checking YAML (yamllint)'
@@ -63,7 +63,7 @@ fix: setup $(VENV)/.test-installed ## mend what the linters can mend by themselv
 	@echo 'Mending Python (ruff) and SQL (sqlfluff)'
 	@$(PYTHON) -m ruff check --quiet --fix --exit-zero
 	@$(PYTHON) -m ruff format --quiet
-	@$(PYTHON) -m sqlfluff fix --disable-progress-bar $(SQL_FOLDERS)
+	@$(SQLFLUFF) fix --quiet $(SQL_FOLDERS)
 
 star: setup ## draw the star of the README anew from the relationships tests
 	@$(PYTHON) scripts/draw_star.py
@@ -89,6 +89,8 @@ clean: ## remove what was generated, but no data and no database
 # --- What the commands above need, each made once and again when its source changes ---
 
 SQL_FOLDERS = $(wildcard models tests analyses)
+# To compile is enough: an empty warehouse in memory needs no data and is never locked.
+SQLFLUFF = SPARKIFY_DUCKDB=:memory: $(PYTHON) -m sqlfluff
 
 FIND_UV = uv=$$(command -v uv) || uv=$(VENV)/bin/uv; \
 	[ -x "$$uv" ] || $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps \

@@ -1,4 +1,4 @@
-{# How much is played by free and by paid listeners? The level is the one at the play. #}
+{# How much do free and paid listeners play? The level is the one at the play. #}
 
 with
 

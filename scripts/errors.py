@@ -31,7 +31,7 @@ def without_traceback(command: Callable[P, int]) -> Callable[P, int]:
             print(f"error: {error}", file=sys.stderr)
             return FAILURE
         except KeyboardInterrupt:
-            print("\nStopped; nothing of this run was loaded.", file=sys.stderr)
+            print("\nStopped; what was finished before stays.", file=sys.stderr)
             return INTERRUPTED
 
     return run

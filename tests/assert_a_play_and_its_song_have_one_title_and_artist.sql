@@ -4,7 +4,7 @@ songplays as (select * from {{ ref('songplays') }}),
 
 songs as (select * from {{ ref('stg_songs') }}),
 
-{# Every play that some row of the catalogue names must be matched, and to such a row. #}
+{# Every play that a row of the catalogue names must be matched, and to such a row. #}
 named as (
 
     select
@@ -38,6 +38,6 @@ from songplays
 left join named on songplays.songplay_id = named.songplay_id
 
 where
-    coalesce(named.is_match_a_candidate, 0)
-    != case when songplays.song_id is null or songplays.artist_id is null then 0 else 1 end
-    or (named.songplay_id is not null and songplays.song_id is null)
+    (named.songplay_id is null and songplays.song_id is not null)
+    or (named.songplay_id is null and songplays.artist_id is not null)
+    or named.is_match_a_candidate = 0

@@ -1,5 +1,5 @@
-{# Straight from raw, past every model between. A key that another record of an other page
-   claims at the same time or later need not be a play: that rule has a test of its own. #}
+{# Straight from raw, past every model between. A key that a record of another page
+   claims at the same time need not be a play: that rule has a test of its own. #}
 
 with
 
@@ -12,8 +12,9 @@ keys as (
     select
         sessionid as session_id,
         iteminsession as item_in_session,
-        max(case when {{ trim_white_space('page') }} = 'NextSong' then ts end) as played,
-        max(case when {{ trim_white_space('page') }} = 'NextSong' then null else ts end)
+        max(case when {{ trim_white_space('page') }} = 'NextSong' then ts else -1 end)
+            as played,
+        max(case when {{ trim_white_space('page') }} = 'NextSong' then -1 else ts end)
             as other
 
     from events
@@ -47,11 +48,8 @@ full outer join plays_per_key
         and keys.item_in_session = plays_per_key.item_in_session
 
 where
-    plays_per_key.play_count > 1
-    or (plays_per_key.play_count = 1 and keys.played is null)
-    or (plays_per_key.play_count = 1 and keys.other > keys.played)
-    or (
-        plays_per_key.play_count is null
-        and keys.played is not null
-        and (keys.other is null or keys.played > keys.other)
-    )
+    case
+        when keys.played > keys.other then coalesce(plays_per_key.play_count, 0) != 1
+        when keys.played = keys.other then coalesce(plays_per_key.play_count, 0) > 1
+        else coalesce(plays_per_key.play_count, 0) > 0
+    end

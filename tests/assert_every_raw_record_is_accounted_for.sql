@@ -1,5 +1,5 @@
-{# What the loads counted is what the raw tables hold, and every raw record has its event,
-   or its song and artist: nothing is dropped on the way to the star in silence. #}
+{# What the loads counted is what the raw tables hold, and every raw record has its
+   event, or its song and artist: nothing is dropped on the way to the star. #}
 
 with
 
@@ -72,7 +72,8 @@ uncounted_records as (
 
     where
         coalesce(counted.loaded_count, 0) != found.loaded_count
-        or coalesce(counted.rejected_count, 0) != coalesce(quarantined.rejected_count, 0)
+        or coalesce(counted.rejected_count, 0)
+        != coalesce(quarantined.rejected_count, 0)
 
 ),
 

@@ -355,7 +355,8 @@ def test_the_stand_in_behaves_as_dbt_utils_is_documented(project: Path) -> None:
 
     strictly = ["--warn-error-options", '{"error": ["Deprecations"]}']
     quietly = ["--log-level", "none", "--no-send-anonymous-usage-stats"]
-    result = dbtRunner().invoke([*strictly, *quietly, "build"])
+    here = ["--project-dir", ".", "--profiles-dir", ".", "--target", "tiny"]
+    result = dbtRunner().invoke([*strictly, *quietly, "build", *here])
 
     assert result.exception is None
     assert isinstance(result.result, RunExecutionResult)

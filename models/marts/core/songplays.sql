@@ -19,8 +19,8 @@ plays as (
 
 ),
 
-{# The catalogue's own rows, not the artists table, which keeps one name of each. Logs and
-   catalogue hold different recordings of one song: a duration only breaks ties. #}
+{# The catalogue's own rows, not the artists table, which keeps one name of each. Logs
+   and catalogue hold different recordings of a song: a duration only breaks ties. #}
 candidates as (
 
     select
