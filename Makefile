@@ -35,7 +35,10 @@ setup: $(VENV)/.installed dbt_packages/.installed profiles.yml ## make .venv, in
 	@:
 
 build: setup ## load the raw JSON and build the star; DATA=folder or s3://…, TARGET=name of a profile's target
-	@$(PYTHON) scripts/build.py $(if $(DATA),--data "$(DATA)") $(if $(TARGET),--target "$(TARGET)")
+	@$(PYTHON) scripts/build.py $(if $(DATA),--data "$(DATA)") \
+		$(if $(TARGET),--target "$(TARGET)") $(if $(LOG_DATA),--log-data "$(LOG_DATA)") \
+		$(if $(SONG_DATA),--song-data "$(SONG_DATA)") \
+		$(if $(MAX_REJECTS),--max-rejects "$(MAX_REJECTS)")
 
 test: lint ## run everything CI runs; REAL_DATA=folder adds the tests on real data
 	@$(if $(REAL_DATA),$(if $(REAL_DATA_FOLDER),,echo 'There is no folder $(REAL_DATA): the tests on real data are skipped.'))

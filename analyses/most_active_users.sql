@@ -4,21 +4,35 @@ with
 
 songplays as (select * from {{ ref('songplays') }}),
 
-users as (select * from {{ ref('users') }})
+users as (select * from {{ ref('users') }}),
+
+ranked_users as (
+
+    select
+        user_id,
+        count(*) as play_count,
+        {{ rounded_ratio('sum(duration_seconds)', '3600') }} as listening_hours,
+        row_number() over (order by count(*) desc, user_id asc) as place
+
+    from songplays
+
+    where user_id is not null
+
+    group by user_id
+
+)
 
 select
     users.user_id,
     users.first_name,
     users.last_name,
     users.level,
-    count(*) as play_count,
-    {{ rounded_ratio('sum(songplays.duration_seconds)', '3600') }} as listening_hours
+    ranked_users.play_count,
+    ranked_users.listening_hours
 
-from songplays
-inner join users on songplays.user_id = users.user_id
+from ranked_users
+inner join users on ranked_users.user_id = users.user_id
 
-group by users.user_id, users.first_name, users.last_name, users.level
+where ranked_users.place <= 10
 
-order by play_count desc, users.user_id asc
-
-limit 10
+order by ranked_users.place asc

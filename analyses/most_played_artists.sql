@@ -2,18 +2,33 @@
 
 with
 
-songplays as (select * from {{ ref('songplays') }})
+songplays as (select * from {{ ref('songplays') }}),
+
+ranked_artists as (
+
+    select
+        artist_name,
+        count(*) as play_count,
+        count(distinct song_title) as song_count,
+        count(distinct user_id) as listener_count,
+        row_number() over (
+            order by count(*) desc, {{ by_code_point('artist_name') }} asc nulls last
+        ) as place
+
+    from songplays
+
+    group by artist_name
+
+)
 
 select
     artist_name,
-    count(*) as play_count,
-    count(distinct song_title) as song_count,
-    count(distinct user_id) as listener_count
+    play_count,
+    song_count,
+    listener_count
 
-from songplays
+from ranked_artists
 
-group by artist_name
+where place <= 10
 
-order by play_count desc, {{ by_code_point('artist_name') }} asc nulls last
-
-limit 10
+order by place asc

@@ -2,21 +2,36 @@
 
 with
 
-songplays as (select * from {{ ref('songplays') }})
+songplays as (select * from {{ ref('songplays') }}),
+
+ranked_songs as (
+
+    select
+        song_title,
+        artist_name,
+        count(*) as play_count,
+        count(distinct user_id) as listener_count,
+        row_number() over (
+            order by
+                count(*) desc,
+                {{ by_code_point('song_title') }} asc nulls last,
+                {{ by_code_point('artist_name') }} asc nulls last
+        ) as place
+
+    from songplays
+
+    group by song_title, artist_name
+
+)
 
 select
     song_title,
     artist_name,
-    count(*) as play_count,
-    count(distinct user_id) as listener_count
+    play_count,
+    listener_count
 
-from songplays
+from ranked_songs
 
-group by song_title, artist_name
+where place <= 10
 
-order by
-    play_count desc,
-    {{ by_code_point('song_title') }} asc nulls last,
-    {{ by_code_point('artist_name') }} asc nulls last
-
-limit 10
+order by place asc

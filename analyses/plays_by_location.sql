@@ -2,17 +2,31 @@
 
 with
 
-songplays as (select * from {{ ref('songplays') }})
+songplays as (select * from {{ ref('songplays') }}),
+
+ranked_locations as (
+
+    select
+        location,
+        count(*) as play_count,
+        count(distinct user_id) as listener_count,
+        row_number() over (
+            order by count(*) desc, {{ by_code_point('location') }} asc nulls last
+        ) as place
+
+    from songplays
+
+    group by location
+
+)
 
 select
     location,
-    count(*) as play_count,
-    count(distinct user_id) as listener_count
+    play_count,
+    listener_count
 
-from songplays
+from ranked_locations
 
-group by location
+where place <= 10
 
-order by play_count desc, {{ by_code_point('location') }} asc nulls last
-
-limit 10
+order by place asc

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
 from conftest import PROJECT, Warehouse, make_warehouse
 
 SHARDS = 2
@@ -206,7 +207,8 @@ MUTATIONS = [
         "an artist is one whole row",
         "models/marts/core/artists.sql",
         "        artist_latitude,\n        artist_longitude,\n        loaded_at,\n",
-        "        min(artist_latitude) over (partition by artist_id) as artist_latitude,\n"
+        "        min(artist_latitude) over (partition by artist_id)"
+        "            as artist_latitude,\n"
         "        artist_longitude,\n        loaded_at,\n",
     ),
     Mutation(
@@ -229,8 +231,8 @@ MUTATIONS = [
     ),
 ]
 
-# Runs in a process of its own, which pays dbt's start once: builds the project after each
-# mutation, undoes it, and prints for each the tests that failed.
+# Runs in a process of its own, which pays dbt's start once: builds the project after
+# each mutation, undoes it, and prints for each the tests that failed.
 WORKER = """
 import json, sys
 from pathlib import Path

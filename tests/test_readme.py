@@ -1,0 +1,171 @@
+"""The README is true: its commands run in a fresh copy, its figures are so."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+import draw_star
+from conftest import PROJECT
+
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+PRINTED = re.findall(r"```text\n(.*?)```", README, re.DOTALL)
+NOT_RUN_HERE = "make test\n"  # it is what runs this test
+
+
+@pytest.fixture
+def bucket(sample_data: Path) -> Iterator[dict[str, str]]:
+    """The bucket that the README names, on a server of moto; what finds it there."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    environment = {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-west-2",
+    }
+    client = boto3.client(
+        "s3",
+        endpoint_url=environment["AWS_ENDPOINT_URL"],
+        aws_access_key_id="test",
+        aws_secret_access_key="test",  # noqa: S106 -- moto takes any
+        region_name="us-west-2",
+    )
+    client.create_bucket(
+        Bucket="udacity-dend",
+        CreateBucketConfiguration={"LocationConstraint": "us-west-2"},
+    )
+    for path in sorted(p for p in sample_data.rglob("*") if p.is_file()):
+        key = path.relative_to(sample_data).as_posix()
+        client.put_object(Bucket="udacity-dend", Key=key, Body=path.read_bytes())
+    yield environment
+    server.stop()
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def assert_serves_docs(folder: Path, environment: dict[str, str], block: str) -> None:
+    port = free_port()
+    block = block.replace("docs serve", f"docs serve --no-browser --port {port}")
+    with subprocess.Popen(
+        ["bash", "-ec", f"{block.strip()} & trap 'kill $!' TERM; wait"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    ) as server:
+        try:
+            for _ in range(300):
+                try:
+                    url = f"http://127.0.0.1:{port}/manifest.json"
+                    with urllib.request.urlopen(url, timeout=5) as answer:
+                        served = answer.read()
+                except OSError:
+                    time.sleep(0.1)
+                else:
+                    assert b"songplays" in served
+                    return
+            pytest.fail("dbt docs serve did not answer within 30 seconds")
+        finally:
+            server.terminate()
+
+
+def test_the_commands_run_in_order_in_a_fresh_copy(
+    tmp_path: Path, bucket: dict[str, str]
+) -> None:
+    copy = tmp_path / "copy"
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (PROJECT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(PROJECT / name, copy / name)
+    cache = os.environ.get("UV_CACHE_DIR", str(Path.home() / ".cache" / "uv"))
+    kept = {
+        name: v for name, v in os.environ.items() if name.startswith(("PIP_", "SSL_"))
+    }
+    environment = (
+        kept
+        | bucket
+        | {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "LANG": "C.UTF-8",
+            "UV_CACHE_DIR": cache,
+        }
+    )
+    said = {}
+    assert len(COMMANDS) > 5
+    for block in COMMANDS:
+        if block == NOT_RUN_HERE:
+            continue
+        if "docs serve" in block:
+            assert_serves_docs(copy, environment, block)
+            continue
+        done = subprocess.run(
+            ["bash", "-ec", block],
+            cwd=copy,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+        said[block] = done.stdout
+    for printed in PRINTED:
+        assert printed in said["make build\n"]
+
+
+def test_the_star_is_drawn_as_the_tests_have_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert draw_star.main(["--check"]) == 0, capsys.readouterr().out
+
+
+def test_a_changed_test_changes_the_drawing() -> None:
+    models = draw_star.read_models(PROJECT / "models" / "marts" / "core")
+    before = draw_star.draw(models)
+    assert "time ||--o{ songplays : start_time" in before
+    assert "users |o--o{ songplays : user_id" in before
+    columns = models["songplays"]["columns"]
+    (column,) = (c for c in columns if c["name"] == "user_id")
+    del column["data_tests"]
+    assert "users |o--o{ songplays" not in draw_star.draw(models)
+
+
+def test_every_folder_of_the_map_is_there() -> None:
+    folders = re.findall(
+        r"^\| `([a-z/_]+)` \|", README.split("## Map")[1], re.MULTILINE
+    )
+    assert len(folders) > 5
+    assert [name for name in folders if not (PROJECT / name).is_dir()] == []
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    assert NOT_RUN_HERE in COMMANDS
+    ci = (PROJECT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "make test " in ci
+    workflow = (PROJECT / ".github/workflows/ci.yml").read_text(encoding="utf-8")
+    assert "run: make test\n" in workflow
