@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import closing
@@ -29,6 +30,13 @@ class Plan:
     left_alone: tuple[str, ...]
 
 
+def count_of_rejects(text: str) -> int:
+    """Read a whole number from 0 on. Raises ArgumentTypeError for anything else."""
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
+    return int(text)
+
+
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what says which records are loaded."""
     add = parser.add_argument
@@ -36,7 +44,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     add("--song-data", default=SONGS.part, help="name of the part with the catalogue")
     add(
         "--max-rejects",
-        type=int,
+        type=count_of_rejects,
         default=MAX_REJECTS,
         metavar="N",
         help="load nothing if more records are refused (default: %(default)s)",

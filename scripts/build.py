@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from dotenv import set_key
+from dotenv import dotenv_values, set_key
 from tqdm import tqdm
 
 import bootstrap
@@ -22,6 +22,7 @@ from loaders.schema import RAW, STAGING, TABLES
 SAMPLE_TARGET = "sample"
 OWN_DATA_TARGET = "duckdb"
 SAMPLE = PROJECT / "data" / "sample"
+ENVIRONMENT = PROJECT / ".env"
 SAMPLE_ARGUMENTS = ("--dirty",)
 STAR = ("songplays", "users", "songs", "artists", "time")
 
@@ -72,11 +73,9 @@ def make_sample() -> str:
 
 def remember_target(name: str) -> None:
     """Let plain dbt commands take the target that was built last: dbt reads .env."""
-    path = PROJECT / ".env"
-    before = path.read_text(encoding="utf-8") if path.exists() else ""
-    if f"DBT_TARGET={name}\n" not in before:
-        path.touch(mode=0o600)
-        set_key(path, "DBT_TARGET", name, quote_mode="never")
+    if dotenv_values(ENVIRONMENT).get("DBT_TARGET") != name:
+        ENVIRONMENT.touch(mode=0o600)
+        set_key(ENVIRONMENT, "DBT_TARGET", name, quote_mode="never")
         print(f"Plain dbt commands now take the target {name} (.env says so).")
 
 

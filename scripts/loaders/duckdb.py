@@ -69,7 +69,7 @@ class DuckDBWarehouse:
             except duckdb.Error as error:
                 held = "lock" in str(error).lower()
                 if not held or time.monotonic() > deadline:
-                    reason = str(error).splitlines()[0].rstrip(".")
+                    reason = str(error).splitlines()[0].rstrip(".!")
                     raise SparkifyError(
                         f"{self.path} cannot be opened: {reason}.",
                         "Close the program that holds it and repeat the command."

@@ -1,0 +1,77 @@
+"""What the house style asks and a machine can check."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conftest import PROJECT
+
+ENGINES = re.compile(r"duckdb|redshift|postgres|spark|target\.type", re.IGNORECASE)
+MODELS = sorted((PROJECT / "models").rglob("*.sql"))
+MACROS = sorted((PROJECT / "macros").rglob("*.sql"))
+MARTS = [path for path in MODELS if "marts" in path.parts]
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def test_engines_are_named_only_in_the_dialects() -> None:
+    engine_free = [
+        path
+        for folder in ("models", "macros", "analyses", "tests")
+        for path in (PROJECT / folder).rglob("*.sql")
+        if "dialects" not in path.parts
+    ]
+    assert len(engine_free) > len(MODELS)
+    assert [path.name for path in engine_free if ENGINES.search(read(path))] == []
+
+
+@pytest.mark.parametrize("path", MACROS, ids=lambda path: path.stem)
+def test_a_file_has_one_public_macro_of_its_name(path: Path) -> None:
+    text = read(path)
+    names = re.findall(r"{%-? macro (\w+)\(", text)
+    public = [name for name in names if "__" not in name]
+    assert public == [path.stem]
+    assert text.startswith("{# Returns")
+    if "dialects" in path.parts:
+        assert f"default__{path.stem}" in names
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+def test_a_model_ends_in_its_own_name_and_has_its_yml_beside_it(path: Path) -> None:
+    assert read(path).endswith(f"select * from {path.stem}\n")
+    described = yaml.safe_load(read(path.with_suffix(".yml")))["models"]
+    assert [model["name"] for model in described] == [path.stem]
+    assert described[0]["description"].startswith("One row per ")
+    for column in described[0]["columns"]:
+        assert column["data_type"]
+        assert column["description"]
+
+
+@pytest.mark.parametrize("path", MARTS, ids=lambda path: path.stem)
+def test_a_mart_says_where_its_rows_lie(path: Path) -> None:
+    assert re.match(r"{{ config\(dist = '\w+', sort = '\w+'\) }}", read(path))
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+def test_a_rule_has_a_unit_test(path: Path) -> None:
+    tests = yaml.safe_load(read(path.with_suffix(".yml"))).get("unit_tests", [])
+    assert len(tests) > 0
+
+
+def test_no_file_names_a_machine_or_a_package_index() -> None:
+    places = r"(^|[^A-Za-z0-9_.~$}])/(root|home|work|farm)/|--(extra-)?index-url"
+    found = subprocess.run(
+        ["git", "grep", "-nIE", places, "--", ".", ":!tests/test_house_rules.py"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.stdout == ""

@@ -1,0 +1,87 @@
+"""The rules of a raw record, as the loaders follow them, are those of the oracle."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from oracle.reading import EVENT_RULES, SONG_RULES, RefusedError
+from oracle.reading import read_record as judge
+from raw_lines import event, lines_of, song
+from records import EVENTS, SONGS, RawTable, RefusedRecordError, read_record
+
+RULES = {EVENTS.name: EVENT_RULES, SONGS.name: SONG_RULES}
+EXAMPLES = 1000
+
+
+def same(text: str | None, value: object) -> bool:
+    """Tell whether a text that is to be cast stands for a value of the oracle."""
+    match value:
+        case Decimal():
+            return text is not None and Decimal(text) == value
+        case float():
+            return text is not None and float(text) == value
+        case int():
+            return text is not None and int(text) == value
+        case _:
+            return text == value
+
+
+def verdict_of(table: RawTable, line: bytes) -> list[str | None] | str:
+    """Give what the loaders take from a line, or why they refuse it."""
+    try:
+        return read_record(table, line)
+    except RefusedRecordError as reason:
+        return str(reason)
+
+
+def verdict_of_oracle(table: RawTable, line: bytes) -> list[object] | str:
+    """Give what the oracle takes from a line, or why it refuses it."""
+    try:
+        return judge(line, RULES[table.name])
+    except RefusedError as reason:
+        return str(reason)
+
+
+def assert_agreed(table: RawTable, line: bytes) -> None:
+    expected = verdict_of_oracle(table, line)
+    found = verdict_of(table, line)
+    if isinstance(expected, str) or isinstance(found, str):
+        assert found == expected
+    else:
+        assert len(found) == len(expected)
+        assert all(map(same, found, expected)), (found, expected)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(lines_of(EVENTS))
+@example(event(length=9999999.999999995))
+@example(event(userId="9" * 19))
+@example(event(userId=" " * 1025))
+@example(event(registration=253402300799999.001))
+@example(event(artist=-0.0))
+@example(b"[" * 101 + b"]" * 101)
+@example(event(extra=[[[["["]]]]))
+@example(b'{"a": {"b": 1, "b": 2}, "c": 1, "c": 2')
+@example(b'{"extra": ' + b"[" * 99 + b"]" * 99 + b"}")
+@example(b'{"extra": ' + b"[" * 100 + b"]" * 100 + b"}")
+def test_an_event_is_judged_as_the_oracle_judges_it(line: bytes) -> None:
+    assert_agreed(EVENTS, line)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(lines_of(SONGS))
+@example(song(artist_latitude="1e400"))
+@example(song(artist_latitude="-0"))
+@example(song(song_id="\u00a0"))
+@example(song(year=-(2**31) - 1))
+def test_a_song_is_judged_as_the_oracle_judges_it(line: bytes) -> None:
+    assert_agreed(SONGS, line)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.binary(max_size=60))
+def test_no_bytes_make_the_rules_fail_otherwise_than_by_a_reason(line: bytes) -> None:
+    assert_agreed(EVENTS, line)
