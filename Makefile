@@ -7,8 +7,9 @@ PYTHON := $(VENV)/bin/python
 
 # Tools that report usage statistics are asked not to.
 export DO_NOT_TRACK := 1
-# uv trusts what the system trusts, as pip does: a company's proxy may sign with its own key.
+# uv trusts what the system trusts: a company's proxy may sign with a key of its own.
 export UV_SYSTEM_CERTS ?= 1
+# The package index that pip was told of is uv's too.
 ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
@@ -31,10 +32,10 @@ endif
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
-setup: $(VENV)/.installed dbt_packages/.installed profiles.yml ## make .venv, install dbt and its packages, copy profiles.yml
+setup: $(VENV)/.installed dbt_packages/.installed profiles.yml ## make .venv, install dbt and its packages
 	@:
 
-build: setup ## load the raw JSON and build the star; DATA=folder or s3://…, TARGET=name of a profile's target
+build: setup ## load the raw JSON, build the star; DATA=folder or s3://..., TARGET=name
 	@$(PYTHON) scripts/build.py $(if $(DATA),--data "$(DATA)") \
 		$(if $(TARGET),--target "$(TARGET)") $(if $(LOG_DATA),--log-data "$(LOG_DATA)") \
 		$(if $(SONG_DATA),--song-data "$(SONG_DATA)") \
@@ -69,9 +70,11 @@ fix: setup $(VENV)/.test-installed ## mend what the linters can mend by themselv
 	@$(SQLFLUFF) fix --quiet $(SQL_FOLDERS)
 
 star: setup ## draw the star of the README anew from the relationships tests
+	@echo 'Drawing the star'
 	@$(PYTHON) scripts/draw_star.py
 
 packages: $(VENV)/.installed ## fetch the dbt packages of packages.yml from the hub
+	@echo 'Installing the dbt packages of packages.yml'
 	@$(PYTHON) scripts/install_packages.py
 
 lock: $(VENV)/.installed ## write requirements/*.txt anew from *.in; UPGRADE=1 takes newer versions

@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
-from tqdm import tqdm
-
 from dbt_profile import read_target
 from errors import SparkifyError, without_traceback
 from loaders import LoadOptions, LoadResult, NewFile, Warehouse, open_warehouse
+from progress import progress
 from records import EVENTS, SONGS, RawTable
 from sources import Source, open_source
 
@@ -160,12 +159,8 @@ def _load(
         warehouse.create_tables()
         print("Nothing new to load.")
         return LoadResult()
-    with tqdm(
-        total=len(plan.new), unit=" files", disable=not sys.stderr.isatty(), leave=False
-    ) as progress:
-        result = warehouse.load(
-            source, plan.new, LoadOptions(max_rejects, progress.update)
-        )
+    with progress("load", "files", len(plan.new)) as bar:
+        result = warehouse.load(source, plan.new, LoadOptions(max_rejects, bar.update))
     print(
         f"Loaded {result.loaded:,} records of {result.files:,} files;"
         f" {result.rejected:,} are in quarantine (raw.rejected_records)."

@@ -10,7 +10,6 @@ from contextlib import closing
 from typing import Any
 
 from dotenv import dotenv_values, set_key
-from tqdm import tqdm
 
 import bootstrap
 import generate_events
@@ -18,6 +17,7 @@ from dbt_profile import PROJECT, profiles_folder, read_target
 from errors import SparkifyError, without_traceback
 from loaders import LoadResult, open_warehouse
 from loaders.schema import RAW, STAGING, TABLES
+from progress import progress
 
 SAMPLE_TARGET = "sample"
 OWN_DATA_TARGET = "duckdb"
@@ -105,18 +105,13 @@ def build(target: str) -> Outcome:
     from dbt.cli.main import dbtRunner
 
     outcome = Outcome()
-    with tqdm(
-        desc="dbt build",
-        unit=" nodes",
-        disable=not sys.stderr.isatty(),
-        leave=False,
-    ) as progress:
+    print("Building and testing the star (dbt build) ...")
+    with progress("dbt build", "nodes") as bar:
 
         def on_event(event: Any) -> None:  # noqa: ANN401 -- dbt's own, untyped
             if event.info.name == "NodeFinished":
-                progress.update()
+                bar.update()
 
-        print("Building and testing the star (dbt build) ...")
         result = dbtRunner(callbacks=[on_event]).invoke(
             [
                 "--quiet",

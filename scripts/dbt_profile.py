@@ -47,12 +47,12 @@ def read_target(name: str | None = None) -> dict[str, Any]:
         raise SparkifyError(
             f"{path} has no target {wanted}.", f"It has: {', '.join(outputs)}."
         )
-    return {"name": wanted} | {
-        key: _render(value) for key, value in outputs[wanted].items()
-    }
+    return {"name": wanted} | dict(_render(outputs[wanted]))
 
 
 def _render(value: Any) -> Any:  # noqa: ANN401 -- a profile holds values of any type
+    if isinstance(value, dict):
+        return {key: _render(inner) for key, inner in value.items()}
     if not isinstance(value, str):
         return value
     template = jinja2.Environment(autoescape=False).from_string(value)  # noqa: S701 -- no HTML

@@ -40,7 +40,9 @@ def read_packages(text: str) -> list[str]:
 def is_there(folder: Path, *, as_stand_in: bool) -> bool:
     """Tell whether a folder holds a package: our stand-in (by its version) or not."""
     settings = folder / "dbt_project.yml"
-    return settings.exists() and as_stand_in == ("-stand-in" in settings.read_text())
+    return settings.exists() and as_stand_in == (
+        "-stand-in" in settings.read_text("utf-8")
+    )
 
 
 def why_unreachable(package: str) -> str | None:

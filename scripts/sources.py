@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -95,8 +96,16 @@ class Folder:
                 if not _is_data(name):
                     left_alone.append(shown)
                     continue
-                status = os.stat(path)  # noqa: PTH116 -- as above
-                files.append(SourceFile(shown, status.st_size, str(status.st_mtime_ns)))
+                try:
+                    shown.encode()
+                    status = os.stat(path)  # noqa: PTH116 -- as above
+                except (OSError, UnicodeEncodeError) as error:
+                    raise _unreadable_file(shown, error) from error
+                if stat.S_ISREG(status.st_mode):
+                    version = str(status.st_mtime_ns)
+                    files.append(SourceFile(shown, status.st_size, version))
+                else:
+                    left_alone.append(shown)
         return Listing(tuple(files), tuple(left_alone))
 
     @contextmanager
@@ -107,6 +116,14 @@ class Folder:
         yield [f"{self.root}{os.sep}{file.path}" for file in files]
         for _ in files:
             on_file()
+
+
+def _unreadable_file(path: str, error: Exception) -> SparkifyError:
+    shown = path.encode(errors="backslashreplace").decode()
+    reason = error.strerror if isinstance(error, OSError) else "its name is not UTF-8"
+    return SparkifyError(
+        f"{shown} cannot be read: {reason}.", "Mend the file or move it away."
+    )
 
 
 def _unreadable_folder(error: OSError) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -107,6 +111,46 @@ def test_other_files_are_left_alone_and_named(
     said = capsys.readouterr().out
     assert "2 other files are left alone" in said
     assert "log_data/.hidden.json" in said
+
+
+def test_what_is_no_file_is_left_alone_or_named(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_source(tmp_path / "data", {"a.json": event()})
+    os.mkfifo(root / "log_data" / "pipe.json")
+    (root / "log_data" / ".hidden").mkdir()
+    (root / "log_data" / ".hidden" / "b.json").write_bytes(event(item=1))
+    assert load(root) == 0
+    said = capsys.readouterr().out
+    assert "2 other files are left alone" in said
+    assert items(warehouse) == [("log_data/a.json", 0)]
+    (root / "log_data" / "gone.json").symlink_to("nowhere")
+    assert load(root) == 2
+    assert "log_data/gone.json cannot be read: No such" in capsys.readouterr().err
+
+
+def test_a_name_that_is_not_utf8_is_one_sentence_and_status_2(
+    load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_source(tmp_path / "data")
+    Path(os.fsdecode(os.fsencode(root) + b"/log_data/\xff.json")).write_bytes(event())
+    assert load(root) == 2
+    said = capsys.readouterr().err
+    assert "log_data/\\udcff.json cannot be read: its name is not UTF-8." in said
+
+
+def test_a_raw_table_of_another_shape_is_one_sentence_and_status_2(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute("create schema raw; create table raw.staging_events (a int)")
+    assert load(write_source(tmp_path / "data", {"a.json": event()})) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: DuckDB stopped: ")
+    assert len(said.splitlines()) == 2
+    assert not warehouse.query(
+        "select 1 from duckdb_tables() where table_name like 'l%'"
+    )
 
 
 def test_a_line_too_long_for_the_parser_is_judged_by_the_rules(
@@ -343,6 +387,29 @@ def test_another_source_is_refused_until_the_warehouse_is_reset(
     assert warehouse.query("select sessionid from raw.staging_events") == [(1,)]
     assert load(other, "--reset", "--yes") == 0
     assert warehouse.query("select sessionid from raw.staging_events") == [(2,)]
+
+
+def test_a_second_bootstrap_waits_for_the_first(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    holder = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(1); input()"
+    root = write_source(tmp_path / "data", {"a.json": event()})
+    with subprocess.Popen(
+        [sys.executable, "-uc", holder, str(warehouse.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        assert process.stdin
+        process.stdout.readline()
+        timer = threading.Timer(1, process.stdin.close)
+        timer.start()
+        assert load(root) == 0
+    assert (
+        f"Waiting for the process that holds {warehouse.path}"
+        in capsys.readouterr().out
+    )
+    assert len(items(warehouse)) == 1
 
 
 def test_a_dry_run_says_what_it_would_do_and_does_nothing(

@@ -18,6 +18,7 @@ from moto.server import ThreadedMotoServer
 
 import draw_star
 from conftest import PROJECT
+from test_mutations import MUTATIONS
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
@@ -134,8 +135,10 @@ def test_the_commands_run_in_order_in_a_fresh_copy(
         )
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
         said[block] = done.stdout
-    for printed in PRINTED:
-        assert printed in said["make build\n"]
+    of_build, of_tests = PRINTED
+    assert of_build in said["make build\n"]
+    every = len(MUTATIONS)
+    assert of_tests == f"Mutations caught by dbt's tests: {every} of {every}\n"
 
 
 def test_the_star_is_drawn_as_the_tests_have_it(

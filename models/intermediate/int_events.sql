@@ -9,7 +9,25 @@ events as (select * from {{ ref('stg_events') }}),
 ranked_events as (
 
     select
-        *,
+        session_id,
+        item_in_session,
+        start_time,
+        user_id,
+        page,
+        auth,
+        method,
+        status,
+        level,
+        first_name,
+        last_name,
+        gender,
+        location,
+        user_agent,
+        registered_at,
+        song_title,
+        artist_name,
+        duration_seconds,
+        loaded_at,
         row_number() over (
             partition by session_id, item_in_session
             order by

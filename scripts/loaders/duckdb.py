@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -31,6 +32,19 @@ BATCH_BYTES: Final = 256 << 20
 BATCH_FILES: Final = 4096
 CAREFUL_LINES: Final = 10_000
 LOCK_SECONDS: Final = 60.0
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Say what DuckDB could not do, in place of a traceback."""
+    try:
+        yield
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0].rstrip(".!")
+        raise SparkifyError(
+            f"DuckDB stopped: {reason}.",
+            "Nothing of this run was loaded; mend the cause and repeat the command.",
+        ) from error
 
 
 def open_warehouse(target: dict[str, Any]) -> DuckDBWarehouse:
@@ -87,6 +101,7 @@ class DuckDBWarehouse:
             self._connection.close()
             self._connection = None
 
+    @_told_plainly()
     def history(self) -> Sequence[LoadedFile]:
         """List what is loaded; nothing where there are no raw tables yet."""
         if not self.path.exists():
@@ -112,12 +127,14 @@ class DuckDBWarehouse:
         reads = [read_statement(table) for table in _tables(files)]
         return [*create_statements(), *reads]
 
+    @_told_plainly()
     def reset(self) -> None:
         """Drop the raw tables."""
         self.connection.execute(
             f"drop schema if exists {quote_identifier(RAW)} cascade"
         )
 
+    @_told_plainly()
     def count_rows(self, schema: str, tables: Sequence[str]) -> Sequence[int]:
         """Count the rows of tables that exist."""
         return [
@@ -128,11 +145,13 @@ class DuckDBWarehouse:
             for table in tables
         ]
 
+    @_told_plainly()
     def create_tables(self) -> None:
         """Create the raw tables that are missing."""
         for statement in create_statements():
             self.connection.execute(statement)
 
+    @_told_plainly()
     def load(
         self, source: Source, files: Sequence[NewFile], options: LoadOptions
     ) -> LoadResult:
@@ -144,13 +163,18 @@ class DuckDBWarehouse:
                 result = _Load(self.connection, source, options, careful).run(files)
                 self.connection.execute("commit")
             except _TooLargeForParserError as error:
-                self.connection.execute("rollback")
+                self._roll_back()
                 careful.add(error.path)
             except BaseException:
-                self.connection.execute("rollback")
+                self._roll_back()
                 raise
             else:
                 return result
+
+    def _roll_back(self) -> None:
+        """Undo the transaction, if what ended it has not done so."""
+        with suppress(duckdb.Error):
+            self.connection.execute("rollback")
 
     def _rows(self, query: str, values: list[Any] | None = None) -> list[Any]:
         return self.connection.execute(query, values or []).fetchall()
@@ -248,16 +272,14 @@ class _Load:
                 {"files": local, "paths": paths, "loaded_at": self.loaded_at},
             )
         except duckdb.Error as error:
-            named = [p for f, p in zip(local, paths, strict=True) if f in str(error)]
-            if named and "maximum_object_size" in str(error):
-                raise _TooLargeForParserError(named[0]) from error
-            if named:
-                reason = str(error).splitlines()[0].replace(f": {named[0]}", "")
-                raise unreadable(named[0], RuntimeError(reason)) from error
-            raise SparkifyError(
-                f"DuckDB cannot load {table.part}: {str(error).splitlines()[0]}.",
-                "Nothing of this run was loaded; mend the cause and repeat it.",
-            ) from error
+            of_file = dict(zip(local, paths, strict=True))
+            named = max((f for f in local if f in str(error)), key=len, default=None)
+            if named is None:
+                raise
+            if "maximum_object_size" in str(error):
+                raise _TooLargeForParserError(of_file[named]) from error
+            reason = str(error).splitlines()[0].partition(named)[0].rstrip(' :"')
+            raise unreadable(of_file[named], RuntimeError(reason)) from error
 
     def _take_back(self, table: RawTable, of_path: dict[str, str]) -> set[str]:
         """Delete what was read of files that the parser did not read as plain lines.

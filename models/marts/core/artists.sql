@@ -40,7 +40,13 @@ catalogue_rows as (
 counted_rows as (
 
     select
-        *,
+        song_id,
+        artist_id,
+        artist_name,
+        artist_location,
+        artist_latitude,
+        artist_longitude,
+        loaded_at,
         count(*) over (partition by artist_id, artist_name) as name_frequency
 
     from catalogue_rows

@@ -11,7 +11,17 @@ plays as (
     select
         {{ dbt_utils.generate_surrogate_key(['session_id', 'item_in_session']) }}
             as songplay_id,
-        *
+        start_time,
+        user_id,
+        level,
+        session_id,
+        location,
+        user_agent,
+        item_in_session,
+        song_title,
+        artist_name,
+        duration_seconds,
+        loaded_at
 
     from events
 
