@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Protocol
 
 from errors import SparkifyError
@@ -38,17 +37,6 @@ class NewFile:
 
 
 @dataclass(frozen=True)
-class Rejection:
-    """A line for raw.rejected_records."""
-
-    table: str
-    path: str
-    line: int
-    reason: str
-    raw: str
-
-
-@dataclass(frozen=True)
 class LoadOptions:
     """What a user may set about a load."""
 
@@ -63,7 +51,6 @@ class LoadResult:
     files: int = 0
     loaded: int = 0
     rejected: int = 0
-    loaded_at: datetime | None = None
 
 
 class Warehouse(Protocol):
@@ -98,6 +85,11 @@ class Warehouse(Protocol):
         """Let go of the warehouse."""
 
 
+def tables_of(files: Sequence[NewFile]) -> list[RawTable]:
+    """List the raw tables that files are for."""
+    return list(dict.fromkeys(new.table for new in files))
+
+
 def open_warehouse(target: dict[str, Any]) -> Warehouse:
     """Open the raw layer of a dbt target. Raises SparkifyError if no loader fits."""
     engine = str(target["type"])
@@ -110,12 +102,3 @@ def open_warehouse(target: dict[str, Any]) -> Warehouse:
         ) from error
     warehouse: Warehouse = module.open_warehouse(target)
     return warehouse
-
-
-def too_many_rejects(first: Rejection, limit: int) -> SparkifyError:
-    """Say that a load was stopped, and where its first bad record is."""
-    return SparkifyError(
-        f"More than {limit} records were refused, the first in {first.path}, line"
-        f" {first.line} ({first.reason}); nothing was loaded.",
-        "Mend the files, or allow more with --max-rejects.",
-    )

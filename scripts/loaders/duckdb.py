@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import duckdb
@@ -15,15 +13,9 @@ import duckdb
 from careful_reader import count_lines, is_gzip, read_lines, unreadable
 from dbt_profile import PROJECT
 from errors import SparkifyError
-from loaders import (
-    LoadedFile,
-    LoadOptions,
-    LoadResult,
-    NewFile,
-    Rejection,
-    too_many_rejects,
-)
-from loaders.schema import HISTORY, RAW, REJECTED, create_statements, raw
+from loaders import LoadedFile, LoadOptions, LoadResult, NewFile, tables_of
+from loaders.bookkeeping import Quarantine, Rejection, book, load_time
+from loaders.schema import RAW, TABLES, create_statements, raw
 from quoting import quote_identifier, quote_literal
 from records import MAX_TEXT_BYTES, TEXT, RawTable, plain_line
 from sources import Source
@@ -124,7 +116,7 @@ class DuckDBWarehouse:
     def statements(self, source: Source, files: Sequence[NewFile]) -> Sequence[str]:
         """Give the SQL of a load; $files and $paths are the files of a batch."""
         del source
-        reads = [read_statement(table) for table in _tables(files)]
+        reads = [read_statement(table) for table in tables_of(files)]
         return [*create_statements(), *reads]
 
     @_told_plainly()
@@ -202,27 +194,26 @@ class _Load:
         self.source = source
         self.options = options
         self.careful = careful
-        self.rejections: list[Rejection] = []
+        self.quarantine = Quarantine(options.max_rejects)
 
     def run(self, files: Sequence[NewFile]) -> LoadResult:
         for statement in create_statements():
             self.connection.execute(statement)
-        self.loaded_at = self._now()
-        for table in _tables(files):
+        latest = self.connection.execute(
+            f"select max(loaded_at) from {raw('load_history')}"
+        ).fetchall()[0][0]
+        self.loaded_at = load_time(latest)
+        for table in tables_of(files):
             mine = [new for new in files if new.table == table]
             self._forget(table, [new.file.path for new in mine if new.replaces])
             for batch in batches(mine):
                 self._read_batch(table, batch)
-        loaded = self._write_history(files)
-        return LoadResult(len(files), loaded, len(self.rejections), self.loaded_at)
-
-    def _now(self) -> datetime:
-        """Give the time of this load, later than that of every load before it."""
-        now = datetime.now(UTC).replace(tzinfo=None)
-        latest = self.connection.execute(
-            f"select max(loaded_at) from {raw('load_history')}"
-        ).fetchall()[0][0]
-        return max(now, latest + timedelta(microseconds=1)) if latest else now
+        loaded = self._count(tables_of(files))
+        rejections = self.quarantine.rejections
+        rows = book(self.source, files, loaded, rejections, self.loaded_at)
+        for name, lines in rows.items():
+            self._append(name, lines)
+        return LoadResult(len(files), sum(loaded.values()), len(rejections))
 
     def _forget(self, table: RawTable, paths: list[str]) -> None:
         """Delete the earlier version of files."""
@@ -315,7 +306,7 @@ class _Load:
         rows: list[list[str | None]] = []
         for line in read_lines(table, local, path):
             if line.values is None:
-                self._reject(
+                self.quarantine.add(
                     Rejection(table.name, path, line.number, line.reason, line.raw)
                 )
                 continue
@@ -324,11 +315,6 @@ class _Load:
                 self._insert(table, path, rows)
                 rows = []
         self._insert(table, path, rows)
-
-    def _reject(self, rejection: Rejection) -> None:
-        self.rejections.append(rejection)
-        if len(self.rejections) > self.options.max_rejects:
-            raise too_many_rejects(self.rejections[0], self.options.max_rejects)
 
     def _insert(self, table: RawTable, path: str, rows: list[list[str | None]]) -> None:
         if not rows:
@@ -344,65 +330,28 @@ class _Load:
             [*map(list, zip(*rows, strict=True)), self.loaded_at, path],
         )
 
-    def _write_history(self, files: Sequence[NewFile]) -> int:
-        """Write history and rejects, and give the number of records loaded."""
-        load_id = uuid.uuid4().hex
-        loaded: dict[tuple[str, str], int] = {}
-        for table in _tables(files):
+    def _count(self, tables: Sequence[RawTable]) -> dict[tuple[str, str], int]:
+        """Count the records of this load by table and path."""
+        return {
+            (table.name, path): count
+            for table in tables
             for path, count in self.connection.execute(
                 f"select source_path, count(*) from {raw(table.name)}"
                 " where loaded_at = $1 group by source_path",
                 [self.loaded_at],
-            ).fetchall():
-                loaded[table.name, path] = count
-        rejected: dict[tuple[str, str], int] = {}
-        for rejection in self.rejections:
-            key = rejection.table, rejection.path
-            rejected[key] = rejected.get(key, 0) + 1
-        self._append(
-            "load_history",
-            HISTORY,
-            [
-                (
-                    f"{self.source.root}/{new.table.part}",
-                    new.table.name,
-                    new.file.path,
-                    new.file.size,
-                    new.file.version,
-                    loaded.get((new.table.name, new.file.path), 0),
-                    rejected.get((new.table.name, new.file.path), 0),
-                    load_id,
-                    self.loaded_at,
-                )
-                for new in files
-            ],
-        )
-        self._append(
-            "rejected_records",
-            REJECTED,
-            [
-                (r.table, r.path, r.line, r.reason, r.raw, load_id, self.loaded_at)
-                for r in self.rejections
-            ],
-        )
-        return sum(loaded.values())
+            ).fetchall()
+        }
 
-    def _append(
-        self, table: str, columns: dict[str, str], rows: list[tuple[Any, ...]]
-    ) -> None:
+    def _append(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
             values = ", ".join(
                 f"unnest(${number}::{kind}[])"
-                for number, kind in enumerate(columns.values(), start=1)
+                for number, kind in enumerate(TABLES[table].values(), start=1)
             )
             self.connection.execute(
                 f"insert into {raw(table)} select {values}",
                 [list(column) for column in zip(*rows, strict=True)],
             )
-
-
-def _tables(files: Sequence[NewFile]) -> list[RawTable]:
-    return list(dict.fromkeys(new.table for new in files))
 
 
 def batches(files: Sequence[NewFile]) -> Iterator[list[NewFile]]:

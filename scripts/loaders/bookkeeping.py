@@ -1,0 +1,84 @@
+"""What every loader writes beside the records: history and quarantine."""
+
+from __future__ import annotations
+
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from errors import SparkifyError
+from loaders import NewFile
+from sources import Source
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A line for raw.rejected_records."""
+
+    table: str
+    path: str
+    line: int
+    reason: str
+    raw: str
+
+
+@dataclass
+class Quarantine:
+    """The lines that a load refuses, up to a limit."""
+
+    limit: int
+    rejections: list[Rejection] = field(default_factory=list)
+
+    def add(self, rejection: Rejection) -> None:
+        """Take a line. Raises SparkifyError if there are more than the limit."""
+        self.rejections.append(rejection)
+        if len(self.rejections) > self.limit:
+            first = self.rejections[0]
+            raise SparkifyError(
+                f"More than {self.limit} records were refused, the first in"
+                f" {first.path}, line {first.line} ({first.reason}).",
+                "Nothing was loaded: mend the files, or allow more with --max-rejects.",
+            )
+
+
+def load_time(latest: datetime | None) -> datetime:
+    """Give the time of a load, in UTC and later than that of the latest before it."""
+    now = datetime.now(UTC).replace(tzinfo=None)
+    return max(now, latest + timedelta(microseconds=1)) if latest else now
+
+
+def book(
+    source: Source,
+    files: Sequence[NewFile],
+    loaded: Mapping[tuple[str, str], int],
+    rejections: Sequence[Rejection],
+    loaded_at: datetime,
+) -> dict[str, list[tuple[Any, ...]]]:
+    """Give the rows of a load for raw.load_history and raw.rejected_records.
+
+    ``loaded`` has the number of records loaded by table and path.
+    """
+    load_id = uuid.uuid4().hex
+    rejected = Counter((r.table, r.path) for r in rejections)
+    history = [
+        (
+            f"{source.root}/{new.table.part}",
+            new.table.name,
+            new.file.path,
+            new.file.size,
+            new.file.version,
+            loaded.get((new.table.name, new.file.path), 0),
+            rejected[new.table.name, new.file.path],
+            load_id,
+            loaded_at,
+        )
+        for new in files
+    ]
+    quarantined = [
+        (r.table, r.path, r.line, r.reason, r.raw, load_id, loaded_at)
+        for r in rejections
+    ]
+    return {"load_history": history, "rejected_records": quarantined}
