@@ -24,9 +24,13 @@ ifdef REAL_DATA
 REAL_DATA_FOLDER := $(shell cd "$(REAL_DATA)" 2>/dev/null && pwd -P)
 endif
 
+# What a target's engine needs beside the embedded one, if the project knows it by name.
+ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
+	$(filter-out requirements/duckdb.txt,$(TARGET:%=requirements/%.txt))))
+
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup packages build test lint lint-python lint-sql lint-yaml fix star lock \
+.PHONY: help setup packages build stop test lint lint-python lint-sql lint-yaml fix star lock \
 	clean FORCE
 
 help: ## list these commands
@@ -35,7 +39,7 @@ help: ## list these commands
 setup: $(VENV)/.installed dbt_packages/.installed profiles.yml ## make .venv, install dbt and its packages
 	@:
 
-build: setup ## load the raw JSON, build the star; DATA=folder or s3://..., TARGET=name
+build: setup $(ENGINE) ## load the raw JSON, build the star; DATA=folder or s3://..., TARGET=name
 	@$(PYTHON) scripts/build.py $(if $(DATA),--data "$(DATA)") \
 		$(if $(TARGET),--target "$(TARGET)") $(if $(LOG_DATA),--log-data "$(LOG_DATA)") \
 		$(if $(SONG_DATA),--song-data "$(SONG_DATA)") \
@@ -69,6 +73,9 @@ fix: setup $(VENV)/.test-installed ## mend what the linters can mend by themselv
 	@$(PYTHON) -m ruff format --quiet
 	@$(SQLFLUFF) fix --quiet $(SQL_FOLDERS)
 
+stop: setup $(VENV)/.postgres-installed ## stop the PostgreSQL server that TARGET=postgres started
+	@$(PYTHON) scripts/local_postgres.py stop
+
 star: setup ## draw the star of the README anew from the relationships tests
 	@echo 'Drawing the star'
 	@$(PYTHON) scripts/draw_star.py
@@ -84,7 +91,8 @@ lock: $(VENV)/.installed ## write requirements/*.txt anew from *.in; UPGRADE=1 t
 		--generate-hashes --annotation-style line --custom-compile-command 'make lock' \
 		$(if $(UPGRADE),--upgrade) --overrides requirements/overrides.txt "$$@" \
 		--output-file "requirements/$$name.txt" "requirements/$$name.in"; }; \
-	lock uv && lock test && lock duckdb --constraints requirements/test.txt
+	lock uv && lock test && lock duckdb --constraints requirements/test.txt && \
+	lock postgres --constraints requirements/test.txt
 
 clean: ## remove what was generated, but no data and no database
 	@echo 'Removing the environment, the dbt packages, targets, logs and caches'
@@ -130,6 +138,9 @@ $(VENV)/.made-in:
 
 $(VENV)/.installed: requirements/duckdb.txt $(VENV)/.made-in
 	$(call install,requirements/duckdb.txt)
+
+$(VENV)/.postgres-installed: requirements/postgres.txt $(VENV)/.installed
+	$(call install,requirements/postgres.txt)
 
 $(VENV)/.test-installed: requirements/test.txt $(VENV)/.installed
 	$(call install,requirements/test.txt)

@@ -13,7 +13,7 @@ from dotenv import dotenv_values, set_key
 
 import bootstrap
 import generate_events
-from dbt_profile import PROJECT, profiles_folder, read_target
+from dbt_profile import ENVIRONMENT, PROJECT, profiles_folder, read_target
 from errors import SparkifyError, without_traceback
 from loaders import LoadResult, open_warehouse
 from loaders.schema import RAW, STAGING, TABLES
@@ -22,7 +22,6 @@ from progress import progress
 SAMPLE_TARGET = "sample"
 OWN_DATA_TARGET = "duckdb"
 SAMPLE = PROJECT / "data" / "sample"
-ENVIRONMENT = PROJECT / ".env"
 SAMPLE_ARGUMENTS = ("--dirty",)
 STAR = ("songplays", "users", "songs", "artists", "time")
 

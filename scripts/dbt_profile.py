@@ -13,12 +13,13 @@ from dotenv import load_dotenv
 from errors import SparkifyError
 
 PROJECT: Final = Path(__file__).resolve().parent.parent
+ENVIRONMENT: Final = PROJECT / ".env"
 _HOW: Final = "Copy profiles.example.yml to profiles.yml and fill it in."
 
 
 def load_environment() -> None:
     """Take variables from the project's .env, as dbt does; those that are set win."""
-    load_dotenv(PROJECT / ".env", override=False)
+    load_dotenv(ENVIRONMENT, override=False)
 
 
 def profiles_folder() -> Path:
@@ -27,7 +28,9 @@ def profiles_folder() -> Path:
 
 
 def read_target(name: str | None = None) -> dict[str, Any]:
-    """Give one target of the profile ``sparkify``, with its name under ``name``.
+    """Give one target of the profile ``sparkify``.
+
+    Its name is under ``name``, and what it was before Jinja under ``as_written``.
 
     Without a name it is that of DBT_TARGET, or else the profile's default, as in dbt.
     Raises SparkifyError if the profile or the target is missing or cannot be read.
@@ -47,7 +50,8 @@ def read_target(name: str | None = None) -> dict[str, Any]:
         raise SparkifyError(
             f"{path} has no target {wanted}.", f"It has: {', '.join(outputs)}."
         )
-    return {"name": wanted} | dict(_render(outputs[wanted]))
+    rendered: dict[str, Any] = _render(outputs[wanted])
+    return {"name": wanted, "as_written": outputs[wanted]} | rendered
 
 
 def _render(value: Any) -> Any:  # noqa: ANN401 -- a profile holds values of any type

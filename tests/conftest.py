@@ -2,39 +2,64 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import psycopg
 import pytest
 
 import bootstrap
 import build
 import generate_events
+import local_postgres
 
 PROJECT = Path(__file__).parent.parent
+ENGINES = ("duckdb", "postgres")
 PROFILE = """\
 sparkify:
   target: test
   outputs:
-    test: {{type: duckdb, path: '{path}', schema: analytics, threads: 2}}
+    test: {{type: {engine}, {place}, schema: analytics, threads: 2}}
 """
+
+
+only_duckdb = pytest.mark.parametrize("warehouse", ["duckdb"], indirect=True)
+only_postgres = pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
 
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A DuckDB warehouse in a folder of its own, with a profile that names it."""
+    """A warehouse with a folder of its own, and a profile there that names it."""
 
     folder: Path
+    engine: str
+    server: str = ""
 
     @property
     def path(self) -> Path:
+        """The file of a warehouse in DuckDB."""
         return self.folder / "warehouse.duckdb"
+
+    @property
+    def database(self) -> str:
+        """The database of a warehouse in PostgreSQL."""
+        return "test_" + hashlib.md5(str(self.folder).encode()).hexdigest()  # noqa: S324
+
+    def place(self) -> str:
+        """Give the keys of the profile that say where the warehouse is."""
+        if self.engine == "duckdb":
+            return f"path: '{self.path}'"
+        return (
+            f"host: '{self.server}', port: 5432, user: postgres, password: '',"
+            f" dbname: {self.database}"
+        )
 
     @property
     def environment(self) -> dict[str, str]:
@@ -47,8 +72,23 @@ class Warehouse:
         }
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        with duckdb.connect(str(self.path), read_only=True) as connection:
-            return connection.execute(sql).fetchall()
+        if self.engine == "duckdb":
+            with duckdb.connect(str(self.path), read_only=True) as connection:
+                return connection.execute(sql).fetchall()
+        with psycopg.connect(
+            host=self.server, user="postgres", dbname=self.database
+        ) as other_connection:
+            return other_connection.execute(sql.encode()).fetchall()
+
+    def raw_tables(self) -> list[str]:
+        """List the tables in the schema raw; none where there is no warehouse yet."""
+        if self.engine == "duckdb" and not self.path.exists():
+            return []
+        rows = self.query(
+            "select table_name from information_schema.tables"
+            " where table_schema = 'raw' order by table_name"
+        )
+        return [row[0] for row in rows]
 
     def dbt(
         self, *arguments: str, project: Path = PROJECT
@@ -64,18 +104,29 @@ class Warehouse:
         )
 
 
-def make_warehouse(folder: Path) -> Warehouse:
+def make_warehouse(folder: Path, engine: str = "duckdb", server: str = "") -> Warehouse:
+    """Make an empty warehouse; a server is the folder of its socket."""
     folder.mkdir(parents=True, exist_ok=True)
-    warehouse = Warehouse(folder)
-    profile = PROFILE.format(path=warehouse.path)
+    warehouse = Warehouse(folder, engine, server)
+    if engine == "postgres":
+        with psycopg.connect(
+            host=server, user="postgres", dbname="postgres", autocommit=True
+        ) as connection:
+            connection.execute(f"create database {warehouse.database}".encode())
+    profile = PROFILE.format(engine=engine, place=warehouse.place())
     (folder / "profiles.yml").write_text(profile, encoding="utf-8")
     return warehouse
 
 
-@pytest.fixture
-def warehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
+@pytest.fixture(params=ENGINES)
+def warehouse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Warehouse:
     """An empty warehouse that commands in this process take as theirs."""
-    made = make_warehouse(tmp_path / "warehouse")
+    server = ""
+    if request.param == "postgres":
+        server = request.getfixturevalue("postgres_server")
+    made = make_warehouse(tmp_path / "warehouse", request.param, server)
     for name in ("DBT_PROFILES_DIR", "DBT_TARGET"):
         monkeypatch.setenv(name, made.environment[name])
     return made
@@ -110,12 +161,11 @@ def write_source(
     return root
 
 
-def built(folder: Path, data: Path, load_arguments: Sequence[str] = ()) -> Warehouse:
+def built(made: Warehouse, data: Path) -> Warehouse:
     """Load data into a new warehouse and run dbt build on it, as a user would."""
-    made = make_warehouse(folder)
     script = [sys.executable, str(PROJECT / "scripts" / "bootstrap.py")]
     loading = subprocess.run(
-        [*script, "--data", str(data), *load_arguments],
+        [*script, "--data", str(data)],
         env=made.environment,
         capture_output=True,
         text=True,
@@ -146,14 +196,36 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def sample_warehouse(
-    tmp_path_factory: pytest.TempPathFactory, sample_data: Path
-) -> Warehouse:
-    return built(tmp_path_factory.mktemp("sample_warehouse"), sample_data)
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The folder of a PostgreSQL server's socket."""
+    server = local_postgres.server_of(tmp_path_factory.mktemp("postgres") / "data")
+    yield str(server.get_postmaster_info().socket_dir)
+    server.stop()
+
+
+BUILT: dict[tuple[str, str], Warehouse] = {}
 
 
 @pytest.fixture(scope="session")
-def real_warehouse(
-    tmp_path_factory: pytest.TempPathFactory, real_data: Path
-) -> Warehouse:
-    return built(tmp_path_factory.mktemp("real_warehouse"), real_data)
+def built_warehouse(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Callable[[str, str], Warehouse]:
+    """A function that gives the warehouse of an engine and of sample or real data."""
+
+    def give(engine: str, data: str) -> Warehouse:
+        if (engine, data) not in BUILT:
+            server = ""
+            if engine == "postgres":
+                server = request.getfixturevalue("postgres_server")
+            folder = tmp_path_factory.mktemp(f"{engine}_{data}")
+            empty = make_warehouse(folder, engine, server)
+            BUILT[engine, data] = built(empty, request.getfixturevalue(f"{data}_data"))
+        return BUILT[engine, data]
+
+    return give
+
+
+@pytest.fixture(scope="session")
+def sample_warehouse(built_warehouse: Callable[[str, str], Warehouse]) -> Warehouse:
+    """The sample in DuckDB."""
+    return built_warehouse("duckdb", "sample")

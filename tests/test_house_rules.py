@@ -12,6 +12,7 @@ import yaml
 from conftest import PROJECT
 
 ENGINES = re.compile(r"duckdb|redshift|postgres|spark|target\.type", re.IGNORECASE)
+LONGEST_NAME = 63  # bytes in a relation's name, which a unit test's name becomes
 MODELS = sorted((PROJECT / "models").rglob("*.sql"))
 MACROS = sorted((PROJECT / "macros").rglob("*.sql"))
 MARTS = [path for path in MODELS if "marts" in path.parts]
@@ -70,6 +71,7 @@ def test_a_mart_says_where_its_rows_lie(path: Path) -> None:
 def test_a_rule_has_a_unit_test(path: Path) -> None:
     tests = yaml.safe_load(read(path.with_suffix(".yml"))).get("unit_tests", [])
     assert len(tests) > 0
+    assert [test["name"] for test in tests if len(test["name"]) > LONGEST_NAME] == []
 
 
 def test_no_file_names_a_machine_or_a_package_index() -> None:

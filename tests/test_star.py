@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from conftest import PROJECT, Warehouse
+from conftest import ENGINES, PROJECT, Warehouse
 from oracle import Star, answers, build_star, read_folder
 
 TABLES = ("songplays", "users", "songs", "artists", "time")
 QUESTIONS = sorted(path.stem for path in (PROJECT / "analyses").glob("*.sql"))
-DATA = ("sample", "real")
+CASES = [(engine, data) for data in ("sample", "real") for engine in ENGINES]
 
 
-@pytest.fixture(params=DATA)
-def case(request: pytest.FixtureRequest) -> tuple[Warehouse, Path]:
+@pytest.fixture(params=CASES, ids="-".join)
+def case(
+    request: pytest.FixtureRequest, built_warehouse: Callable[[str, str], Warehouse]
+) -> tuple[Warehouse, Path]:
     """A warehouse that was built, and the data it was built from."""
-    data: Path = request.getfixturevalue(f"{request.param}_data")
-    warehouse: Warehouse = request.getfixturevalue(f"{request.param}_warehouse")
-    return warehouse, data
+    engine, data = request.param
+    folder: Path = request.getfixturevalue(f"{data}_data")
+    return built_warehouse(engine, data), folder
 
 
 STARS: dict[Path, Star] = {}
@@ -38,7 +41,8 @@ def test_a_table_has_the_rows_and_values_of_the_oracle(
     warehouse, data = case
     expected = star_of(data).tables()[table]
     columns = ", ".join(expected.columns)
-    found = warehouse.query(f'select {columns} from analytics."{table}" order by 1')
+    found = warehouse.query(f'select {columns} from analytics."{table}"')
+    found.sort(key=lambda row: row[0])
     assert len(found) > 0
     assert len(found) == len(expected.rows)
     for row, expected_row in zip(found, expected.rows, strict=True):
@@ -100,7 +104,7 @@ def test_an_analysis_has_the_oracles_answer(
     case: tuple[Warehouse, Path], question: str
 ) -> None:
     warehouse, data = case
-    compiled = next((warehouse.folder / "target" / "compiled").rglob(f"{question}.sql"))
+    compiled = next((warehouse.folder / "target/compiled").rglob(f"{question}.sql"))
     found = warehouse.query(compiled.read_text(encoding="utf-8"))
     expected = answers(star_of(data))[question]
     assert found == [tuple(row) for row in expected.rows]

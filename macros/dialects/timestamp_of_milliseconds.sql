@@ -4,8 +4,11 @@
 {{ adapter.dispatch('timestamp_of_milliseconds')(milliseconds) }}
 {%- endmacro %}
 
+{# An interval is multiplied in binary floating point, exactly only for whole seconds. #}
 {% macro default__timestamp_of_milliseconds(milliseconds) -%}
-timestamp '1970-01-01' + {{ milliseconds }} * interval '1 millisecond'
+timestamp '1970-01-01'
++ ({{ milliseconds }} / 1000) * interval '1 second'
++ mod({{ milliseconds }}, 1000) * interval '1 millisecond'
 {%- endmacro %}
 
 {% macro duckdb__timestamp_of_milliseconds(milliseconds) -%}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from quoting import quote_identifier
@@ -42,12 +43,16 @@ def raw(table: str) -> str:
     return f"{quote_identifier(RAW)}.{quote_identifier(table)}"
 
 
-def create_statements() -> list[str]:
-    """Give the statements that create the schema and the tables that are missing."""
+def create_statements(fold: Callable[[str], str] = str) -> list[str]:
+    """Give the statements that create the schema and the tables that are missing.
+
+    ``fold`` turns a column's name into that of an engine that tells case apart.
+    """
     statements = [f"create schema if not exists {quote_identifier(RAW)}"]
     for table, columns in TABLES.items():
         lines = ",\n".join(
-            f"    {quote_identifier(name)} {kind}" for name, kind in columns.items()
+            f"    {quote_identifier(fold(name))} {kind}"
+            for name, kind in columns.items()
         )
         statements.append(f"create table if not exists {raw(table)} (\n{lines}\n)")
     return statements

