@@ -19,9 +19,11 @@ import bootstrap
 import build
 import generate_events
 import local_postgres
+from oracle import Star
 
 PROJECT = Path(__file__).parent.parent
 ENGINES = ("duckdb", "postgres")
+TABLES = ("songplays", "users", "songs", "artists", "time")
 PROFILE = """\
 sparkify:
   target: test
@@ -229,3 +231,16 @@ def built_warehouse(
 def sample_warehouse(built_warehouse: Callable[[str, str], Warehouse]) -> Warehouse:
     """The sample in DuckDB."""
     return built_warehouse("duckdb", "sample")
+
+
+def assert_table_is_the_oracles(warehouse: Warehouse, star: Star, table: str) -> None:
+    """Compare a table with the oracle's: rows, values, and types of values."""
+    expected = star.tables()[table]
+    columns = ", ".join(expected.columns)
+    found = warehouse.query(f'select {columns} from analytics."{table}"')
+    found.sort(key=lambda row: row[0])
+    assert len(found) > 0
+    assert len(found) == len(expected.rows)
+    for row, expected_row in zip(found, expected.rows, strict=True):
+        assert row == tuple(expected_row)
+        assert [type(v) for v in row] == [type(v) for v in expected_row]

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ENGINES, PROJECT, Warehouse
+from conftest import ENGINES, PROJECT, TABLES, Warehouse, assert_table_is_the_oracles
 from oracle import Star, answers, build_star, read_folder
 
-TABLES = ("songplays", "users", "songs", "artists", "time")
 QUESTIONS = sorted(path.stem for path in (PROJECT / "analyses").glob("*.sql"))
 CASES = [(engine, data) for data in ("sample", "real") for engine in ENGINES]
 
@@ -39,15 +38,7 @@ def test_a_table_has_the_rows_and_values_of_the_oracle(
     case: tuple[Warehouse, Path], table: str
 ) -> None:
     warehouse, data = case
-    expected = star_of(data).tables()[table]
-    columns = ", ".join(expected.columns)
-    found = warehouse.query(f'select {columns} from analytics."{table}"')
-    found.sort(key=lambda row: row[0])
-    assert len(found) > 0
-    assert len(found) == len(expected.rows)
-    for row, expected_row in zip(found, expected.rows, strict=True):
-        assert row == tuple(expected_row)
-        assert [type(v) for v in row] == [type(v) for v in expected_row]
+    assert_table_is_the_oracles(warehouse, star_of(data), table)
 
 
 @pytest.mark.parametrize("table", TABLES)
