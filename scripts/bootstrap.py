@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 
 from dbt_profile import read_target
 from errors import SparkifyError, without_traceback
-from loaders import LoadOptions, LoadResult, NewFile, Warehouse, open_warehouse
+from loaders import (
+    LoadedFile,
+    LoadOptions,
+    LoadResult,
+    NewFile,
+    Warehouse,
+    open_warehouse,
+)
 from progress import progress
 from records import EVENTS, SONGS, RawTable
 from sources import Source, open_source
@@ -75,21 +82,26 @@ def run(warehouse: Warehouse, target: str, options: argparse.Namespace) -> LoadR
         replace(EVENTS, part=options.log_data.strip("/")),
         replace(SONGS, part=options.song_data.strip("/")),
     ]
-    if options.reset and not options.dry_run:
-        _reset(warehouse, target, sure=options.yes)
-    plan = make_plan(warehouse, source, tables, target)
+    history = () if options.reset else warehouse.history()
+    plan = make_plan(history, source, tables, target)
     _say(plan, source)
     if options.dry_run:
+        if options.reset:
+            print(f"The raw tables of target {target} would be dropped before.")
         _print_plan(warehouse, source, plan)
         return LoadResult()
+    if options.reset:
+        _reset(warehouse, target, sure=options.yes)
     return _load(warehouse, source, plan, options.max_rejects)
 
 
 def make_plan(
-    warehouse: Warehouse, source: Source, tables: Sequence[RawTable], target: str
+    history: Sequence[LoadedFile],
+    source: Source,
+    tables: Sequence[RawTable],
+    target: str,
 ) -> Plan:
-    """Find what the source has and the warehouse has not."""
-    history = warehouse.history()
+    """Find what the source has and the history has not. Raises SparkifyError."""
     known = {(file.table, file.path): file for file in history}
     filled_from = {file.table: file.source for file in history}
     new: list[NewFile] = []

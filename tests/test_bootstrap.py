@@ -389,6 +389,10 @@ def test_another_source_is_refused_until_the_warehouse_is_reset(
     assert load(other, "--reset") == 2
     assert "--yes" in capsys.readouterr().err
     assert warehouse.query("select sessionid from raw.staging_events") == [(1,)]
+    assert load(tmp_path / "three", "--reset", "--yes") == 2
+    assert load(other, "--reset", "--dry-run") == 0
+    assert "would be dropped" in capsys.readouterr().out
+    assert warehouse.query("select sessionid from raw.staging_events") == [(1,)]
     assert load(other, "--reset", "--yes") == 0
     assert warehouse.query("select sessionid from raw.staging_events") == [(2,)]
 
