@@ -152,26 +152,26 @@ MUTATIONS = [
     Mutation(
         "twice encoded text is repaired",
         "macros/clean_text.sql",
-        "repair_text(column)",
-        "column",
+        "{{ trim_white_space(repaired_text(column)) }}",
+        "null",
     ),
     Mutation(
         "a value is repaired as a whole",
-        "macros/repair_text.sql",
+        "macros/repaired_text.sql",
         "')+$'",
         "')'",
     ),
     Mutation(
         "outer white space goes",
         "macros/clean_text.sql",
-        "trim_white_space(repair_text(column))",
-        "repair_text(column)",
+        "{{ trim_white_space(column) }}",
+        "{{ column }}",
     ),
     Mutation(
         "empty text is null",
         "macros/clean_text.sql",
-        "nullif({{ trim_white_space(repair_text(column)) }}, '')",
-        "{{ trim_white_space(repair_text(column)) }}",
+        "nullif({{ trim_white_space(column) }}, '')",
+        "{{ trim_white_space(column) }}",
     ),
     Mutation(
         "year 0 is unknown",

@@ -1,9 +1,9 @@
-{# Returns the text of a column; text that is UTF-8 encoded twice as a whole is decoded.
-   It works on the bytes in hex, since no engine but one can decode bytes that are not
-   valid, and all can match and replace ASCII. Byte x of the original text, from c0 on, is
-   c3 83 c2 x-40 in a text encoded twice, and c3 82 c2 x from 80 to bf. The pattern is the
-   table of well-formed UTF-8 (Unicode, table 3-7) in that form. #}
-{% macro repair_text(column) -%}
+{# Returns the text of a column decoded if it is, as a whole, UTF-8 encoded twice, else
+   null. It works on the bytes in hex: every engine can match and replace ASCII, while
+   their decoders fail in different ways on bytes that are not valid. Byte x of the text,
+   from c0 on, is c3 83 c2 x-40 in a text encoded twice, and from 80 to bf c3 82 c2 x. The
+   pattern is the table of well-formed UTF-8 (Unicode, table 3-7) in that form. #}
+{% macro repaired_text(column) -%}
 {%- set any = ' c3 82 c2 [89ab][0-9a-f]' -%}
 {%- set twice_encoded = '^(' ~ [
     ' [0-7][0-9a-f]',
@@ -31,6 +31,5 @@ case
         {{ column }} like '%Ã%'
         and {{ matches_pattern(bytes, twice_encoded) }}
         then {{ text_of_hex(decoded.bytes) }}
-    else {{ column }}
 end
 {%- endmacro %}
