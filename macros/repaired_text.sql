@@ -1,8 +1,9 @@
 {# Returns the text of a column decoded if it is, as a whole, UTF-8 encoded twice, else
    null. It works on the bytes in hex: every engine can match and replace ASCII, while
-   their decoders fail in different ways on bytes that are not valid. Byte x of the text,
-   from c0 on, is c3 83 c2 x-40 in a text encoded twice, and from 80 to bf c3 82 c2 x. The
-   pattern is the table of well-formed UTF-8 (Unicode, table 3-7) in that form. #}
+   their decoders fail in different ways on bytes that are not valid. Byte x of the
+   text, from c0 on, is c3 83 c2 x-40 in a text encoded twice, and from 80 to bf c3 82
+   c2 x. The pattern is the table of well-formed UTF-8 (Unicode, table 3-7) in that
+   form. #}
 {% macro repaired_text(column) -%}
 {%- set any = ' c3 82 c2 [89ab][0-9a-f]' -%}
 {%- set twice_encoded = '^(' ~ [
@@ -24,7 +25,8 @@
     (' c3 83 c2 b', ' f'),
     (' c3 82 c2 ', ' '),
 ] -%}
-{%- set decoded.bytes = "replace(" ~ decoded.bytes ~ ", '" ~ encoded ~ "', '" ~ byte ~ "')" -%}
+{%- set replaced = [decoded.bytes, "'" ~ encoded ~ "'", "'" ~ byte ~ "'"] -%}
+{%- set decoded.bytes = 'replace(' ~ replaced | join(', ') ~ ')' -%}
 {%- endfor -%}
 case
     when

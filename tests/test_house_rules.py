@@ -12,6 +12,7 @@ import yaml
 from conftest import PROJECT
 
 ENGINES = re.compile(r"duckdb|redshift|postgres|spark|target\.type", re.IGNORECASE)
+WIDTH = 88
 LONGEST_NAME = 63  # bytes in a relation's name, which a unit test's name becomes
 MODELS = sorted((PROJECT / "models").rglob("*.sql"))
 MACROS = sorted((PROJECT / "macros").rglob("*.sql"))
@@ -40,6 +41,7 @@ def test_a_file_has_one_public_macro_of_its_name(path: Path) -> None:
     public = [name for name in names if "__" not in name]
     assert public == [path.stem]
     assert text.startswith("{# Returns")
+    assert [line for line in text.splitlines() if len(line) > WIDTH] == []
     if "dialects" in path.parts:
         assert f"default__{path.stem}" in names
 

@@ -1,5 +1,5 @@
-{# Returns text in a form that is compared by code point. A database's own collation would
-   break ties otherwise on each engine. #}
+{# Returns text in a form that is compared by code point. A database's own collation
+   would break ties otherwise on each engine. #}
 {% macro by_code_point(text) -%}
 {{ adapter.dispatch('by_code_point')(text) }}
 {%- endmacro %}

@@ -1,5 +1,5 @@
-{# Returns the UTF-8 bytes of a text as lower-case hex, a blank before each byte, so that
-   a byte can be found without meeting halves of two others. #}
+{# Returns the UTF-8 bytes of a text as lower-case hex, a blank before each byte, so
+   that a byte can be found without meeting halves of two others. #}
 {% macro hex_of_text(text) -%}
 {{ adapter.dispatch('hex_of_text')(text) }}
 {%- endmacro %}

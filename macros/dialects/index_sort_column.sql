@@ -1,5 +1,5 @@
-{# Returns the statement that indexes a relation on its sort column, empty where the engine
-   has no such index. What one engine sorts by, another finds by an index. #}
+{# Returns the statement that indexes a relation on its sort column, empty where the
+   engine has no such index. What one engine sorts by, another finds by an index. #}
 {% macro index_sort_column(relation) -%}
 {{ adapter.dispatch('index_sort_column')(relation) }}
 {%- endmacro %}

@@ -1,4 +1,5 @@
-{# Returns whether a text matches a regular expression, anywhere if it is not anchored. #}
+{# Returns whether a text matches a regular expression, anywhere if it is not anchored.
+   #}
 {% macro matches_pattern(text, pattern) -%}
 {{ adapter.dispatch('matches_pattern')(text, pattern) }}
 {%- endmacro %}

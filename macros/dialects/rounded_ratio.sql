@@ -1,6 +1,7 @@
-{# Returns numerator / denominator as an exact decimal, rounded half away from zero, null
-   where the denominator is 0. Neither may be negative; the numerator has at most five
-   places. Division gives a binary number on some engines, which rounds ties at will. #}
+{# Returns numerator / denominator as an exact decimal, rounded half away from zero,
+   null where the denominator is 0. Neither may be negative; the numerator has at most
+   five places. Division gives a binary number on some engines, which rounds ties at
+   will. #}
 {% macro rounded_ratio(numerator, denominator, places=2) -%}
 {{ adapter.dispatch('rounded_ratio')(numerator, denominator, places) }}
 {%- endmacro %}

@@ -4,7 +4,8 @@
 {{ adapter.dispatch('timestamp_of_milliseconds')(milliseconds) }}
 {%- endmacro %}
 
-{# An interval is multiplied in binary floating point, exactly only for whole seconds. #}
+{# An interval is multiplied in binary floating point, exactly only for whole seconds.
+   #}
 {% macro default__timestamp_of_milliseconds(milliseconds) -%}
 timestamp '1970-01-01'
 + ({{ milliseconds }} / 1000) * interval '1 second'

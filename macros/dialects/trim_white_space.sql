@@ -1,5 +1,5 @@
-{# Returns text without blanks, tabs, LF, VT, FF and CR at its ends. A plain trim() takes
-   blanks alone. #}
+{# Returns text without blanks, tabs, LF, VT, FF and CR at its ends. A plain trim()
+   takes blanks alone. #}
 {% macro trim_white_space(text) -%}
 {{ adapter.dispatch('trim_white_space')(text) }}
 {%- endmacro %}
