@@ -9,11 +9,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
-from dotenv import dotenv_values, set_key
-
 import bootstrap
 import generate_events
-from dbt_profile import ENVIRONMENT, PROJECT, profiles_folder, read_target
+from dbt_profile import PROJECT, profiles_folder, read_target, remember
 from errors import SparkifyError, without_traceback
 from loaders import LoadResult, open_warehouse
 from loaders.schema import RAW, STAGING, TABLES
@@ -45,19 +43,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.data = str(make_sample())
     with closing(open_warehouse(target)) as warehouse:
         loaded = bootstrap.run(warehouse, name, options)
-    remember_target(name)
+    if remember("DBT_TARGET", name):
+        print(f"Plain dbt commands now take the target {name} (.env says so).")
     outcome = build(name)
     with closing(open_warehouse(target)) as warehouse:
-        raw_rows = dict(
-            zip(TABLES, warehouse.count_rows(RAW, list(TABLES)), strict=True)
-        )
+        raw_rows = warehouse.count_rows(RAW, TABLES)
         star = [table for table in STAR if table in outcome.built]
         star_rows = warehouse.count_rows(target["schema"], star)
-    print(
-        summary(
-            name, loaded, raw_rows, dict(zip(star, star_rows, strict=True)), outcome
-        )
-    )
+    print(summary(name, loaded, raw_rows, star_rows, outcome))
     return 0 if outcome.success else 1
 
 
@@ -68,14 +61,6 @@ def make_sample() -> str:
         if generate_events.main(["--out", str(SAMPLE), *SAMPLE_ARGUMENTS]) != 0:
             raise SparkifyError("The sample data could not be made.", "See above.")
     return str(SAMPLE)
-
-
-def remember_target(name: str) -> None:
-    """Let plain dbt commands take the target that was built last: dbt reads .env."""
-    if dotenv_values(ENVIRONMENT).get("DBT_TARGET") != name:
-        ENVIRONMENT.touch(mode=0o600)
-        set_key(ENVIRONMENT, "DBT_TARGET", name, quote_mode="never")
-        print(f"Plain dbt commands now take the target {name} (.env says so).")
 
 
 class Outcome:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from errors import SparkifyError
+from errors import unreadable
 from records import WHITE_SPACE, RawTable, RefusedRecordError, read_record
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -70,15 +70,6 @@ def read_lines(table: RawTable, path: str, shown: str) -> Iterator[Line]:
                     yield Line(number, None, str(reason), text.replace("\0", "\\x00"))
     except _READ_ERRORS as error:
         raise unreadable(shown, error) from error
-
-
-def unreadable(shown: str, error: Exception) -> SparkifyError:
-    """Say that a file cannot be read, and why."""
-    reason = getattr(error, "strerror", None) or str(error).rstrip(".")
-    return SparkifyError(
-        f"{shown} cannot be read: {reason}.",
-        "Mend the file or move it away; nothing of this run was loaded.",
-    )
 
 
 def _open(path: str) -> IO[bytes] | gzip.GzipFile:

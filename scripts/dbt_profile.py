@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import jinja2
 import yaml
-from dotenv import load_dotenv
+from dotenv import dotenv_values, load_dotenv, set_key
 
 from errors import SparkifyError
 
@@ -20,6 +20,15 @@ _HOW: Final = "Copy profiles.example.yml to profiles.yml and fill it in."
 def load_environment() -> None:
     """Take variables from the project's .env, as dbt does; those that are set win."""
     load_dotenv(ENVIRONMENT, override=False)
+
+
+def remember(name: str, value: str) -> bool:
+    """Write a variable into the project's .env; tell whether that changed it."""
+    if dotenv_values(ENVIRONMENT).get(name) == value:
+        return False
+    ENVIRONMENT.touch(mode=0o600)
+    set_key(ENVIRONMENT, name, value, quote_mode="never")
+    return True
 
 
 def profiles_folder() -> Path:

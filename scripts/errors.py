@@ -20,6 +20,16 @@ class SparkifyError(Exception):
         super().__init__(f"{wrong}\n{advice}")
 
 
+def unreadable(path: str, error: Exception) -> SparkifyError:
+    """Say that a file cannot be read, and why."""
+    shown = path.encode(errors="backslashreplace").decode()
+    reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+    return SparkifyError(
+        f"{shown} cannot be read: {reason}.",
+        "Mend the file or move it away; nothing of this run was loaded.",
+    )
+
+
 def without_traceback(command: Callable[P, int]) -> Callable[P, int]:
     """Make a command print its error and return 2, and 130 after Ctrl-C."""
 

@@ -11,9 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dotenv import set_key
-
-from dbt_profile import ENVIRONMENT, PROJECT
+from dbt_profile import PROJECT, remember
 from errors import SparkifyError, without_traceback
 
 if TYPE_CHECKING:
@@ -66,10 +64,8 @@ def server_of(data: Path) -> PostgresServer:
 def start() -> str:
     """Start the project's own server, and let the profile find it from now on."""
     socket = str(server_of(DATA).get_postmaster_info().socket_dir)
-    if os.environ.get(SOCKET_VARIABLE) != socket:
-        os.environ[SOCKET_VARIABLE] = socket
-        ENVIRONMENT.touch(mode=0o600)
-        set_key(ENVIRONMENT, SOCKET_VARIABLE, socket, quote_mode="never")
+    os.environ[SOCKET_VARIABLE] = socket
+    remember(SOCKET_VARIABLE, socket)
     return socket
 
 

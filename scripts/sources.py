@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from errors import SparkifyError
+from errors import SparkifyError, unreadable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -68,6 +68,10 @@ def _is_data(path: str) -> bool:
     return path.lower().endswith(SUFFIXES) and "/." not in f"/{path}"
 
 
+def _is_utf8(name: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in name)
+
+
 class Folder:
     """A folder on this machine."""
 
@@ -96,11 +100,12 @@ class Folder:
                 if not _is_data(name):
                     left_alone.append(shown)
                     continue
+                if not _is_utf8(shown):
+                    raise unreadable(shown, ValueError("its name is not UTF-8"))
                 try:
-                    shown.encode()
                     status = os.stat(path)  # noqa: PTH116 -- as above
-                except (OSError, UnicodeEncodeError) as error:
-                    raise _unreadable_file(shown, error) from error
+                except OSError as error:
+                    raise unreadable(shown, error) from error
                 if stat.S_ISREG(status.st_mode):
                     version = str(status.st_mtime_ns)
                     files.append(SourceFile(shown, status.st_size, version))
@@ -116,14 +121,6 @@ class Folder:
         yield [f"{self.root}{os.sep}{file.path}" for file in files]
         for _ in files:
             on_file()
-
-
-def _unreadable_file(path: str, error: Exception) -> SparkifyError:
-    shown = path.encode(errors="backslashreplace").decode()
-    reason = error.strerror if isinstance(error, OSError) else "its name is not UTF-8"
-    return SparkifyError(
-        f"{shown} cannot be read: {reason}.", "Mend the file or move it away."
-    )
 
 
 def _unreadable_folder(error: OSError) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import build
+import dbt_profile
 from conftest import PROJECT, Warehouse, make_warehouse, write_source
 from raw_lines import event, song
 
@@ -18,8 +18,8 @@ def run_build(
 ) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own, with a .env of its own."""
     script = (
-        "import sys; from pathlib import Path; import build;"
-        f"build.ENVIRONMENT = Path({str(warehouse.folder / '.env')!r});"
+        "import sys; from pathlib import Path; import build, dbt_profile;"
+        f"dbt_profile.ENVIRONMENT = Path({str(warehouse.folder / '.env')!r});"
         "sys.exit(build.main(sys.argv[1:]))"
     )
     options = ["--target", "test", "--data", str(data), *arguments]
@@ -81,7 +81,8 @@ def test_the_target_is_remembered_beside_what_else_is_in_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / ".env"
-    monkeypatch.setattr(build, "ENVIRONMENT", path)
+    monkeypatch.setattr(dbt_profile, "ENVIRONMENT", path)
     path.write_text("AWS_PROFILE=mine\nDBT_TARGET=sample\n")
-    build.remember_target("duckdb")
+    assert dbt_profile.remember("DBT_TARGET", "duckdb")
+    assert not dbt_profile.remember("DBT_TARGET", "duckdb")
     assert path.read_text() == "AWS_PROFILE=mine\nDBT_TARGET=duckdb\n"

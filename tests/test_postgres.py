@@ -12,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+import dbt_profile
 import local_postgres
 from conftest import PROJECT, Load, Warehouse, only_postgres, write_source
 from loaders.postgres import LOCK
@@ -117,7 +118,7 @@ def test_the_projects_own_server_is_started_found_and_stopped(
 ) -> None:
     environment = tmp_path / ".env"
     monkeypatch.setattr(local_postgres, "DATA", tmp_path / "data" / "postgres")
-    monkeypatch.setattr(local_postgres, "ENVIRONMENT", environment)
+    monkeypatch.setattr(dbt_profile, "ENVIRONMENT", environment)
     monkeypatch.setenv(local_postgres.SOCKET_VARIABLE, "")
     assert local_postgres.main(["stop"]) == 0
     assert local_postgres.main(["start"]) == 0

@@ -7,7 +7,7 @@ A loader is a module here, named like the dbt adapter's type, with a function
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -78,7 +78,7 @@ class Warehouse(Protocol):
     def reset(self) -> None:
         """Drop the raw tables."""
 
-    def count_rows(self, schema: str, tables: Sequence[str]) -> Sequence[int]:
+    def count_rows(self, schema: str, tables: Iterable[str]) -> dict[str, int]:
         """Count the rows of tables that exist."""
 
     def close(self) -> None:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from careful_reader import Line
 from errors import SparkifyError
 from loaders import NewFile
+from records import RawTable
 from sources import Source
 
 
@@ -32,9 +34,11 @@ class Quarantine:
     limit: int
     rejections: list[Rejection] = field(default_factory=list)
 
-    def add(self, rejection: Rejection) -> None:
+    def refuse(self, table: RawTable, path: str, line: Line) -> None:
         """Take a line. Raises SparkifyError if there are more than the limit."""
-        self.rejections.append(rejection)
+        self.rejections.append(
+            Rejection(table.name, path, line.number, line.reason, line.raw)
+        )
         if len(self.rejections) > self.limit:
             first = self.rejections[0]
             raise SparkifyError(

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import duckdb
 
-from careful_reader import count_lines, is_gzip, read_lines, unreadable
+from careful_reader import count_lines, is_gzip, read_lines
 from dbt_profile import PROJECT
-from errors import SparkifyError
+from errors import SparkifyError, unreadable
 from loaders import LoadedFile, LoadOptions, LoadResult, NewFile, tables_of
-from loaders.bookkeeping import Quarantine, Rejection, book, load_time
+from loaders.bookkeeping import Quarantine, book, load_time
 from loaders.schema import RAW, TABLES, create_statements, raw
 from quoting import quote_identifier, quote_literal
 from records import MAX_TEXT_BYTES, TEXT, RawTable, plain_line
@@ -127,15 +127,15 @@ class DuckDBWarehouse:
         )
 
     @_told_plainly()
-    def count_rows(self, schema: str, tables: Sequence[str]) -> Sequence[int]:
+    def count_rows(self, schema: str, tables: Iterable[str]) -> dict[str, int]:
         """Count the rows of tables that exist."""
-        return [
-            self._rows(
+        return {
+            table: self._rows(
                 "select count(*) from"
                 f" {quote_identifier(schema)}.{quote_identifier(table)}"
             )[0][0]
             for table in tables
-        ]
+        }
 
     @_told_plainly()
     def create_tables(self) -> None:
@@ -195,6 +195,7 @@ class _Load:
         self.options = options
         self.careful = careful
         self.quarantine = Quarantine(options.max_rejects)
+        self.loaded: dict[tuple[str, str], int] = {}
 
     def run(self, files: Sequence[NewFile]) -> LoadResult:
         for statement in create_statements():
@@ -208,12 +209,11 @@ class _Load:
             self._forget(table, [new.file.path for new in mine if new.replaces])
             for batch in batches(mine):
                 self._read_batch(table, batch)
-        loaded = self._count(tables_of(files))
         rejections = self.quarantine.rejections
-        rows = book(self.source, files, loaded, rejections, self.loaded_at)
+        rows = book(self.source, files, self.loaded, rejections, self.loaded_at)
         for name, lines in rows.items():
             self._append(name, lines)
-        return LoadResult(len(files), sum(loaded.values()), len(rejections))
+        return LoadResult(len(files), sum(self.loaded.values()), len(rejections))
 
     def _forget(self, table: RawTable, paths: list[str]) -> None:
         """Delete the earlier version of files."""
@@ -288,11 +288,13 @@ class _Load:
                 [self.loaded_at],
             ).fetchall()
         }
-        odd_files = {
-            path
-            for path, local in of_path.items()
-            if found.get(path, (0, False)) != (count_lines(local, path), False)
-        }
+        odd_files = set()
+        for path, local in of_path.items():
+            lines = count_lines(local, path)
+            if found.get(path, (0, False)) == (lines, False):
+                self.loaded[table.name, path] = lines
+            else:
+                odd_files.add(path)
         if odd_files:
             self.connection.execute(
                 f"delete from {raw(table.name)}"
@@ -304,11 +306,10 @@ class _Load:
 
     def _read_carefully(self, table: RawTable, local: str, path: str) -> None:
         rows: list[list[str | None]] = []
+        self.loaded[table.name, path] = 0
         for line in read_lines(table, local, path):
             if line.values is None:
-                self.quarantine.add(
-                    Rejection(table.name, path, line.number, line.reason, line.raw)
-                )
+                self.quarantine.refuse(table, path, line)
                 continue
             rows.append(line.values)
             if len(rows) >= CAREFUL_LINES:
@@ -319,6 +320,7 @@ class _Load:
     def _insert(self, table: RawTable, path: str, rows: list[list[str | None]]) -> None:
         if not rows:
             return
+        self.loaded[table.name, path] += len(rows)
         columns = ", ".join(
             f"cast(unnest(${number}::varchar[]) as {column.kind.sql_type})"
             for number, column in enumerate(table.columns, start=1)
@@ -329,18 +331,6 @@ class _Load:
             f" select {columns}, ${width + 1}::timestamp, ${width + 2}",
             [*map(list, zip(*rows, strict=True)), self.loaded_at, path],
         )
-
-    def _count(self, tables: Sequence[RawTable]) -> dict[tuple[str, str], int]:
-        """Count the records of this load by table and path."""
-        return {
-            (table.name, path): count
-            for table in tables
-            for path, count in self.connection.execute(
-                f"select source_path, count(*) from {raw(table.name)}"
-                " where loaded_at = $1 group by source_path",
-                [self.loaded_at],
-            ).fetchall()
-        }
 
     def _append(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:

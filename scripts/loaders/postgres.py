@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ import local_postgres
 from careful_reader import read_lines
 from errors import SparkifyError
 from loaders import LoadedFile, LoadOptions, LoadResult, NewFile, tables_of
-from loaders.bookkeeping import Quarantine, Rejection, book, load_time
+from loaders.bookkeeping import Quarantine, book, load_time
 from loaders.schema import RAW, STAGING, TABLES, create_statements, raw
 from quoting import quote_identifier
 from records import RawTable
@@ -104,7 +104,6 @@ class PostgresWarehouse:
             rows = self._rows(f"select {columns} from {raw('load_history')}")
         return [LoadedFile(*row) for row in rows]
 
-    @_told_plainly()
     def statements(self, source: Source, files: Sequence[NewFile]) -> Sequence[str]:
         """Give the SQL of a load; the records follow COPY in memory."""
         del source
@@ -118,16 +117,16 @@ class PostgresWarehouse:
             self._run(f"drop schema if exists {quote_identifier(RAW)} cascade")
 
     @_told_plainly()
-    def count_rows(self, schema: str, tables: Sequence[str]) -> Sequence[int]:
+    def count_rows(self, schema: str, tables: Iterable[str]) -> dict[str, int]:
         """Count the rows of tables that exist."""
         with self.connection.transaction():
-            return [
-                self._rows(
+            return {
+                table: self._rows(
                     "select count(*) from"
                     f" {quote_identifier(schema)}.{quote_identifier(table)}"
                 )[0][0]
                 for table in tables
-            ]
+            }
 
     @_told_plainly()
     def load(
@@ -196,15 +195,7 @@ def _records(
                     if line.values is not None:
                         yield file.path, line.values
                     else:
-                        quarantine.add(
-                            Rejection(
-                                table.name,
-                                file.path,
-                                line.number,
-                                line.reason,
-                                line.raw,
-                            )
-                        )
+                        quarantine.refuse(table, file.path, line)
 
 
 def _create_statements() -> list[str]:
