@@ -91,8 +91,8 @@ lock: $(VENV)/.installed ## write requirements/*.txt anew from *.in; UPGRADE=1 t
 		--generate-hashes --annotation-style line --custom-compile-command 'make lock' \
 		$(if $(UPGRADE),--upgrade) --overrides requirements/overrides.txt "$$@" \
 		--output-file "requirements/$$name.txt" "requirements/$$name.in"; }; \
-	lock uv && lock test && lock duckdb --constraints requirements/test.txt && \
-	lock postgres --constraints requirements/test.txt
+	lock uv && lock test && for engine in duckdb postgres redshift spark; do \
+		lock $$engine --constraints requirements/test.txt || exit 1; done
 
 clean: ## remove what was generated, but no data and no database
 	@echo 'Removing the environment, the dbt packages, targets, logs and caches'
@@ -141,6 +141,12 @@ $(VENV)/.installed: requirements/duckdb.txt $(VENV)/.made-in
 
 $(VENV)/.postgres-installed: requirements/postgres.txt $(VENV)/.installed
 	$(call install,requirements/postgres.txt)
+
+$(VENV)/.redshift-installed: requirements/redshift.txt $(VENV)/.installed
+	$(call install,requirements/redshift.txt)
+
+$(VENV)/.spark-installed: requirements/spark.txt $(VENV)/.installed
+	$(call install,requirements/spark.txt)
 
 $(VENV)/.test-installed: requirements/test.txt $(VENV)/.installed
 	$(call install,requirements/test.txt)
