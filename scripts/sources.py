@@ -8,11 +8,12 @@ import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from aws import aws_errors, make_client
 from errors import SparkifyError, unreadable
 
 if TYPE_CHECKING:
@@ -146,19 +147,7 @@ class S3Prefix:
     def client(self) -> S3Client:
         """The S3 client, made on first use: importing boto3 takes its time."""
         if self._client is None:
-            import boto3
-            from botocore.config import Config
-
-            with _aws_errors(self.root):
-                self._client = boto3.Session().client(
-                    "s3",
-                    config=Config(
-                        retries={"mode": "standard", "max_attempts": 5},
-                        max_pool_connections=PARALLEL_READS,
-                        connect_timeout=10,
-                        read_timeout=60,
-                    ),
-                )
+            self._client = make_client("s3", connections=PARALLEL_READS)
         return self._client
 
     def _key(self, path: str) -> str:
@@ -168,7 +157,7 @@ class S3Prefix:
         """List the JSON objects below a part; the version tag is the ETag."""
         files, left_alone = [], []
         start = len(self._key(""))
-        with _aws_errors(self.root):
+        with _reading(self.root):
             pages = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.bucket, Prefix=self._key(part.strip("/")) + "/"
             )
@@ -219,7 +208,7 @@ class S3Prefix:
         shown = f"{self.root}/{file.path}"
         failure = ""
         for _ in range(READ_ATTEMPTS):
-            with _aws_errors(shown):
+            with _reading(shown):
                 answer = self.client.get_object(
                     Bucket=self.bucket,
                     Key=self._key(file.path),
@@ -242,9 +231,6 @@ class S3Prefix:
 _AWS_ADVICE = {
     "AccessDenied": "Ask for s3:ListBucket and s3:GetObject on this prefix, or set"
     " AWS_PROFILE to an identity that has them.",
-    "ExpiredToken": "Log in again and repeat the command.",
-    "InvalidAccessKeyId": "Check the credentials that AWS_PROFILE names.",
-    "SignatureDoesNotMatch": "Check the credentials that AWS_PROFILE names.",
     "NoSuchBucket": "Check the bucket's name.",
     "NoSuchKey": "It was deleted while the command ran; repeat the command.",
     "PermanentRedirect": "Set AWS_REGION to the region of the bucket.",
@@ -252,28 +238,6 @@ _AWS_ADVICE = {
 }
 
 
-@contextmanager
-def _aws_errors(what: str) -> Iterator[None]:
-    """Say what AWS refused and what to do, in place of a traceback."""
-    from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
-
-    try:
-        yield
-    except NoCredentialsError as error:
-        raise SparkifyError(
-            f"{what} cannot be read: there are no AWS credentials.",
-            "Set AWS_PROFILE, or log in with your usual tool.",
-        ) from error
-    except ClientError as error:
-        answer = error.response.get("Error", {})
-        code = answer.get("Code", "unknown")
-        advice = _AWS_ADVICE.get(code, "Repeat the command; if it stays, ask AWS.")
-        reason = answer.get("Message", "no reason given").rstrip(".")
-        raise SparkifyError(
-            f"{what} cannot be read: {code}, {reason}.", advice
-        ) from error
-    except BotoCoreError as error:
-        raise SparkifyError(
-            f"{what} cannot be read: {str(error).rstrip('.')}.",
-            "Check the network, AWS_REGION and AWS_ENDPOINT_URL.",
-        ) from error
+def _reading(what: str) -> AbstractContextManager[None]:
+    """Say what of S3 cannot be read and what to do, in place of a traceback."""
+    return aws_errors(f"{what} cannot be read", _AWS_ADVICE)
