@@ -74,6 +74,7 @@ def book(
             new.file.path,
             new.file.size,
             new.file.version,
+            new.replaces,
             loaded.get((new.table.name, new.file.path), 0),
             rejected[new.table.name, new.file.path],
             load_id,

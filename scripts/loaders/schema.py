@@ -16,6 +16,7 @@ HISTORY: Final = {
     "path": "varchar",
     "size_bytes": "bigint",
     "version": "varchar",
+    "is_new_version": "boolean",
     "loaded_count": "bigint",
     "rejected_count": "bigint",
     "load_id": "varchar",
