@@ -3,27 +3,32 @@
    their decoders fail in different ways on bytes that are not valid. Byte x of the
    text, from c0 on, is c3 83 c2 x-40 in a text encoded twice, and from 80 to bf c3 82
    c2 x. The pattern is the table of well-formed UTF-8 (Unicode, table 3-7) in that
-   form. #}
+   form.
+   A replacement could meet halves of bytes, as in xc 38 3c 2x, but only around a digit
+   8, which is 38: it gives way to a letter that no text encoded twice holds, ce a9, and
+   then to a mark that is no hex. #}
 {% macro repaired_text(column) -%}
-{%- set any = ' c3 82 c2 [89ab][0-9a-f]' -%}
+{%- set any = 'c382c2[89ab][0-9a-f]' -%}
 {%- set twice_encoded = '^(' ~ [
-    ' [0-7][0-9a-f]',
-    ' c3 83 c2 (8[2-9a-f]|9[0-9a-f])' ~ any,
-    ' c3 83 c2 a0 c3 82 c2 [ab][0-9a-f]' ~ any,
-    ' c3 83 c2 a[1-9abcef]' ~ any ~ any,
-    ' c3 83 c2 ad c3 82 c2 [89][0-9a-f]' ~ any,
-    ' c3 83 c2 b0 c3 82 c2 [9ab][0-9a-f]' ~ any ~ any,
-    ' c3 83 c2 b[123]' ~ any ~ any ~ any,
-    ' c3 83 c2 b4 c3 82 c2 8[0-9a-f]' ~ any ~ any,
+    '[0-7][0-9a-f]',
+    'c383c2(8[2-9a-f]|9[0-9a-f])' ~ any,
+    'c383c2a0c382c2[ab][0-9a-f]' ~ any,
+    'c383c2a[1-9abcef]' ~ any ~ any,
+    'c383c2adc382c2[89][0-9a-f]' ~ any,
+    'c383c2b0c382c2[9ab][0-9a-f]' ~ any ~ any,
+    'c383c2b[123]' ~ any ~ any ~ any,
+    'c383c2b4c382c28[0-9a-f]' ~ any ~ any,
 ] | join('|') ~ ')+$' -%}
-{%- set bytes = hex_of_text(column) -%}
-{%- set decoded = namespace(bytes=bytes) -%}
+{%- set without_8 = "replace(" ~ column ~ ", '8', 'Ω')" -%}
+{%- set decoded = namespace(bytes=hex_of_text(without_8)) -%}
 {%- for encoded, byte in [
-    (' c3 83 c2 8', ' c'),
-    (' c3 83 c2 9', ' d'),
-    (' c3 83 c2 a', ' e'),
-    (' c3 83 c2 b', ' f'),
-    (' c3 82 c2 ', ' '),
+    ('cea9', 'xx'),
+    ('c383c28', 'c'),
+    ('c383c29', 'd'),
+    ('c383c2a', 'e'),
+    ('c383c2b', 'f'),
+    ('c382c2', ''),
+    ('xx', '38'),
 ] -%}
 {%- set replaced = [decoded.bytes, "'" ~ encoded ~ "'", "'" ~ byte ~ "'"] -%}
 {%- set decoded.bytes = 'replace(' ~ replaced | join(', ') ~ ')' -%}
@@ -31,7 +36,7 @@
 case
     when
         {{ column }} like '%Ã%'
-        and {{ matches_pattern(bytes, twice_encoded) }}
+        and {{ matches_pattern(hex_of_text(column), twice_encoded) }}
         then {{ text_of_hex(decoded.bytes) }}
 end
 {%- endmacro %}

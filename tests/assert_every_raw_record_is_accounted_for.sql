@@ -1,5 +1,6 @@
 {# What the loads counted is what the raw tables hold, and every raw record has its
-   event, or its song and artist: nothing is dropped on the way to the star. #}
+   event, or its song and artist: nothing is dropped on the way to the star. Constants
+   are cast, since a text without a type cannot leave its subquery on every engine. #}
 
 with
 
@@ -33,7 +34,7 @@ counted as (
 found as (
 
     select
-        'staging_events' as table_name,
+        cast('staging_events' as varchar(32)) as table_name,
         count(*) as loaded_count
 
     from raw_events
@@ -41,7 +42,7 @@ found as (
     union all
 
     select
-        'staging_songs' as table_name,
+        cast('staging_songs' as varchar(32)) as table_name,
         count(*) as loaded_count
 
     from raw_songs
@@ -64,7 +65,9 @@ uncounted_records as (
 
     select
         found.table_name as record,
-        'the loads counted other numbers of records than there are' as fault
+        cast(
+            'the loads counted other numbers of records than there are' as varchar(64)
+        ) as fault
 
     from found
     left join counted on found.table_name = counted.table_name
@@ -83,7 +86,7 @@ lost_events as (
         cast(raw_events.sessionid as varchar(32))
         || '-'
         || cast(raw_events.iteminsession as varchar(32)) as record,
-        'a raw event is in no event' as fault
+        cast('a raw event is in no event' as varchar(64)) as fault
 
     from raw_events
     left join events
@@ -99,7 +102,7 @@ lost_songs as (
 
     select
         raw_songs.song_id as record,
-        'a raw song or its artist is not in the star' as fault
+        cast('a raw song or its artist is not in the star' as varchar(64)) as fault
 
     from raw_songs
     left join songs on {{ clean_text('raw_songs.song_id') }} = songs.song_id

@@ -134,7 +134,7 @@ MUTATIONS = [
     Mutation(
         "durations are exact",
         "models/staging/stg_events.sql",
-        "cast(length as",
+        "cast(round(length, 5) as",
         "cast(round(length, 0) as",
     ),
     Mutation(

@@ -11,3 +11,8 @@
 {% macro duckdb__by_code_point(text) -%}
 {{ text }}
 {%- endmacro %}
+
+{# It knows no collation and compares bytes, which is the order of code points. #}
+{% macro redshift__by_code_point(text) -%}
+{{ text }}
+{%- endmacro %}

@@ -1,13 +1,16 @@
-{# Returns the UTF-8 bytes of a text as lower-case hex, a blank before each byte, so
-   that a byte can be found without meeting halves of two others. #}
+{# Returns the UTF-8 bytes of a text as lower-case hex. #}
 {% macro hex_of_text(text) -%}
 {{ adapter.dispatch('hex_of_text')(text) }}
 {%- endmacro %}
 
 {% macro default__hex_of_text(text) -%}
-regexp_replace(encode(convert_to({{ text }}, 'UTF8'), 'hex'), '(..)', ' \1', 'g')
+encode(convert_to({{ text }}, 'UTF8'), 'hex')
 {%- endmacro %}
 
 {% macro duckdb__hex_of_text(text) -%}
-regexp_replace(lower(hex(encode({{ text }}))), '(..)', ' \1', 'g')
+lower(hex(encode({{ text }})))
+{%- endmacro %}
+
+{% macro redshift__hex_of_text(text) -%}
+from_varbyte(to_varbyte({{ text }}, 'utf8'), 'hex')
 {%- endmacro %}

@@ -9,3 +9,6 @@
 {% macro postgres__index_sort_column(relation) -%}
 create index on {{ relation }} ({{ adapter.quote(config.get('sort')) }})
 {%- endmacro %}
+
+{# It takes the forms of its ancestor for its own, and has no indexes. #}
+{% macro redshift__index_sort_column(relation) %}{% endmacro %}

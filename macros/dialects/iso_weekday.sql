@@ -6,3 +6,8 @@
 {% macro default__iso_weekday(timestamp) -%}
 cast(extract(isodow from {{ timestamp }}) as integer)
 {%- endmacro %}
+
+{# Has no isodow; its dow is 0 on Sunday. #}
+{% macro redshift__iso_weekday(timestamp) -%}
+mod(cast(extract(dow from {{ timestamp }}) as integer) + 6, 7) + 1
+{%- endmacro %}

@@ -25,3 +25,20 @@ cast(
     as decimal(18, 0)
 ) * {{ '0.' ~ '0' * (places - 1) ~ '1' }}
 {%- endmacro %}
+
+{# A quotient of decimals is cut to few places, one of whole numbers to none: so this
+   divides whole numbers. They overflow, with an error, from 4.6e11 / 10 ** (places - 2)
+   on. #}
+{% macro redshift__rounded_ratio(numerator, denominator, places) -%}
+{%- set unit = 10 ** 5 -%}
+cast(
+    cast(
+        (
+            cast({{ 2 * 10 ** places * unit }} * ({{ numerator }}) as bigint)
+            + cast({{ unit }} * ({{ denominator }}) as bigint)
+        ) / nullif(cast({{ 2 * unit }} * ({{ denominator }}) as bigint), 0)
+        as numeric(18, {{ places }})
+    ) / {{ 10 ** places }}
+    as numeric(18, {{ places }})
+)
+{%- endmacro %}

@@ -1,13 +1,17 @@
-{# Returns the text whose UTF-8 bytes are given in hex, blanks between them. The bytes
-   must be valid UTF-8: engines fail, or not, in their own ways. #}
+{# Returns the text whose UTF-8 bytes are given in hex. The bytes must be valid UTF-8:
+   engines fail, or not, in their own ways. #}
 {% macro text_of_hex(bytes) -%}
 {{ adapter.dispatch('text_of_hex')(bytes) }}
 {%- endmacro %}
 
 {% macro default__text_of_hex(bytes) -%}
-convert_from(decode(replace({{ bytes }}, ' ', ''), 'hex'), 'UTF8')
+convert_from(decode({{ bytes }}, 'hex'), 'UTF8')
 {%- endmacro %}
 
 {% macro duckdb__text_of_hex(bytes) -%}
-decode(unhex(replace({{ bytes }}, ' ', '')))
+decode(unhex({{ bytes }}))
+{%- endmacro %}
+
+{% macro redshift__text_of_hex(bytes) -%}
+from_varbyte(to_varbyte({{ bytes }}, 'hex'), 'utf8')
 {%- endmacro %}

@@ -15,3 +15,17 @@ timestamp '1970-01-01'
 {% macro duckdb__timestamp_of_milliseconds(milliseconds) -%}
 epoch_ms({{ milliseconds }})
 {%- endmacro %}
+
+{# By whole days and what is left of them, since dateadd takes an integer. #}
+{% macro redshift__timestamp_of_milliseconds(milliseconds) -%}
+{%- set day = 24 * 60 * 60 * 1000 -%}
+dateadd(
+    ms,
+    cast(mod({{ milliseconds }}, cast({{ day }} as bigint)) as integer),
+    dateadd(
+        day,
+        cast({{ milliseconds }} / {{ day }} as integer),
+        timestamp '1970-01-01'
+    )
+)
+{%- endmacro %}

@@ -11,3 +11,9 @@ btrim({{ text }}, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13))
 {% macro duckdb__trim_white_space(text) -%}
 trim({{ text }}, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13))
 {%- endmacro %}
+
+{# Of btrim it is not documented that the characters are a set. #}
+{% macro redshift__trim_white_space(text) -%}
+{%- set white = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)" -%}
+ltrim(rtrim({{ text }}, {{ white }}), {{ white }})
+{%- endmacro %}

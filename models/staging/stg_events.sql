@@ -24,7 +24,8 @@ stg_events as (
             as registered_at,
         {{ clean_text('song') }} as song_title,
         {{ clean_text('artist') }} as artist_name,
-        cast(length as numeric(13, 5)) as duration_seconds,
+        {# A cast alone rounds on some engines and cuts on others. #}
+        cast(round(length, 5) as numeric(13, 5)) as duration_seconds,
         loaded_at
 
     from events

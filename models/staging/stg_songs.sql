@@ -14,7 +14,8 @@ stg_songs as (
         artist_longitude,
         {# The catalogue writes an unknown year as 0. #}
         nullif(year, 0) as year,
-        cast(duration as numeric(13, 5)) as duration_seconds,
+        {# A cast alone rounds on some engines and cuts on others. #}
+        cast(round(duration, 5) as numeric(13, 5)) as duration_seconds,
         num_songs as song_count,
         loaded_at
 
