@@ -20,6 +20,7 @@ import build
 import generate_events
 import local_postgres
 from oracle import Star
+from redshift_stand_in import StandIn, start_stand_in
 
 PROJECT = Path(__file__).parent.parent
 ENGINES = ("duckdb", "postgres")
@@ -43,6 +44,7 @@ class Warehouse:
     folder: Path
     engine: str
     server: str = ""
+    stand_in: StandIn | None = None
 
     @property
     def path(self) -> Path:
@@ -51,13 +53,20 @@ class Warehouse:
 
     @property
     def database(self) -> str:
-        """The database of a warehouse in PostgreSQL."""
+        """The database of a warehouse in PostgreSQL or Redshift."""
         return "test_" + hashlib.md5(str(self.folder).encode()).hexdigest()  # noqa: S324
 
     def place(self) -> str:
         """Give the keys of the profile that say where the warehouse is."""
         if self.engine == "duckdb":
             return f"path: '{self.path}'"
+        if self.stand_in is not None:
+            here = self.stand_in
+            return (
+                f"method: iam, cluster_id: {here.cluster}, region: {here.region},"
+                f" host: {here.host}, port: {here.port}, user: {here.user},"
+                f" dbname: {self.database}"
+            )
         return (
             f"host: '{self.server}', port: 5432, user: postgres, password: '',"
             f" dbname: {self.database}"
@@ -66,6 +75,9 @@ class Warehouse:
     @property
     def environment(self) -> dict[str, str]:
         others = {name: v for name, v in os.environ.items() if name != "DBT_TARGET"}
+        if self.stand_in is not None:
+            others |= self.stand_in.environment
+            others["SPARKIFY_REDSHIFT_ROLE"] = self.stand_in.role_arn
         return others | {
             "DBT_PROFILES_DIR": str(self.folder),
             "DBT_TARGET": "test",
@@ -77,6 +89,8 @@ class Warehouse:
         if self.engine == "duckdb":
             with duckdb.connect(str(self.path), read_only=True) as connection:
                 return connection.execute(sql).fetchall()
+        if self.stand_in is not None:
+            return self.stand_in.query(self.database, sql)
         with psycopg.connect(
             host=self.server, user="postgres", dbname=self.database
         ) as other_connection:
@@ -106,10 +120,17 @@ class Warehouse:
         )
 
 
-def make_warehouse(folder: Path, engine: str = "duckdb", server: str = "") -> Warehouse:
+def make_warehouse(
+    folder: Path,
+    engine: str = "duckdb",
+    server: str = "",
+    stand_in: StandIn | None = None,
+) -> Warehouse:
     """Make an empty warehouse; a server is the folder of its socket."""
     folder.mkdir(parents=True, exist_ok=True)
-    warehouse = Warehouse(folder, engine, server)
+    warehouse = Warehouse(folder, engine, server, stand_in)
+    if stand_in is not None:
+        stand_in.create_database(warehouse.database)
     if engine == "postgres":
         with psycopg.connect(
             host=server, user="postgres", dbname="postgres", autocommit=True
@@ -203,6 +224,13 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = local_postgres.server_of(tmp_path_factory.mktemp("postgres") / "data")
     yield str(server.get_postmaster_info().socket_dir)
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def stand_in(postgres_server: str) -> Iterator[StandIn]:
+    """What stands in for Amazon Redshift and the AWS services around it."""
+    with start_stand_in(postgres_server) as started:
+        yield started
 
 
 BUILT: dict[tuple[str, str], Warehouse] = {}

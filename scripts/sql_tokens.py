@@ -1,0 +1,82 @@
+"""Cut SQL into tokens, so that no rule looks into a string or a comment."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+_TOKEN: Final = re.compile(
+    r"""
+      (?P<space>\s+)
+    | (?P<comment>--[^\n]*|/\*(?:[^*]|\*(?!/))*\*/)
+    | (?P<string>'(?:[^'\\]|\\.|'')*'|(?P<tag>\$(?:[A-Za-z_]\w*)?\$).*?(?P=tag))
+    | (?P<quoted>"(?:[^"]|"")*")
+    | (?P<number>\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)
+    | (?P<parameter>\$\d+)
+    | (?P<word>[^\W\d][\w$]*|\#\w+)
+    | (?P<symbol>::|:=|<=|>=|<>|!=|\|\||->>|->|\#>>|\#>|@>|<@|!~\*|!~|~\*|.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+BLANK: Final = ("space", "comment")
+
+
+@dataclass(frozen=True)
+class Token:
+    """A piece of SQL text; all pieces together are the text."""
+
+    kind: str
+    text: str
+    line: int
+
+    @property
+    def word(self) -> str:
+        """Give a keyword, name or symbol in lower case; empty for all else."""
+        return self.text.lower() if self.kind in ("word", "symbol") else ""
+
+
+def tokens_of(sql: str) -> list[Token]:
+    """Cut SQL into tokens, lines counted from 1."""
+    line = 1
+    found = []
+    for match in _TOKEN.finditer(sql):
+        kind = match.lastgroup or "symbol"
+        if match["tag"] is not None:
+            kind = "string"
+        found.append(Token(kind, match[0], line))
+        line += match[0].count("\n")
+    return found
+
+
+def without_blanks(tokens: Sequence[Token]) -> list[Token]:
+    """Leave out white space and comments."""
+    return [token for token in tokens if token.kind not in BLANK]
+
+
+def statements_of(tokens: Sequence[Token]) -> Iterator[list[Token]]:
+    """Split at semicolons, which are left out, as are statements of blanks alone."""
+    statement: list[Token] = []
+    for token in [*tokens, Token("symbol", ";", 0)]:
+        if token.text == ";" and token.kind == "symbol":
+            if without_blanks(statement):
+                yield statement
+            statement = []
+        else:
+            statement.append(token)
+
+
+def closing(tokens: Sequence[Token], start: int) -> int:
+    """Give the index of the bracket that closes the one at ``start``."""
+    depth = 0
+    for index in range(start, len(tokens)):
+        depth += {"(": 1, ")": -1}.get(tokens[index].word, 0)
+        if depth == 0:
+            return index
+    return len(tokens) - 1
+
+
+def text_of(tokens: Sequence[Token]) -> str:
+    """Give the SQL of tokens."""
+    return "".join(token.text for token in tokens)

@@ -1,0 +1,179 @@
+"""A stand-in for Amazon Redshift and the AWS services around it; see README.md."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import ssl
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psycopg
+import redshift_connector
+
+from redshift_stand_in.aws import AwsServer, Layer
+from redshift_stand_in.certificate import make_certificate
+from redshift_stand_in.credentials import Credentials
+from redshift_stand_in.data_api import DataApi
+from redshift_stand_in.database import Databases
+from redshift_stand_in.proxy import Proxy, Session, Wire
+
+USER = "awsuser"
+ACCOUNT = "123456789012"
+REGION = "us-west-2"
+CLUSTER = "sparkify-cluster"
+WORKGROUP = "sparkify-workgroup"
+DATABASE = "dev"
+
+
+@dataclass
+class StandIn:
+    """What a test knows of the stand-in."""
+
+    host: str
+    port: int
+    endpoint_url: str
+    user: str
+    password: str
+    region: str
+    cluster: str
+    workgroup: str
+    role_arn: str
+    secret_arn: str
+    environment: dict[str, str]
+    statements: list[str]
+    databases: Databases = field(repr=False)
+    data_api: DataApi = field(repr=False)
+
+    def create_database(self, name: str) -> None:
+        """Make an empty database with Redshift's catalogue."""
+        self.databases.create(name)
+
+    def query(self, database: str, sql: str) -> list[tuple[Any, ...]]:
+        """Run a query as an analyst's tool would, and give its rows."""
+        with redshift_connector.connect(
+            host=self.host,
+            port=self.port,
+            user=self.user,
+            password=self.password,
+            database=database,
+            ssl=False,
+        ) as connection:
+            cursor = connection.cursor()
+            cursor.execute(sql)
+            return [tuple(row) for row in cursor.fetchall()]
+
+    def client(self, service: str) -> Any:
+        """Give boto3's client of a service."""
+        return boto3.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=self.endpoint_url,
+            region_name=self.region,
+            aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    def s3(self) -> Any:
+        """Give boto3's client of S3."""
+        return self.client("s3")
+
+
+@contextmanager
+def start_stand_in(postgres_socket: str) -> Iterator[StandIn]:
+    """Start the stand-in on free ports before a PostgreSQL server; stop it at the end.
+
+    ``postgres_socket`` is the folder of the server's socket.
+    """
+    password = "Aa1" + secrets.token_hex(8)
+    databases = Databases(postgres_socket, USER)
+    statements: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        certificate, key = make_certificate(Path(folder))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        credentials = Credentials(USER, password, CLUSTER, WORKGROUP)
+        wire = Wire(postgres_socket, credentials.user_of, context, _no_copy, statements)
+        proxy = Proxy(wire)
+        port: int = proxy.server_address[1]
+
+        def connect(user: str, database: str) -> psycopg.Connection:
+            return psycopg.connect(
+                host="127.0.0.1",
+                port=port,
+                user=user,
+                password=credentials.make(user),
+                dbname=database,
+                sslmode="disable",
+                autocommit=True,
+            )
+
+        data_api = DataApi(connect, credentials.user_of_request)
+
+        def json_operations(
+            service: str, operation: str, body: dict[str, Any]
+        ) -> dict[str, Any] | None:
+            if service == "RedshiftData":
+                return data_api.answer(operation, body)
+            return credentials.serverless(operation, body)
+
+        layer = Layer(json_operations, credentials.provisioned)
+        server = AwsServer(layer)
+        credentials.endpoint = ("127.0.0.1", port)
+        environment = {
+            "AWS_ENDPOINT_URL": server.url,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "SSL_CERT_FILE": str(certificate),
+        }
+        stand_in = StandIn(
+            host="127.0.0.1",
+            port=port,
+            endpoint_url=server.url,
+            user=USER,
+            password=password,
+            region=REGION,
+            cluster=CLUSTER,
+            workgroup=WORKGROUP,
+            role_arn=f"arn:aws:iam::{ACCOUNT}:role/sparkify-copy",
+            secret_arn="",
+            environment=environment,
+            statements=statements,
+            databases=databases,
+            data_api=data_api,
+        )
+        try:
+            _furnish(stand_in)
+            credentials.secret = stand_in.client("secretsmanager").get_secret_value
+            yield stand_in
+        finally:
+            server.stop()
+            proxy.stop()
+
+
+def _no_copy(session: Session, sql: str) -> tuple[str, str] | None:
+    del session, sql
+    return "0A000", "COPY is not imitated yet"
+
+
+def _furnish(stand_in: StandIn) -> None:
+    """Make what a warehouse's owner would have: a cluster, a secret."""
+    stand_in.client("redshift").create_cluster(
+        ClusterIdentifier=stand_in.cluster,
+        NodeType="ra3.xlplus",
+        MasterUsername=stand_in.user,
+        MasterUserPassword=stand_in.password,
+        DBName=DATABASE,
+        Port=stand_in.port,
+    )
+    login = {"username": stand_in.user, "password": stand_in.password}
+    stand_in.secret_arn = stand_in.client("secretsmanager").create_secret(
+        Name=f"sparkify-admin-{secrets.token_hex(4)}", SecretString=json.dumps(login)
+    )["ARN"]

@@ -1,0 +1,118 @@
+"""Who may log in: passwords, and what IAM hands out for a cluster or a workgroup."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from redshift_stand_in.errors import AwsError, invalid
+
+LIFE_SECONDS = 900
+IDENTITY = "IAM:tester"
+"""The database's user of the caller's own IAM identity."""
+
+
+class Credentials:
+    """Passwords, temporary ones among them, and the places that they are good for."""
+
+    def __init__(self, user: str, password: str, cluster: str, workgroup: str) -> None:
+        self.passwords: dict[tuple[str, str], str] = {(user, password): user}
+        self.cluster = cluster
+        self.workgroup = workgroup
+        self.endpoint = ("", 0)
+        self.secret: Callable[..., dict[str, Any]]
+
+    def user_of(self, login: str, password: str) -> str | None:
+        """Give the database's user of a log-in; None if the password is wrong."""
+        return self.passwords.get((login, password))
+
+    def make(self, user: str, login: str = "") -> str:
+        """Make a temporary password of a user."""
+        password = secrets.token_hex(16)
+        self.passwords[login or user, password] = user
+        return password
+
+    def user_of_request(self, request: dict[str, Any]) -> str:
+        """Give the user as whom a request of the Data API runs. Raises AwsError."""
+        workgroup = request.get("WorkgroupName")
+        cluster = request.get("ClusterIdentifier")
+        if workgroup and cluster:
+            raise invalid("ClusterIdentifier and WorkgroupName exclude each other")
+        if not workgroup and not cluster:
+            raise invalid("Either ClusterIdentifier or WorkgroupName must be given")
+        if workgroup and request.get("DbUser"):
+            raise invalid("DbUser is not valid with WorkgroupName")
+        if (workgroup and workgroup != self.workgroup) or (
+            cluster and cluster != self.cluster
+        ):
+            raise invalid("Redshift endpoint doesn't exist in this region.")
+        if request.get("SecretArn"):
+            try:
+                found = self.secret(SecretId=request["SecretArn"])
+            except Exception as error:
+                raise invalid(
+                    "Secrets Manager can't find the specified secret."
+                ) from error
+            login: str = json.loads(found["SecretString"])["username"]
+            return login
+        if not request.get("Database"):
+            raise invalid("Database must be given")
+        user: str = request.get("DbUser") or IDENTITY
+        return user
+
+    def provisioned(self, action: str, form: dict[str, str]) -> dict[str, str] | None:
+        """Answer an operation of the service redshift, if it is ours to answer."""
+        if action == "DescribeCustomDomainAssociations":
+            raise AwsError(
+                "CustomDomainAssociationNotFoundFault", "There is none.", 404
+            )
+        if action not in ("GetClusterCredentials", "GetClusterCredentialsWithIAM"):
+            return None
+        if form.get("ClusterIdentifier") != self.cluster:
+            return None  # moto says that there is no such cluster
+        if action == "GetClusterCredentials":
+            user = form["DbUser"]
+            prefix = "IAMA" if form.get("AutoCreate") == "true" else "IAM"
+            login = f"{prefix}:{user}"
+        else:
+            user = login = IDENTITY
+        ends = datetime.now(UTC) + timedelta(seconds=LIFE_SECONDS)
+        return {
+            "DbUser": login,
+            "DbPassword": self.make(user, login),
+            "Expiration": ends.isoformat(),
+        }
+
+    def serverless(
+        self, operation: str, request: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """Answer an operation of the service redshift-serverless. Raises AwsError."""
+        if operation == "GetCredentials":
+            self._must_exist(request.get("workgroupName"))
+            return {
+                "dbUser": IDENTITY,
+                "dbPassword": self.make(IDENTITY),
+                "expiration": time.time() + LIFE_SECONDS,
+            }
+        if operation == "GetWorkgroup":
+            self._must_exist(request.get("workgroupName"))
+            address, port = self.endpoint
+            return {
+                "workgroup": {
+                    "workgroupName": self.workgroup,
+                    "namespaceName": self.workgroup,
+                    "status": "AVAILABLE",
+                    "endpoint": {"address": address, "port": port},
+                }
+            }
+        raise AwsError("UnknownOperationException", f"{operation} is not imitated")
+
+    def _must_exist(self, name: str | None) -> None:
+        if name != self.workgroup:
+            raise AwsError(
+                "ResourceNotFoundException", f"Workgroup {name} doesn't exist."
+            )

@@ -1,0 +1,439 @@
+"""The Redshift Data API: statements run in the background, through the proxy."""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Final
+
+import psycopg
+
+from redshift_stand_in.errors import AwsError, invalid
+
+MAX_STATEMENTS: Final = 40
+MAX_BYTES: Final = 100_000
+PAGE_ROWS: Final = 1000
+ENDED: Final = ("FINISHED", "FAILED", "ABORTED")
+
+OID_BOOL: Final = 16
+OID_BYTES: Final = 17
+OIDS_WHOLE: Final = (20, 21, 23)
+OIDS_FLOAT: Final = (700, 701)
+TYPE_NAMES: Final = {
+    16: "bool",
+    17: "varbyte",
+    18: "char",
+    19: "name",
+    20: "int8",
+    21: "int2",
+    23: "int4",
+    25: "text",
+    26: "oid",
+    700: "float4",
+    701: "float8",
+    1042: "bpchar",
+    1043: "varchar",
+    1082: "date",
+    1114: "timestamp",
+    1184: "timestamptz",
+    1700: "numeric",
+}
+
+Request = dict[str, Any]
+Connect = Callable[[str, str], psycopg.Connection]
+"""Connects to a database (the second) as a user (the first)."""
+
+_query_ids = count(1000)
+
+
+@dataclass
+class Part:
+    """One SQL text of a statement."""
+
+    sql: str
+    status: str = "SUBMITTED"
+    error: str = ""
+    rows: list[list[dict[str, Any]]] = field(default_factory=list)
+    columns: list[dict[str, Any]] = field(default_factory=list)
+    row_count: int = -1
+    has_result: bool = False
+    query_id: int = 0
+    started: float = 0.0
+    ended: float = 0.0
+
+    def describe(self) -> dict[str, Any]:
+        told: dict[str, Any] = {
+            "Status": self.status,
+            "QueryString": self.sql,
+            "HasResultSet": self.has_result,
+            "ResultRows": self.row_count,
+            "ResultSize": sum(len(str(row)) for row in self.rows),
+            "RedshiftQueryId": self.query_id,
+            "Duration": int((self.ended - self.started) * 1e9),
+        }
+        if self.error:
+            told["Error"] = self.error
+        return told
+
+
+@dataclass
+class Statement:
+    """What ExecuteStatement or BatchExecuteStatement submitted."""
+
+    request: Request
+    user: str
+    parts: list[Part]
+    is_batch: bool
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    status: str = "SUBMITTED"
+    error: str = ""
+    pid: int = 0
+    created: float = field(default_factory=time.time)
+    updated: float = field(default_factory=time.time)
+    ended: threading.Event = field(default_factory=threading.Event)
+    cancelled: bool = False
+    connection: psycopg.Connection | None = None
+
+    def place(self) -> dict[str, Any]:
+        names = ("ClusterIdentifier", "WorkgroupName", "Database", "SecretArn")
+        told = {name: self.request[name] for name in names if name in self.request}
+        if "WorkgroupName" not in told:
+            told["DbUser"] = self.user
+        return told
+
+
+class DataApi:
+    """The operations, by their names in the API."""
+
+    def __init__(
+        self,
+        connect: Connect,
+        user_of: Callable[[Request], str],
+    ) -> None:
+        self.connect = connect
+        self.user_of = user_of
+        self.statements: dict[str, Statement] = {}
+        self.tokens: dict[str, Statement] = {}
+        self.lock = threading.Lock()
+        self.max_active = 500
+        self.page_rows = PAGE_ROWS
+
+    def answer(self, operation: str, request: Request) -> Request:
+        """Run an operation. Raises AwsError."""
+        known: dict[str, Callable[[Request], Request]] = {
+            "ExecuteStatement": self._execute,
+            "BatchExecuteStatement": self._batch,
+            "DescribeStatement": self._describe,
+            "GetStatementResult": self._result,
+            "CancelStatement": self._cancel,
+            "ListStatements": self._list,
+        }
+        if operation not in known:
+            raise AwsError("UnknownOperationException", f"{operation} is not imitated")
+        return known[operation](request)
+
+    def _execute(self, request: Request) -> Request:
+        return self._submit(request, [request["Sql"]], is_batch=False)
+
+    def _batch(self, request: Request) -> Request:
+        sqls = request["Sqls"]
+        if not 1 <= len(sqls) <= MAX_STATEMENTS:
+            raise invalid(
+                f"Number of statements in a batch must be from 1 to {MAX_STATEMENTS}"
+            )
+        return self._submit(request, sqls, is_batch=True)
+
+    def _submit(self, request: Request, sqls: list[str], *, is_batch: bool) -> Request:
+        for sql in sqls:
+            if not sql.strip():
+                raise invalid("SQL statement must not be empty")
+            if len(sql.encode()) > MAX_BYTES:
+                raise invalid("Query string is too long: more than 100 KB")
+        if request.get("SessionId") or request.get("SessionKeepAliveSeconds"):
+            raise AwsError("UnknownOperationException", "sessions are not imitated")
+        _check_parameters(request.get("Parameters"), sqls)
+        user = self.user_of(request)
+        token = request.get("ClientToken")
+        with self.lock:
+            if token and token in self.tokens:
+                return self._submitted(self.tokens[token], request)
+            active = [s for s in self.statements.values() if not s.ended.is_set()]
+            if len(active) >= self.max_active:
+                raise AwsError(
+                    "ActiveStatementsExceededException",
+                    "The number of active statements exceeds the limit.",
+                )
+            statement = Statement(
+                request, user, [Part(sql) for sql in sqls], is_batch=is_batch
+            )
+            self.statements[statement.id] = statement
+            if token:
+                self.tokens[token] = statement
+        threading.Thread(target=self._run, args=[statement], daemon=True).start()
+        return self._submitted(statement, request)
+
+    def _submitted(self, statement: Statement, request: Request) -> Request:
+        told = {"Id": statement.id, "CreatedAt": statement.created, **statement.place()}
+        if "WaitTimeSeconds" in request:
+            _wait(statement, request)
+            told["Status"] = statement.status
+            told["HasResultSet"] = any(part.has_result for part in statement.parts)
+            told["RedshiftPid"] = statement.pid
+        return told
+
+    def _run(self, statement: Statement) -> None:
+        try:
+            database = statement.request.get("Database", "dev")
+            statement.connection = self.connect(statement.user, database)
+            with statement.connection as connection:
+                self._run_parts(statement, connection)
+        except psycopg.Error as error:
+            statement.status = "FAILED"
+            statement.error = _reason(error)
+        finally:
+            if statement.cancelled and statement.status != "FINISHED":
+                statement.status = "ABORTED"
+            for part in statement.parts:
+                if part.status not in ENDED:
+                    part.status = "ABORTED"
+            statement.updated = time.time()
+            statement.ended.set()
+
+    def _run_parts(self, statement: Statement, connection: psycopg.Connection) -> None:
+        statement.status = "STARTED"
+        statement.pid = connection.info.backend_pid
+        together = statement.request.get("ExecutionMode", "TRANSACTION")
+        in_transaction = statement.is_batch and together == "TRANSACTION"
+        if in_transaction:
+            connection.execute("begin")
+        for number, part in enumerate(statement.parts, 1):
+            if statement.cancelled:
+                break
+            try:
+                _run_part(part, connection, statement.request.get("Parameters"))
+            except psycopg.Error as error:
+                part.status = "FAILED"
+                part.error = _reason(error)
+                statement.error = (
+                    f"Query #{number} failed with {part.error}"
+                    if statement.is_batch
+                    else part.error
+                )
+                statement.status = "FAILED"
+                if in_transaction or not statement.is_batch:
+                    break
+        done = statement.status != "FAILED" and not statement.cancelled
+        if in_transaction and not connection.closed:
+            try:
+                connection.execute("commit" if done else "rollback")
+            except psycopg.Error as error:
+                statement.status = "FAILED"
+                statement.error = _reason(error)
+                return
+        if done:
+            statement.status = "FINISHED"
+
+    def _find(self, request: Request) -> tuple[Statement, Part]:
+        whole, _, number = request["Id"].partition(":")
+        statement = self.statements.get(whole)
+        if statement is None or (number and int(number) > len(statement.parts)):
+            raise AwsError(
+                "ResourceNotFoundException",
+                "Query does not exist.",
+                ResourceId=request["Id"],
+            )
+        return statement, statement.parts[int(number) - 1 if number else -1]
+
+    def _describe(self, request: Request) -> Request:
+        statement, part = self._find(request)
+        _wait(statement, request)
+        told = {
+            **part.describe(),
+            **statement.place(),
+            "Id": statement.id,
+            "Status": statement.status,
+            "CreatedAt": statement.created,
+            "UpdatedAt": statement.updated,
+            "RedshiftPid": statement.pid,
+            "HasResultSet": any(each.has_result for each in statement.parts),
+        }
+        told.pop("Error", None)
+        if statement.error:
+            told["Error"] = statement.error
+        if "Parameters" in statement.request:
+            told["QueryParameters"] = statement.request["Parameters"]
+        if statement.is_batch:
+            del told["QueryString"]
+            told["SubStatements"] = [
+                {
+                    **each.describe(),
+                    "Id": f"{statement.id}:{number}",
+                    "CreatedAt": statement.created,
+                    "UpdatedAt": each.ended or statement.updated,
+                }
+                for number, each in enumerate(statement.parts, 1)
+            ]
+        return told
+
+    def _result(self, request: Request) -> Request:
+        statement, part = self._find(request)
+        _wait(statement, request)
+        if statement.status != "FINISHED" or not part.has_result:
+            raise AwsError(
+                "ResourceNotFoundException",
+                "Query does not have result. Please check query status with"
+                " DescribeStatement.",
+                ResourceId=request["Id"],
+            )
+        start = int(base64.b64decode(request.get("NextToken", "MA==")))
+        page = part.rows[start : start + self.page_rows]
+        told = {
+            "Records": page,
+            "ColumnMetadata": part.columns,
+            "TotalNumRows": len(part.rows),
+        }
+        if start + len(page) < len(part.rows):
+            after = str(start + len(page)).encode()
+            told["NextToken"] = base64.b64encode(after).decode()
+        return told
+
+    def _cancel(self, request: Request) -> Request:
+        statement, _ = self._find(request)
+        if statement.ended.is_set():
+            raise invalid(f"Could not cancel a query that is in {statement.status}")
+        statement.cancelled = True
+        if statement.connection is not None:
+            statement.connection.cancel_safe()
+        return {"Status": True}
+
+    def _list(self, request: Request) -> Request:
+        wanted = request.get("Status", "FINISHED")
+        name = request.get("StatementName", "")
+        found = [
+            {
+                "Id": statement.id,
+                "Status": statement.status,
+                "CreatedAt": statement.created,
+                "UpdatedAt": statement.updated,
+                "IsBatchStatement": statement.is_batch,
+                "QueryStrings": [part.sql for part in statement.parts],
+                "StatementName": statement.request.get("StatementName", ""),
+            }
+            for statement in reversed(self.statements.values())
+            if wanted in ("ALL", statement.status)
+            and statement.request.get("StatementName", "").startswith(name)
+        ]
+        start = int(request.get("NextToken", 0))
+        size = request.get("MaxResults") or 100
+        told: Request = {"Statements": found[start : start + size]}
+        if start + size < len(found):
+            told["NextToken"] = str(start + size)
+        return told
+
+
+def _wait(statement: Statement, request: Request) -> None:
+    seconds = request.get("WaitTimeSeconds")
+    if seconds is None:
+        return
+    if not 1 <= seconds <= 30:
+        raise invalid("WaitTimeSeconds must be from 1 to 30")
+    statement.ended.wait(seconds)
+
+
+def _check_parameters(parameters: list[dict[str, str]] | None, sqls: list[str]) -> None:
+    for parameter in parameters or []:
+        if not re.fullmatch("[0-9a-zA-Z_]+", parameter["name"]):
+            raise invalid("Parameter names hold letters, digits and underscores alone")
+        if not parameter["value"]:
+            raise invalid("Parameter value must have length greater than or equal to 1")
+        used = re.compile(rf"(?<!:):{parameter['name']}\b")
+        if not any(used.search(sql) for sql in sqls):
+            raise invalid(f"Parameter {parameter['name']} is not used in the statement")
+
+
+def _run_part(
+    part: Part, connection: psycopg.Connection, parameters: list[dict[str, str]] | None
+) -> None:
+    part.status = "STARTED"
+    part.started = time.time()
+    part.query_id = next(_query_ids)
+    try:
+        values = {p["name"]: p["value"] for p in parameters or []}
+        names = [n for n in values if re.search(rf"(?<!:):{n}\b", part.sql)]
+        if names:
+            text = part.sql.replace("%", "%%")
+            for name in sorted(names, key=len, reverse=True):
+                text = re.sub(rf"(?<!:):{name}\b", f"%({name})s", text)
+            cursor = connection.execute(text.encode(), values)
+        else:
+            cursor = connection.execute(part.sql.encode())
+        if cursor.description is not None:
+            part.has_result = True
+            part.columns = [_column(column) for column in cursor.description]
+            part.rows = _rows(cursor)
+            part.row_count = len(part.rows)
+        else:
+            part.row_count = cursor.rowcount
+        part.status = "FINISHED"
+    finally:
+        part.ended = time.time()
+
+
+def _column(column: psycopg.Column) -> dict[str, Any]:
+    return {
+        "name": column.name,
+        "label": column.name,
+        "typeName": TYPE_NAMES.get(column.type_code, "unknown"),
+        "nullable": 1,
+        "length": column.display_size or 0,
+        "precision": column.precision or 0,
+        "scale": column.scale or 0,
+        "isCaseSensitive": column.type_code in (25, 1042, 1043),
+        "isSigned": column.type_code in (*OIDS_WHOLE, *OIDS_FLOAT, 1700),
+        "isCurrency": False,
+        "schemaName": "",
+        "tableName": "",
+    }
+
+
+def _rows(cursor: psycopg.Cursor) -> list[list[dict[str, Any]]]:
+    result = cursor.pgresult
+    assert result is not None
+    return [
+        [
+            _field(result.get_value(row, column), result.ftype(column))
+            for column in range(result.nfields)
+        ]
+        for row in range(result.ntuples)
+    ]
+
+
+def _field(value: bytes | None, oid: int) -> dict[str, Any]:
+    """Give a value as the API gives it, from PostgreSQL's text."""
+    if value is None:
+        return {"isNull": True}
+    text = value.decode()
+    if oid == OID_BOOL:
+        return {"booleanValue": text == "t"}
+    if oid in OIDS_WHOLE:
+        return {"longValue": int(text)}
+    if oid in OIDS_FLOAT:
+        return {"doubleValue": float(text)}
+    if oid == OID_BYTES:
+        return {"blobValue": base64.b64encode(bytes.fromhex(text[2:])).decode()}
+    return {"stringValue": text}
+
+
+def _reason(error: psycopg.Error) -> str:
+    if error.diag.message_primary is None:
+        return str(error).strip()
+    detail = (
+        f"\n  Detail: {error.diag.message_detail}" if error.diag.message_detail else ""
+    )
+    return f"ERROR: {error.diag.message_primary}{detail}"

@@ -1,0 +1,72 @@
+"""The databases: each a copy of a template that has Redshift's catalogue in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from redshift_stand_in.credentials import IDENTITY
+
+CATALOGUE = Path(__file__).with_name("catalogue.psql")
+TEMPLATE = "redshift_template"
+
+
+class Databases:
+    """What the stand-in keeps in a PostgreSQL server, as its superuser."""
+
+    def __init__(self, socket_folder: str, user: str) -> None:
+        self.socket_folder = socket_folder
+        with self.connect("postgres") as connection:
+            if not _has(connection, "pg_database where datname", TEMPLATE):
+                self._make_template(connection)
+            for each in (user, IDENTITY):
+                if not _has(connection, "pg_roles where rolname", each):
+                    connection.execute(
+                        sql.SQL("create role {} superuser login").format(
+                            sql.Identifier(each)
+                        )
+                    )
+
+    def connect(self, database: str) -> psycopg.Connection:
+        """Connect past the proxy: PostgreSQL itself, nothing rewritten."""
+        return psycopg.connect(
+            host=self.socket_folder, user="postgres", dbname=database, autocommit=True
+        )
+
+    def create(self, name: str) -> None:
+        """Create a database."""
+        with self.connect("postgres") as connection:
+            connection.execute(
+                sql.SQL("create database {} template {}").format(
+                    sql.Identifier(name), sql.Identifier(TEMPLATE)
+                )
+            )
+            # As in PostgreSQL 8.0, from which Redshift comes: a backslash escapes.
+            for setting in ("standard_conforming_strings", "escape_string_warning"):
+                connection.execute(
+                    sql.SQL("alter database {} set {} = off").format(
+                        sql.Identifier(name), sql.Identifier(setting)
+                    )
+                )
+            connection.execute(
+                sql.SQL("alter database {} set timezone = 'UTC'").format(
+                    sql.Identifier(name)
+                )
+            )
+
+    def _make_template(self, connection: psycopg.Connection) -> None:
+        connection.execute(
+            sql.SQL(
+                "create database {} template template0 encoding 'UTF8'"
+                " lc_collate 'C' lc_ctype 'C.UTF-8'"
+            ).format(sql.Identifier(TEMPLATE))
+        )
+        with self.connect(TEMPLATE) as template:
+            template.execute(CATALOGUE.read_bytes())
+
+
+def _has(connection: psycopg.Connection, where: str, name: str) -> bool:
+    query = f"select 1 from {where} = %s"
+    return bool(connection.execute(query.encode(), [name]).fetchall())

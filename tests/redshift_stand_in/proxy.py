@@ -1,0 +1,285 @@
+"""The wire: a TCP proxy before PostgreSQL that speaks to clients of Redshift.
+
+It follows PostgreSQL's frontend/backend protocol, version 3: a message is a byte that
+names it, four bytes for its length, and its body.
+"""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import ssl
+import struct
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from typing import ClassVar
+
+from quoting import quote_literal
+from redshift_stand_in.rewrite import RefusedStatementError, is_copy, rewrite
+
+PROTOCOL = 196608
+CANCEL, SSL, GSS = 80877102, 80877103, 80877104
+PASSED_ON = ("user", "database", "application_name", "client_encoding")
+"""Start-up parameters that PostgreSQL takes; it refuses Redshift's own."""
+
+INVALID_PASSWORD = "28000"  # noqa: S105 -- an error's code
+CHUNK = 65536
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What PostgreSQL answered to a question of the proxy's own."""
+
+    rows: list[list[str | None]] = field(default_factory=list)
+    error: str = ""
+
+
+CopyStatement = Callable[["Session", str], "tuple[str, str] | None"]
+"""Runs a COPY in a session; gives an error's code and message, or None."""
+
+
+@dataclass
+class Wire:
+    """What all sessions share."""
+
+    socket_folder: str
+    user_of: Callable[[str, str], str | None]
+    context: ssl.SSLContext
+    copy: CopyStatement
+    statements: list[str]
+
+
+def message(kind: bytes, body: bytes) -> bytes:
+    """Frame a message."""
+    return kind + struct.pack("!i", len(body) + 4) + body
+
+
+class Session(socketserver.BaseRequestHandler):
+    """One client's connection and the one to PostgreSQL behind it."""
+
+    wire: ClassVar[Wire]
+
+    def setup(self) -> None:
+        self.backend = socket.socket(socket.AF_UNIX)
+        self.own: SimpleQueue[tuple[bytes, bytes]] | None = None
+        self.copies: dict[bytes, str] = {}
+        self.parameters: dict[str, str] = {}
+        self.in_failed_transaction = False
+
+    def handle(self) -> None:
+        try:
+            if self._start():
+                pump = threading.Thread(target=self._pump, daemon=True)
+                pump.start()
+                self._listen()
+        except (ConnectionError, EOFError, OSError):
+            pass  # a client that goes away is no error
+        finally:
+            self.backend.close()
+
+    # --- Start-up: TLS and the password are the stand-in's own affair ---
+
+    def _start(self) -> bool:
+        while True:
+            (size,) = struct.unpack("!i", self._read(4))
+            body = self._read(size - 4)
+            (code,) = struct.unpack("!i", body[:4])
+            if code == SSL:
+                self.request.sendall(b"S")
+                self.request = self.wire.context.wrap_socket(
+                    self.request, server_side=True
+                )
+                continue
+            if code == GSS:
+                self.request.sendall(b"N")
+                continue
+            folder = Path(self.wire.socket_folder)
+            self.backend.connect(str(next(folder.glob(".s.PGSQL.*[0-9]"))))
+            if code == CANCEL:
+                self.backend.sendall(struct.pack("!i", size) + body)
+                return False
+            break
+        texts = [part.decode() for part in body[4:].split(b"\0")]
+        self.parameters = dict(zip(texts[::2], texts[1::2], strict=False))
+        name = self.parameters["user"]
+        self.request.sendall(message(b"R", struct.pack("!i", 3)))
+        _, password = self._message()
+        user = self.wire.user_of(name, password.rstrip(b"\0").decode())
+        if user is None:
+            reason = f'password authentication failed for user "{name}"'
+            self.request.sendall(_error(INVALID_PASSWORD, reason, severity="FATAL"))
+            return False
+        self.parameters["user"] = user
+        kept = "".join(
+            f"{key}\0{self.parameters[key]}\0"
+            for key in PASSED_ON
+            if key in self.parameters
+        )
+        start = struct.pack("!i", PROTOCOL) + kept.encode() + b"\0"
+        self.backend.sendall(struct.pack("!i", len(start) + 4) + start)
+        return True
+
+    # --- From the client: queries are rewritten, all else passes ---
+
+    def _listen(self) -> None:
+        while True:
+            kind, body = self._message()
+            if kind == b"Q":
+                sql = body[:-1].decode()
+                body = self._translate(sql, b"").encode() + b"\0"
+                if is_copy(sql):
+                    self._copy(sql)
+            elif kind == b"P":
+                name, sql_bytes, types = body.split(b"\0", 2)
+                self.copies.pop(name, None)
+                sql = self._translate(sql_bytes.decode(), name)
+                body = name + b"\0" + sql.encode() + b"\0" + types
+            elif kind == b"B":
+                name = body.split(b"\0", 2)[1]
+                if name in self.copies:
+                    self._copy(self.copies[name])
+            self.backend.sendall(message(kind, body))
+
+    def _translate(self, sql: str, name: bytes) -> str:
+        if sql.strip():
+            self.wire.statements.append(sql)
+        try:
+            if is_copy(sql):
+                self.copies[name] = sql
+                return "call redshift.end_of_copy()"
+            return rewrite(sql)
+        except RefusedStatementError as refused:
+            quoted = ", ".join(_plain_literal(text) for text in refused.args)
+            return f"select redshift.refuse({quoted})"
+
+    def _copy(self, sql: str) -> None:
+        if self.in_failed_transaction:
+            return  # PostgreSQL refuses the next statement itself
+        failure = self.wire.copy(self, sql)
+        code, reason = failure or ("", "")
+        self.ask(
+            f"select set_config('redshift.copy_error_code', {_plain_literal(code)},"
+            " false), set_config('redshift.copy_error',"
+            f" {_plain_literal(reason)}, false)"
+        )
+
+    # --- Questions of the proxy's own, in the client's session and transaction ---
+
+    def ask(self, sql: str, data: bytes | None = None) -> Answer:
+        """Run a query, or a COPY FROM STDIN with its data, unseen by the client."""
+        self.own = SimpleQueue()
+        self.backend.sendall(message(b"Q", sql.encode() + b"\0"))
+        rows: list[list[str | None]] = []
+        error = ""
+        while True:
+            kind, body = self.own.get(timeout=600)
+            if kind == b"D":
+                rows.append(_values(body))
+            elif kind == b"G":
+                for start in range(0, len(data or b""), CHUNK):
+                    chunk = (data or b"")[start : start + CHUNK]
+                    self.backend.sendall(message(b"d", chunk))
+                self.backend.sendall(message(b"c", b""))
+            elif kind == b"E":
+                fields = {f[:1]: f[1:].decode() for f in body.split(b"\0") if f}
+                error = fields[b"M"]
+            elif kind == b"Z":
+                self.own = None
+                return Answer(rows, error)
+
+    # --- From PostgreSQL ---
+
+    def _pump(self) -> None:
+        waiting = b""
+        try:
+            while chunk := self.backend.recv(CHUNK):
+                waiting += chunk
+                passed = bytearray()
+                start = 0
+                while len(waiting) - start >= 5:
+                    (size,) = struct.unpack_from("!i", waiting, start + 1)
+                    end = start + 1 + size
+                    if end > len(waiting):
+                        break
+                    kind = waiting[start : start + 1]
+                    if kind == b"Z":
+                        self.in_failed_transaction = waiting[end - 1 : end] == b"E"
+                    if self.own is not None:
+                        self.own.put((kind, waiting[start + 5 : end]))
+                    else:
+                        passed += waiting[start:end]
+                    start = end
+                waiting = waiting[start:]
+                if passed:
+                    self.request.sendall(passed)
+        except OSError:
+            pass
+        finally:
+            _shut(self.request)
+
+    def _message(self) -> tuple[bytes, bytes]:
+        kind = self._read(1)
+        (size,) = struct.unpack("!i", self._read(4))
+        return kind, self._read(size - 4)
+
+    def _read(self, size: int) -> bytes:
+        parts = bytearray()
+        while len(parts) < size:
+            chunk = self.request.recv(min(size - len(parts), CHUNK))
+            if not chunk:
+                raise EOFError
+            parts += chunk
+        return bytes(parts)
+
+
+def _shut(one: socket.socket) -> None:
+    with suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
+
+
+def _values(body: bytes) -> list[str | None]:
+    (count,) = struct.unpack_from("!h", body)
+    position = 2
+    values: list[str | None] = []
+    for _ in range(count):
+        (size,) = struct.unpack_from("!i", body, position)
+        position += 4
+        if size < 0:
+            values.append(None)
+        else:
+            values.append(body[position : position + size].decode())
+            position += size
+    return values
+
+
+def _error(code: str, reason: str, severity: str = "ERROR") -> bytes:
+    fields = {"S": severity, "V": severity, "C": code, "M": reason}
+    body = "".join(f"{key}{value}\0" for key, value in fields.items()) + "\0"
+    return message(b"E", body.encode())
+
+
+def _plain_literal(text: str) -> str:
+    """Quote a value for a server where a backslash escapes."""
+    return quote_literal(text.replace("\\", "\\\\"))
+
+
+class Proxy(socketserver.ThreadingTCPServer):
+    """The server, on a free port of this machine."""
+
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_address = True
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(("127.0.0.1", 0), type("Session", (Session,), {"wire": wire}))
+        self.thread = threading.Thread(target=self.serve_forever, daemon=True)
+        self.thread.start()
+
+    def stop(self) -> None:
+        self.shutdown()
+        self.server_close()
+        self.thread.join()

@@ -1,0 +1,204 @@
+"""What the stand-in for Redshift claims, each claim through an unmodified client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redshift_connector
+from redshift_connector.core import Connection
+from redshift_connector.error import InterfaceError, ProgrammingError
+
+from conftest import make_warehouse
+from redshift_stand_in import StandIn
+
+DATABASE = "claims"
+
+
+@pytest.fixture(scope="module")
+def claims(stand_in: StandIn) -> StandIn:
+    """The stand-in with a database for this file."""
+    stand_in.create_database(DATABASE)
+    return stand_in
+
+
+@pytest.fixture
+def connection(claims: StandIn) -> Iterator[Connection]:
+    """A connection of redshift_connector, whose transaction is rolled back."""
+    with redshift_connector.connect(
+        host=claims.host,
+        port=claims.port,
+        user=claims.user,
+        password=claims.password,
+        database=DATABASE,
+        ssl=False,
+    ) as opened:
+        yield opened
+        opened.rollback()
+
+
+def rows(connection: Connection, *statements: str) -> list[Any]:
+    cursor = connection.cursor()
+    for statement in statements:
+        cursor.execute(statement)
+    return [tuple(row) for row in cursor.fetchall()]
+
+
+# --- The wire ---
+
+
+def test_a_wrong_password_is_refused(claims: StandIn) -> None:
+    with pytest.raises(InterfaceError, match="password auth"):
+        redshift_connector.connect(
+            host=claims.host,
+            port=claims.port,
+            user=claims.user,
+            password="wrong",  # noqa: S106 -- that is the point
+            database=DATABASE,
+            ssl=False,
+        )
+
+
+def test_dbt_reaches_it_by_iam_over_tls(stand_in: StandIn, tmp_path: Path) -> None:
+    made = make_warehouse(tmp_path / "warehouse", "redshift", stand_in=stand_in)
+    done = made.dbt("debug", "--connection")
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_backslash_escapes_in_a_literal(
+    connection: Connection,
+) -> None:
+    assert rows(connection, r"select 'a\\b', 'it\'s', 'it''s'") == [
+        ("a\\b", "it's", "it's")
+    ]
+
+
+def test_names_are_in_lower_case_even_quoted(
+    connection: Connection,
+) -> None:
+    found = rows(
+        connection,
+        'create temp table "Folded" ("sessionId" int)',
+        'select "SESSIONID" from folded',
+    )
+    assert found == []
+
+
+# --- What a table declares ---
+
+
+def test_svv_table_info_tells_the_declared_design(
+    connection: Connection,
+) -> None:
+    found = rows(
+        connection,
+        "create table designed (a int encode az64, b varchar(max)) backup no"
+        " diststyle key distkey (a) compound sortkey (b, a)",
+        "create table everywhere diststyle all sortkey (c) as (select 1 as c)",
+        "create table empty (a int)",
+        "insert into designed values (1, 'x')",
+        'select "table", diststyle, sortkey1, sortkey_num, tbl_rows, max_varchar'
+        " from svv_table_info order by 1",
+    )
+    assert found == [
+        ("designed", "KEY(a)", "b", 2, Decimal(1), 65535),
+        ("everywhere", "ALL", "c", 1, Decimal(1), 0),
+    ]
+
+
+def test_lengths_that_are_not_given_are_redshifts(
+    connection: Connection,
+) -> None:
+    with pytest.raises(ProgrammingError, match="too long"):
+        rows(
+            connection,
+            "create temp table widths (a varchar, b numeric)",
+            "insert into widths values (repeat('x', 257), 1)",
+        )
+    connection.rollback()
+    assert rows(connection, "select cast(1.5 as decimal), 2.5::numeric") == [(2, 3)]
+
+
+def test_a_view_that_is_bound_late_outlives_its_table(
+    connection: Connection,
+) -> None:
+    found = rows(
+        connection,
+        "create table below (a varchar(3), b numeric(9, 2))",
+        "create view above as (select a, b from below) with no schema binding",
+        "drop table below cascade",
+        "create table below (a varchar(3), b numeric(9, 2))",
+        "insert into below values ('x', 1.5)",
+        "select * from above",
+    )
+    assert found == [("x", Decimal("1.50"))]
+    columns = rows(
+        connection,
+        "select col_name, col_type from pg_get_late_binding_view_cols() cols("
+        "view_schema name, view_name name, col_name name, col_type varchar,"
+        " ordinal_position int) where view_name = 'above'",
+    )
+    assert columns == [("a", "character varying(3)"), ("b", "numeric(9,2)")]
+
+
+def test_functions_mean_what_they_mean_in_redshift(
+    connection: Connection,
+) -> None:
+    found = rows(
+        connection,
+        "create temp table numbers (n int, t varchar(9))",
+        "insert into numbers values (1, 'a'), (2, 'b')",
+        "select avg(n), listagg(t, '-') within group (order by t desc),"
+        " approximate count(distinct n), nvl(null, max(n)) from numbers",
+    )
+    assert found == [(1, "b-a", 2, 2)]
+    found = rows(
+        connection,
+        "select regexp_replace('aXbX', '(X)', '<$1>'), datediff(day, '2018-11-30',"
+        " '2018-12-02'), dateadd(month, 1, '2018-01-31'::timestamp)::varchar,"
+        " from_varbyte(to_varbyte('é', 'utf8'), 'hex'), strtol('ff', 16), len('é')",
+    )
+    assert found == [("a<X>b<X>", 2, "2018-02-28 00:00:00", "c3a9", 255, 1)]
+
+
+# --- The Data API ---
+
+
+def execute(stand_in: StandIn, *sqls: str, **more: Any) -> dict[str, Any]:
+    """Submit statements, wait for them, and give the description."""
+    client = stand_in.client("redshift-data")
+    place = {"ClusterIdentifier": stand_in.cluster, "DbUser": stand_in.user}
+    asked = place | {"Database": DATABASE, "WaitTimeSeconds": 20} | more
+    if len(sqls) == 1:
+        submitted = client.execute_statement(Sql=sqls[0], **asked)
+    else:
+        submitted = client.batch_execute_statement(Sqls=list(sqls), **asked)
+    described: dict[str, Any] = client.describe_statement(Id=submitted["Id"])
+    return described
+
+
+def test_a_batch_is_one_transaction(claims: StandIn) -> None:
+    told = execute(claims, "create table half (a int)", "insert into nowhere select 1")
+    assert told["Status"] == "FAILED"
+    assert told["Error"].startswith("Query #2 failed with ERROR: relation")
+    assert [part["Status"] for part in told["SubStatements"]] == ["FINISHED", "FAILED"]
+    assert "does not exist" in execute(claims, "select * from half")["Error"]
+
+
+def test_values_are_bound_and_results_have_pages(claims: StandIn) -> None:
+    claims.data_api.page_rows = 2
+    told = execute(
+        claims,
+        "select :text::varchar union all select 'b' union all select null",
+        Parameters=[{"name": "text", "value": "it's 100%"}],
+    )
+    client = claims.client("redshift-data")
+    pages = client.get_paginator("get_statement_result").paginate(Id=told["Id"])
+    records = [page["Records"] for page in pages]
+    assert records == [
+        [[{"stringValue": "it's 100%"}], [{"stringValue": "b"}]],
+        [[{"isNull": True}]],
+    ]
