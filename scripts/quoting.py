@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 
-def quote_identifier(name: str) -> str:
-    """Quote a name. Raises ValueError for what no engine takes as one."""
+def quote_identifier(name: str, mark: str = '"') -> str:
+    """Quote a name with an engine's mark. Raises ValueError for what no engine takes."""
     if not name or "\0" in name:
         raise ValueError(f"{name!r} is no identifier")
-    return '"' + name.replace('"', '""') + '"'
+    return mark + name.replace(mark, mark * 2) + mark
 
 
-def quote_literal(value: str) -> str:
-    """Quote a text value. Raises ValueError for a NUL, which no engine takes."""
+def quote_literal(value: str, *, escapes: bool = False) -> str:
+    """Quote a text value, for an engine in whose literals a backslash escapes, or not.
+
+    Raises ValueError for a NUL, which no engine takes.
+    """
     if "\0" in value:
         raise ValueError("a literal holds a NUL character")
-    return "'" + value.replace("'", "''") + "'"
+    if escapes:
+        value = value.replace("\\", "\\\\").replace("'", "\\'")
+    else:
+        value = value.replace("'", "''")
+    return f"'{value}'"

@@ -14,5 +14,9 @@
 
 {# It knows no collation and compares bytes, which is the order of code points. #}
 {% macro redshift__by_code_point(text) -%}
+{%- endmacro %}
+
+{# It compares bytes, and UTF-8 sorts as its code points do. #}
+{% macro spark__by_code_point(text) -%}
 {{ text }}
 {%- endmacro %}

@@ -14,3 +14,7 @@ lower(hex(encode({{ text }})))
 {% macro redshift__hex_of_text(text) -%}
 from_varbyte(to_varbyte({{ text }}, 'utf8'), 'hex')
 {%- endmacro %}
+
+{% macro spark__hex_of_text(text) -%}
+regexp_replace(lower(hex({{ text }})), '(..)', ' $1')
+{%- endmacro %}

@@ -11,3 +11,7 @@ cast(extract(isodow from {{ timestamp }}) as integer)
 {% macro redshift__iso_weekday(timestamp) -%}
 mod(cast(extract(dow from {{ timestamp }}) as integer) + 6, 7) + 1
 {%- endmacro %}
+
+{% macro spark__iso_weekday(timestamp) -%}
+cast(extract(dayofweek_iso from {{ timestamp }}) as integer)
+{%- endmacro %}

@@ -42,3 +42,15 @@ cast(
     as numeric(18, {{ places }})
 )
 {%- endmacro %}
+
+{# A quotient of decimals is rounded to six places, and so would be rounded twice. #}
+{% macro spark__rounded_ratio(numerator, denominator, places) -%}
+{%- set unit = 10 ** 5 -%}
+cast(
+    (
+        {{ 2 * 10 ** places * unit }} * cast({{ numerator }} as decimal(38, 5))
+        + {{ unit }} * cast({{ denominator }} as decimal(38, 0))
+    ) div nullif({{ 2 * unit }} * cast({{ denominator }} as decimal(38, 0)), 0)
+    as decimal(18, 0)
+) * {{ '0.' ~ '0' * (places - 1) ~ '1' }}
+{%- endmacro %}

@@ -15,3 +15,7 @@ decode(unhex({{ bytes }}))
 {% macro redshift__text_of_hex(bytes) -%}
 from_varbyte(to_varbyte({{ bytes }}, 'hex'), 'utf8')
 {%- endmacro %}
+
+{% macro spark__text_of_hex(bytes) -%}
+decode(unhex(replace({{ bytes }}, ' ', '')), 'UTF-8')
+{%- endmacro %}

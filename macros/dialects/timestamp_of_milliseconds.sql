@@ -29,3 +29,7 @@ dateadd(
     )
 )
 {%- endmacro %}
+
+{% macro spark__timestamp_of_milliseconds(milliseconds) -%}
+timestampadd(millisecond, {{ milliseconds }}, timestamp_ntz '1970-01-01')
+{%- endmacro %}

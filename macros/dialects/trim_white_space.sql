@@ -17,3 +17,9 @@ trim({{ text }}, ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13))
 {%- set white = "' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13)" -%}
 ltrim(rtrim({{ text }}, {{ white }}), {{ white }})
 {%- endmacro %}
+
+{% macro spark__trim_white_space(text) -%}
+trim(
+    both ' ' || chr(9) || chr(10) || chr(11) || chr(12) || chr(13) from {{ text }}
+)
+{%- endmacro %}

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from careful_reader import Line
 from errors import SparkifyError
 from loaders import NewFile
 from records import RawTable
 from sources import Source
+
+BATCH_BYTES: Final = 256 << 20
+BATCH_FILES: Final = 4096
 
 
 @dataclass(frozen=True)
@@ -60,12 +63,14 @@ def book(
     loaded: Mapping[tuple[str, str], int],
     rejections: Sequence[Rejection],
     loaded_at: datetime,
+    load_id: str = "",
 ) -> dict[str, list[tuple[Any, ...]]]:
     """Give the rows of a load for raw.load_history and raw.rejected_records.
 
-    ``loaded`` has the number of records loaded by table and path.
+    ``loaded`` has the number of records loaded by table and path. Without a load_id a
+    new one is made.
     """
-    load_id = uuid.uuid4().hex
+    load_id = load_id or uuid.uuid4().hex
     rejected = Counter((r.table, r.path) for r in rejections)
     history = [
         (
@@ -87,3 +92,17 @@ def book(
         for r in rejections
     ]
     return {"load_history": history, "rejected_records": quarantined}
+
+
+def batches(files: Sequence[NewFile]) -> Iterator[list[NewFile]]:
+    """Split files into batches of at most BATCH_BYTES (or one file) and BATCH_FILES."""
+    batch: list[NewFile] = []
+    size = 0
+    for new in files:
+        if batch and (size + new.file.size > BATCH_BYTES or len(batch) >= BATCH_FILES):
+            yield batch
+            batch, size = [], 0
+        batch.append(new)
+        size += new.file.size
+    if batch:
+        yield batch

@@ -14,14 +14,12 @@ from careful_reader import count_lines, is_gzip, read_lines
 from dbt_profile import PROJECT
 from errors import SparkifyError, unreadable
 from loaders import LoadedFile, LoadOptions, LoadResult, NewFile, tables_of
-from loaders.bookkeeping import Quarantine, book, load_time
+from loaders.bookkeeping import Quarantine, batches, book, load_time
 from loaders.schema import RAW, TABLES, create_statements, raw
 from quoting import quote_identifier, quote_literal
 from records import MAX_TEXT_BYTES, TEXT, RawTable, plain_line
 from sources import Source
 
-BATCH_BYTES: Final = 256 << 20
-BATCH_FILES: Final = 4096
 CAREFUL_LINES: Final = 10_000
 LOCK_SECONDS: Final = 60.0
 
@@ -342,20 +340,6 @@ class _Load:
                 f"insert into {raw(table)} select {values}",
                 [list(column) for column in zip(*rows, strict=True)],
             )
-
-
-def batches(files: Sequence[NewFile]) -> Iterator[list[NewFile]]:
-    """Split files into batches of at most BATCH_BYTES (or one file) and BATCH_FILES."""
-    batch: list[NewFile] = []
-    size = 0
-    for new in files:
-        if batch and (size + new.file.size > BATCH_BYTES or len(batch) >= BATCH_FILES):
-            yield batch
-            batch, size = [], 0
-        batch.append(new)
-        size += new.file.size
-    if batch:
-        yield batch
 
 
 def read_statement(table: RawTable) -> str:
