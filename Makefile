@@ -47,6 +47,8 @@ build: setup $(ENGINE) ## load the raw JSON, build the star; DATA=folder or s3:/
 
 test: lint ## run everything CI runs; REAL_DATA=folder adds the tests on real data
 	@$(if $(REAL_DATA),$(if $(REAL_DATA_FOLDER),,echo 'There is no folder $(REAL_DATA): the tests on real data are skipped.'))
+	@if $(PYTHON) scripts/java.py; then $(MAKE) --no-print-directory $(VENV)/.spark-installed; \
+		else echo 'So the tests on Spark are skipped.'; fi
 	@echo 'Running the tests'
 	@REAL_DATA="$(REAL_DATA_FOLDER)" $(PYTHON) -m pytest
 
@@ -146,6 +148,7 @@ $(VENV)/.redshift-installed: requirements/redshift.txt $(VENV)/.installed
 	$(call install,requirements/redshift.txt)
 
 $(VENV)/.spark-installed: requirements/spark.txt $(VENV)/.installed
+	@$(PYTHON) scripts/java.py
 	$(call install,requirements/spark.txt)
 
 $(VENV)/.test-installed: requirements/test.txt $(VENV)/.installed

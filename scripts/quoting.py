@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def quote_identifier(name: str, mark: str = '"') -> str:
-    """Quote a name with an engine's mark. Raises ValueError for what no engine takes."""
+    """Quote a name by an engine's mark. Raises ValueError for what no engine takes."""
     if not name or "\0" in name:
         raise ValueError(f"{name!r} is no identifier")
     return mark + name.replace(mark, mark * 2) + mark

@@ -51,7 +51,7 @@ def lake_of(target: dict[str, Any]) -> Path:
             f"The target {name} keeps its lake in no folder of this machine.",
             "Set SPARKIFY_LAKE (spark.sql.warehouse.dir) to a folder.",
         )
-    return (PROJECT / folder).parent
+    return (PROJECT / str(folder)).parent
 
 
 def start(target: dict[str, Any]) -> SparkSession:

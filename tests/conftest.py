@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -14,16 +15,22 @@ from typing import Any
 import duckdb
 import psycopg
 import pytest
+import yaml
 
 import bootstrap
 import build
 import generate_events
+import java
 import local_postgres
+import spark_session
+from dbt_profile import read_target
+from errors import SparkifyError
+from loaders import open_warehouse
 from oracle import Star
 from redshift_stand_in import StandIn, start_stand_in
 
 PROJECT = Path(__file__).parent.parent
-ENGINES = ("duckdb", "postgres")
+ENGINES = ("duckdb", "postgres", "spark")
 TABLES = ("songplays", "users", "songs", "artists", "time")
 PROFILE = """\
 sparkify:
@@ -34,6 +41,7 @@ sparkify:
 
 
 only_duckdb = pytest.mark.parametrize("warehouse", ["duckdb"], indirect=True)
+only_spark = pytest.mark.parametrize("warehouse", ["spark"], indirect=True)
 only_postgres = pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
 
 
@@ -56,8 +64,21 @@ class Warehouse:
         """The database of a warehouse in PostgreSQL or Redshift."""
         return "test_" + hashlib.md5(str(self.folder).encode()).hexdigest()  # noqa: S324
 
+    @property
+    def lake(self) -> Path:
+        """The lake of a warehouse in Spark."""
+        return self.folder / "lake"
+
     def place(self) -> str:
         """Give the keys of the profile that say where the warehouse is."""
+        if self.engine == "spark":
+            keys = yaml.safe_load(
+                (PROJECT / "profiles.example.yml")
+                .read_text(encoding="utf-8")
+                .replace("{{ env_var('SPARKIFY_LAKE', 'data/lake') }}", str(self.lake))
+            )["sparkify"]["outputs"]["spark"]
+            del keys["type"], keys["schema"], keys["threads"]
+            return json.dumps(keys)[1:-1]
         if self.engine == "duckdb":
             return f"path: '{self.path}'"
         if self.stand_in is not None:
@@ -85,12 +106,20 @@ class Warehouse:
             "DBT_LOG_PATH": str(self.folder / "logs"),
         }
 
+    @property
+    def session(self) -> Any:
+        """The session of this process on the lake of a warehouse in Spark."""
+        profile = yaml.safe_load((self.folder / "profiles.yml").read_text("utf-8"))
+        return spark_session.start(profile["sparkify"]["outputs"]["test"])
+
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         if self.engine == "duckdb":
             with duckdb.connect(str(self.path), read_only=True) as connection:
                 return connection.execute(sql).fetchall()
         if self.stand_in is not None:
             return self.stand_in.query(self.database, sql)
+        if self.engine == "spark":
+            return [tuple(row) for row in self.session.sql(_for_spark(sql)).collect()]
         with psycopg.connect(
             host=self.server, user="postgres", dbname=self.database
         ) as other_connection:
@@ -100,6 +129,10 @@ class Warehouse:
         """List the tables in the schema raw; none where there is no warehouse yet."""
         if self.engine == "duckdb" and not self.path.exists():
             return []
+        if self.engine == "spark":
+            found = self.query("show schemas like 'raw'")
+            tables = self.query("show tables in raw") if found else []
+            return sorted(row[1] for row in tables)
         rows = self.query(
             "select table_name from information_schema.tables"
             " where table_schema = 'raw' order by table_name"
@@ -109,6 +142,8 @@ class Warehouse:
     def dbt(
         self, *arguments: str, project: Path = PROJECT
     ) -> subprocess.CompletedProcess[str]:
+        if self.engine == "spark":
+            spark_session.stop()
         command = [str(Path(sys.executable).parent / "dbt"), "--quiet", *arguments]
         return subprocess.run(
             command,
@@ -118,6 +153,11 @@ class Warehouse:
             text=True,
             check=False,
         )
+
+
+def _for_spark(sql: str) -> str:
+    """Give a query with names quoted as Spark does."""
+    return sql.replace('"', "`")
 
 
 def make_warehouse(
@@ -147,11 +187,17 @@ def warehouse(
 ) -> Warehouse:
     """An empty warehouse that commands in this process take as theirs."""
     server = ""
+    folder = tmp_path / "warehouse"
     if request.param == "postgres":
         server = request.getfixturevalue("postgres_server")
-    made = make_warehouse(tmp_path / "warehouse", request.param, server)
+    if request.param == "spark":
+        folder = request.getfixturevalue("spark_folder")
+    made = make_warehouse(folder, request.param, server)
     for name in ("DBT_PROFILES_DIR", "DBT_TARGET"):
         monkeypatch.setenv(name, made.environment[name])
+    if request.param == "spark":
+        open_warehouse(read_target("test")).reset()
+        made.query("drop schema if exists analytics cascade")
     return made
 
 
@@ -186,6 +232,8 @@ def write_source(
 
 def built(made: Warehouse, data: Path) -> Warehouse:
     """Load data into a new warehouse and run dbt build on it, as a user would."""
+    if made.engine == "spark":
+        spark_session.stop()
     script = [sys.executable, str(PROJECT / "scripts" / "bootstrap.py")]
     loading = subprocess.run(
         [*script, "--data", str(data)],
@@ -233,6 +281,21 @@ def stand_in(postgres_server: str) -> Iterator[StandIn]:
         yield started
 
 
+@pytest.fixture(scope="session")
+def spark_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the one warehouse in Spark that tests share: Java starts slowly."""
+    require_spark()
+    return tmp_path_factory.mktemp("spark")
+
+
+def require_spark() -> None:
+    """Skip a test where there is no Java for Spark."""
+    try:
+        java.require_java()
+    except SparkifyError as error:
+        pytest.skip(str(error).splitlines()[0])
+
+
 BUILT: dict[tuple[str, str], Warehouse] = {}
 
 
@@ -247,6 +310,8 @@ def built_warehouse(
             server = ""
             if engine == "postgres":
                 server = request.getfixturevalue("postgres_server")
+            if engine == "spark":
+                require_spark()
             folder = tmp_path_factory.mktemp(f"{engine}_{data}")
             empty = make_warehouse(folder, engine, server)
             BUILT[engine, data] = built(empty, request.getfixturevalue(f"{data}_data"))

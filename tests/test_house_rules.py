@@ -15,7 +15,8 @@ ENGINES = re.compile(r"duckdb|redshift|postgres|spark|target\.type", re.IGNORECA
 WIDTH = 88
 LONGEST_NAME = 63  # bytes in a relation's name, which a unit test's name becomes
 MODELS = sorted((PROJECT / "models").rglob("*.sql"))
-MACROS = sorted((PROJECT / "macros").rglob("*.sql"))
+ADAPTERS = sorted((PROJECT / "macros" / "dialects" / "adapters").glob("*.sql"))
+MACROS = sorted(set((PROJECT / "macros").rglob("*.sql")) - set(ADAPTERS))
 MARTS = [path for path in MODELS if "marts" in path.parts]
 
 
@@ -44,6 +45,13 @@ def test_a_file_has_one_public_macro_of_its_name(path: Path) -> None:
     assert [line for line in text.splitlines() if len(line) > WIDTH] == []
     if "dialects" in path.parts:
         assert f"default__{path.stem}" in names
+
+
+@pytest.mark.parametrize("path", ADAPTERS, ids=lambda path: path.stem)
+def test_a_macro_in_place_of_an_adapters_names_its_engine(path: Path) -> None:
+    names = re.findall(r"{%-? macro (\w+)\(", read(path))
+    assert len(names) > 0
+    assert [name for name in names if not name.startswith(f"{path.stem}__")] == []
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)

@@ -63,14 +63,12 @@ def book(
     loaded: Mapping[tuple[str, str], int],
     rejections: Sequence[Rejection],
     loaded_at: datetime,
-    load_id: str = "",
 ) -> dict[str, list[tuple[Any, ...]]]:
     """Give the rows of a load for raw.load_history and raw.rejected_records.
 
-    ``loaded`` has the number of records loaded by table and path. Without a load_id a
-    new one is made.
+    ``loaded`` has the number of records loaded by table and path.
     """
-    load_id = load_id or uuid.uuid4().hex
+    load_id = uuid.uuid4().hex
     rejected = Counter((r.table, r.path) for r in rejections)
     history = [
         (

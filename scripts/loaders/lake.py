@@ -1,8 +1,8 @@
 """The files of the raw layer in a lake, and which of them count.
 
-A load writes its records into folders of its own, which nobody looks at until the load's
-history, one file, is renamed into ``raw/commits``: that is the commit. A record counts if
-the latest history of its file names its load.
+A load writes its records into folders of its own, which nobody looks at until the
+load's history, one file, is renamed into ``raw/commits``: that is the commit. A record
+counts if it lies in the folder that the latest history of its file names.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ from typing import Any, Final
 
 from loaders.schema import HISTORY, STAGING
 
-PARSER: Final = "parser"
-RULES: Final = "rules"
 RECORDS: Final = (*STAGING, "rejected_records")
-HISTORY_COLUMNS: Final = (*HISTORY, "read_by")
-"""A row of the history tells too whether Spark's parser or the rules read the file."""
+COMMITTED: Final = HISTORY | {"folder": "varchar"}
+"""What a commit says of a file: its history, and the folder that has its records."""
 
 
 class Lake:
@@ -41,9 +39,9 @@ class Lake:
         """Give the folder of a raw table's records."""
         return self.raw / table
 
-    def of_load(self, table: str, load_id: str, read_by: str) -> Path:
-        """Give the folder of a load's records, in the form of a Hive partition."""
-        return self.folder(table) / f"load_id={load_id}" / f"read_by={read_by}"
+    def partition(self, table: str, folder: str) -> Path:
+        """Give a folder of records, in the form of a Hive partition."""
+        return self.folder(table) / f"folder={folder}"
 
     def history(self) -> list[dict[str, Any]]:
         """Give the latest history of each file, in the order of the loads."""
@@ -54,25 +52,30 @@ class Lake:
         rows.sort(key=lambda row: row["loaded_at"])
         return list({(row["table_name"], row["path"]): row for row in rows}.values())
 
-    def commit(self, load_id: str, rows: Sequence[Sequence[Any]]) -> None:
+    def latest(self) -> datetime | None:
+        """Give the time of the latest load, if there was one."""
+        times = [row["loaded_at"] for row in self.history()]
+        return datetime.fromisoformat(max(times)) if times else None
+
+    def commit(self, load: str, rows: Sequence[Sequence[Any]]) -> None:
         """Make a load count: one rename, after which all of it is there."""
-        unseen = self.commits / f".{load_id}.json"
+        unseen = self.commits / f".{load}.json"
         with unseen.open("w", encoding="utf-8") as file:
             for row in rows:
-                record = dict(zip(HISTORY_COLUMNS, row, strict=True))
+                record = dict(zip(COMMITTED, row, strict=True))
                 file.write(json.dumps(record, default=_timestamp) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        unseen.rename(self.commits / f"{load_id}.json")
+        unseen.rename(self.commits / f"{load}.json")
 
     def remove_leftovers(self) -> None:
         """Remove what loads left that were stopped before their commit."""
         for unseen in self.commits.glob(".*"):
             unseen.unlink()
         for table in RECORDS:
-            for folder in self.folder(table).glob("load_id=*"):
-                load_id = folder.name.removeprefix("load_id=")
-                if not (self.commits / f"{load_id}.json").exists():
+            for folder in self.folder(table).glob("folder=*"):
+                load = folder.name.removeprefix("folder=").partition("-")[0]
+                if not (self.commits / f"{load}.json").exists():
                     shutil.rmtree(folder)
 
     def remove(self) -> None:

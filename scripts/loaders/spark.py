@@ -6,7 +6,6 @@ import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +14,7 @@ from careful_reader import count_lines, is_gzip, read_lines
 from errors import SparkifyError, unreadable
 from loaders import LoadedFile, LoadOptions, LoadResult, NewFile, tables_of
 from loaders.bookkeeping import Quarantine, batches, book, load_time
-from loaders.lake import PARSER, RECORDS, RULES, Lake
+from loaders.lake import COMMITTED, RECORDS, Lake
 from loaders.schema import HISTORY, RAW, REJECTED, STAGING
 from quoting import quote_identifier, quote_literal
 from records import MAX_TEXT_BYTES, TEXT, Kind, RawTable, plain_line
@@ -140,36 +139,25 @@ class _Load:
         self.lake = lake
         self.source = source
         self.options = options
-        self.load_id = uuid.uuid4().hex
+        self.load = uuid.uuid4().hex
+        self.by_parser = f"{self.load}-parser"
+        self.by_rules = f"{self.load}-rules"
         self.quarantine = Quarantine(options.max_rejects)
         self.loaded: dict[tuple[str, str], int] = {}
-        self.read_by: dict[tuple[str, str], str] = {}
+        self.folders: dict[tuple[str, str], str] = {}
 
     def run(self, files: Sequence[NewFile]) -> LoadResult:
         self.lake.make_folders()
         self.lake.remove_leftovers()
-        latest = [row["loaded_at"] for row in self.lake.history()[-1:]]
-        self.loaded_at = load_time(datetime.fromisoformat(latest[0]) if latest else None)
+        self.loaded_at = load_time(self.lake.latest())
         try:
             self._read(files)
             rejections = self.quarantine.rejections
-            rows = book(
-                self.source,
-                files,
-                self.loaded,
-                rejections,
-                self.loaded_at,
-                self.load_id,
-            )
+            rows = book(self.source, files, self.loaded, rejections, self.loaded_at)
             self._write_rejections(rows["rejected_records"])
-            read_by = [self.read_by[new.table.name, new.file.path] for new in files]
-            self.lake.commit(
-                self.load_id,
-                [
-                    (*row, by)
-                    for row, by in zip(rows["load_history"], read_by, strict=True)
-                ],
-            )
+            folders = [self.folders[new.table.name, new.file.path] for new in files]
+            history = zip(rows["load_history"], folders, strict=True)
+            self.lake.commit(self.load, [(*row, folder) for row, folder in history])
         except BaseException:
             self.lake.remove_leftovers()
             raise
@@ -189,17 +177,17 @@ class _Load:
             for new in mine:
                 key = table.name, new.file.path
                 if found.get(new.file.path, 0) == lines[new.file.path]:
-                    self.read_by[key] = PARSER
+                    self.folders[key] = self.by_parser
                     self.loaded[key] = lines[new.file.path]
                 else:
-                    self.read_by[key] = RULES
+                    self.folders[key] = self.by_rules
                     odd.append(new)
             self._read_carefully(table, odd)
 
     def _parse(
         self, table: RawTable, batch: Sequence[NewFile], local: Sequence[str]
     ) -> dict[str, int]:
-        """Let Spark read a batch; count each file's lines, -1 if it is not for Spark."""
+        """Let Spark read a batch; count each file's lines, -1 if none is for Spark."""
         lines: dict[str, int] = {}
         names: list[tuple[str, str]] = []
         for new, name in zip(batch, local, strict=True):
@@ -208,16 +196,16 @@ class _Load:
             if lines[new.file.path] > 0:
                 names.append((name, new.file.path))
         if names:
-            uris = [("file://" + name.replace(" ", "%20"), path) for name, path in names]
+            uris = [(_uri(name), path) for name, path in names]
             session = self.session
             session.createDataFrame(
                 uris, "uri string, path string"
             ).createOrReplaceTempView("files")
             session.read.option("lineSep", "\n").text(
                 [name for name, _ in names]
-            ).selectExpr(
-                "value", "_metadata.file_path as uri"
-            ).createOrReplaceTempView("lines")
+            ).selectExpr("value", "_metadata.file_path as uri").createOrReplaceTempView(
+                "lines"
+            )
             session.sql(
                 read_statement(table),
                 args={
@@ -225,11 +213,11 @@ class _Load:
                     "half_of_pair": HALF_OF_PAIR,
                     "loaded_at": self.loaded_at.isoformat(sep=" "),
                 },
-            ).write.mode("append").parquet(self._folder(table, PARSER))
+            ).write.mode("append").parquet(self._place(table, self.by_parser))
         return lines
 
-    def _folder(self, table: RawTable, read_by: str) -> str:
-        return str(self.lake.of_load(table.name, self.load_id, read_by))
+    def _place(self, table: RawTable, folder: str) -> str:
+        return str(self.lake.partition(table.name, folder))
 
     def _found(self, table: RawTable) -> dict[str, int]:
         """Give how many records Spark read of each file, but of files with odd lines.
@@ -237,10 +225,10 @@ class _Load:
         These hold a line that is not plain. A file of which another number of lines was
         read than it has is odd too.
         """
-        if not self.lake.of_load(table.name, self.load_id, PARSER).exists():
+        if not self.lake.partition(table.name, self.by_parser).exists():
             return {}
         rows = (
-            self.session.read.parquet(self._folder(table, PARSER))
+            self.session.read.parquet(self._place(table, self.by_parser))
             .groupBy("source_path")
             .agg({"*": "count", "loaded_at": "count"})
             .toDF("source_path", "lines", "records")
@@ -279,13 +267,13 @@ class _Load:
             schema = _columns(STAGING[table.name])
             self.session.createDataFrame(rows, schema).coalesce(1).write.mode(
                 "append"
-            ).parquet(self._folder(table, RULES))
+            ).parquet(self._place(table, self.by_rules))
 
     def _write_rejections(self, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
-            folder = self.lake.of_load("rejected_records", self.load_id, RULES)
+            place = self.lake.partition("rejected_records", self.by_rules)
             data = self.session.createDataFrame(list(rows), _columns(REJECTED))
-            data.drop("load_id").coalesce(1).write.parquet(str(folder))
+            data.coalesce(1).write.parquet(str(place))
 
 
 _TYPES: Final = {"double precision": "double", "timestamp": "timestamp_ntz"}
@@ -327,11 +315,16 @@ def _suits_parser(local: str, path: str) -> bool:
         raise unreadable(path, error) from error
 
 
+def _uri(local: str) -> str:
+    """Give what Spark calls a file whose name suits it."""
+    return "file://" + local.replace(" ", "%20")
+
+
 def java_pattern(table: RawTable) -> str:
     """Give the Java pattern of lines that need no check, with keys in any order.
 
-    It is that of ``plain_line``, but Java's ``$`` also matches before a last line break,
-    and Java repeats a group by calling itself unless the repetition is possessive.
+    It is that of ``plain_line``, but Java's ``$`` also matches before a last line
+    break, and Java repeats a group by calling itself unless it does so possessively.
     """
     return rf"\A{plain_line(table)[1:-1]}\z".replace(")*", ")*+")
 
@@ -407,47 +400,43 @@ def create_statements(lake: Lake) -> list[str]:
         f"create schema if not exists {_quoted(schema)}" for schema in (RAW, LAKE)
     ]
     columns = {**STAGING, "rejected_records": REJECTED}
-    for table in RECORDS:
-        others = {name: k for name, k in columns[table].items() if name != "load_id"}
-        statements.append(
-            f"create table if not exists {_quoted(LAKE)}.{_quoted(table)}"
-            f" ({_columns(others)}, load_id string, read_by string)"
-            " using parquet partitioned by (load_id, read_by)"
-            f" location {_literal(str(lake.folder(table)))}"
-        )
+    statements.extend(
+        f"create table if not exists {_below(table)}"
+        f" ({_columns(columns[table])}, folder string)"
+        " using parquet partitioned by (folder)"
+        f" location {_literal(str(lake.folder(table)))}"
+        for table in RECORDS
+    )
     statements.append(
-        f"create table if not exists {_quoted(LAKE)}.commits"
-        f" ({_columns(HISTORY | {'read_by': 'varchar'})})"
+        f"create table if not exists {_below('commits')} ({_columns(COMMITTED)})"
         f" using json location {_literal(str(lake.commits))}"
     )
     history = ", ".join(map(_quoted, HISTORY))
     latest = f"""(
     select
-        {history},
-        read_by,
+        {", ".join(map(_quoted, COMMITTED))},
         row_number() over (
             partition by table_name, path order by loaded_at desc
         ) as recency
-    from {_quoted(LAKE)}.commits
+    from {_below("commits")}
 )"""
     statements.append(
         f"create or replace view {_quoted(RAW)}.load_history as\n"
         f"select {history}\nfrom {latest}\nwhere recency = 1"
     )
     for table in RECORDS:
-        names = ", ".join(f"records.{_quoted(name)}" for name in columns[table])
-        conditions = (
-            f"history.table_name = {_literal(table)}\n"
-            "    and records.source_path = history.path\n"
-            "    and records.read_by = history.read_by"
-            if table in STAGING
-            else "history.table_name = records.table_name\n"
-            "    and history.path = records.path"
-        )
+        names = ",\n    ".join(f"records.{_quoted(name)}" for name in columns[table])
+        path = "source_path" if table in STAGING else "path"
         statements.append(
             f"create or replace view {_quoted(RAW)}.{_quoted(table)} as\n"
-            f"select {names}\nfrom {_quoted(LAKE)}.{_quoted(table)} as records\n"
-            f"left semi join {latest} as history\non\n    {conditions}\n"
-            "    and records.load_id = history.load_id\n    and history.recency = 1"
+            f"select\n    {names}\nfrom {_below(table)} as records\n"
+            f"left semi join {latest} as history\n    on\n"
+            "        history.recency = 1\n"
+            "        and history.folder = records.folder\n"
+            f"        and history.path = records.{path}"
         )
     return statements
+
+
+def _below(table: str) -> str:
+    return f"{_quoted(LAKE)}.{_quoted(table)}"
