@@ -16,5 +16,5 @@ from_varbyte(to_varbyte({{ text }}, 'utf8'), 'hex')
 {%- endmacro %}
 
 {% macro spark__hex_of_text(text) -%}
-regexp_replace(lower(hex({{ text }})), '(..)', ' $1')
+lower(hex({{ text }}))
 {%- endmacro %}

@@ -17,5 +17,5 @@ from_varbyte(to_varbyte({{ bytes }}, 'hex'), 'utf8')
 {%- endmacro %}
 
 {% macro spark__text_of_hex(bytes) -%}
-decode(unhex(replace({{ bytes }}, ' ', '')), 'UTF-8')
+decode(unhex({{ bytes }}), 'UTF-8')
 {%- endmacro %}
