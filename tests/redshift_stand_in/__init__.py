@@ -18,10 +18,12 @@ import redshift_connector
 
 from redshift_stand_in.aws import AwsServer, Layer
 from redshift_stand_in.certificate import make_certificate
+from redshift_stand_in.copy import Copier
+from redshift_stand_in.copy_source import CopySource
 from redshift_stand_in.credentials import Credentials
 from redshift_stand_in.data_api import DataApi
 from redshift_stand_in.database import Databases
-from redshift_stand_in.proxy import Proxy, Session, Wire
+from redshift_stand_in.proxy import Proxy, Wire
 
 USER = "awsuser"
 ACCOUNT = "123456789012"
@@ -47,6 +49,7 @@ class StandIn:
     secret_arn: str
     environment: dict[str, str]
     statements: list[str]
+    roles: dict[str, list[str]]
     databases: Databases = field(repr=False)
     data_api: DataApi = field(repr=False)
 
@@ -97,7 +100,13 @@ def start_stand_in(postgres_socket: str) -> Iterator[StandIn]:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
         credentials = Credentials(USER, password, CLUSTER, WORKGROUP)
-        wire = Wire(postgres_socket, credentials.user_of, context, _no_copy, statements)
+        role = f"arn:aws:iam::{ACCOUNT}:role/sparkify-copy"
+        source = CopySource("", REGION, {role: ["s3://"]}, role)
+        caller = f"arn:aws:redshift:{REGION}:{ACCOUNT}:dbuser:{CLUSTER}/{{user}}"
+        copier = Copier(source, databases, caller)
+        wire = Wire(
+            postgres_socket, credentials.user_of, context, copier.run, statements
+        )
         proxy = Proxy(wire)
         port: int = proxy.server_address[1]
 
@@ -112,7 +121,7 @@ def start_stand_in(postgres_socket: str) -> Iterator[StandIn]:
                 autocommit=True,
             )
 
-        data_api = DataApi(connect, credentials.user_of_request)
+        data_api = DataApi(connect, credentials.user_of_request, wire.copy_ids)
 
         def json_operations(
             service: str, operation: str, body: dict[str, Any]
@@ -123,6 +132,7 @@ def start_stand_in(postgres_socket: str) -> Iterator[StandIn]:
 
         layer = Layer(json_operations, credentials.provisioned)
         server = AwsServer(layer)
+        source.endpoint_url = server.url
         credentials.endpoint = ("127.0.0.1", port)
         environment = {
             "AWS_ENDPOINT_URL": server.url,
@@ -142,11 +152,12 @@ def start_stand_in(postgres_socket: str) -> Iterator[StandIn]:
             region=REGION,
             cluster=CLUSTER,
             workgroup=WORKGROUP,
-            role_arn=f"arn:aws:iam::{ACCOUNT}:role/sparkify-copy",
+            role_arn=role,
             secret_arn="",
             environment=environment,
             statements=statements,
             databases=databases,
+            roles=source.roles,
             data_api=data_api,
         )
         try:
@@ -156,11 +167,6 @@ def start_stand_in(postgres_socket: str) -> Iterator[StandIn]:
         finally:
             server.stop()
             proxy.stop()
-
-
-def _no_copy(session: Session, sql: str) -> tuple[str, str] | None:
-    del session, sql
-    return "0A000", "COPY is not imitated yet"
 
 
 def _furnish(stand_in: StandIn) -> None:

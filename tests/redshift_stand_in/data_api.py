@@ -115,9 +115,11 @@ class DataApi:
         self,
         connect: Connect,
         user_of: Callable[[Request], str],
+        copy_ids: dict[int, int],
     ) -> None:
         self.connect = connect
         self.user_of = user_of
+        self.copy_ids = copy_ids
         self.statements: dict[str, Statement] = {}
         self.tokens: dict[str, Statement] = {}
         self.lock = threading.Lock()
@@ -216,7 +218,10 @@ class DataApi:
             if statement.cancelled:
                 break
             try:
-                _run_part(part, connection, statement.request.get("Parameters"))
+                try:
+                    _run_part(part, connection, statement.request.get("Parameters"))
+                finally:
+                    part.query_id = self.copy_ids.pop(statement.pid, part.query_id)
             except psycopg.Error as error:
                 part.status = "FAILED"
                 part.error = _reason(error)

@@ -1,6 +1,8 @@
-"""Errors as AWS gives them."""
+"""Errors as AWS and Redshift give them."""
 
 from __future__ import annotations
+
+from sql_tokens import Token
 
 
 class AwsError(Exception):
@@ -18,3 +20,14 @@ class AwsError(Exception):
 def invalid(message: str) -> AwsError:
     """Give the error for a request that breaks a rule."""
     return AwsError("ValidationException", message)
+
+
+class RefusedStatementError(Exception):
+    """Redshift would not run this. Its arguments: SQLSTATE, message, detail."""
+
+
+def syntax_error(token: Token) -> RefusedStatementError:
+    """Give the error for a token that may not stand where it does."""
+    return RefusedStatementError(
+        "42601", f'syntax error at or near "{token.text}"', f"line {token.line}"
+    )

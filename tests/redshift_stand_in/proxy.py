@@ -19,7 +19,8 @@ from queue import SimpleQueue
 from typing import ClassVar
 
 from quoting import quote_literal
-from redshift_stand_in.rewrite import RefusedStatementError, is_copy, rewrite
+from redshift_stand_in.errors import RefusedStatementError
+from redshift_stand_in.rewrite import is_copy, rewrite
 
 PROTOCOL = 196608
 CANCEL, SSL, GSS = 80877102, 80877103, 80877104
@@ -38,8 +39,8 @@ class Answer:
     error: str = ""
 
 
-CopyStatement = Callable[["Session", str], "tuple[str, str] | None"]
-"""Runs a COPY in a session; gives an error's code and message, or None."""
+CopyStatement = Callable[["Session", str], None]
+"""Runs a COPY in a session. Raises RefusedStatementError."""
 
 
 @dataclass
@@ -51,6 +52,8 @@ class Wire:
     context: ssl.SSLContext
     copy: CopyStatement
     statements: list[str]
+    copy_ids: dict[int, int] = field(default_factory=dict)
+    """The query of the last COPY in each session, by its process."""
 
 
 def message(kind: bytes, body: bytes) -> bytes:
@@ -69,6 +72,8 @@ class Session(socketserver.BaseRequestHandler):
         self.copies: dict[bytes, str] = {}
         self.parameters: dict[str, str] = {}
         self.in_failed_transaction = False
+        self.pid = 0
+        self.copy_id = 0
 
     def handle(self) -> None:
         try:
@@ -159,13 +164,20 @@ class Session(socketserver.BaseRequestHandler):
     def _copy(self, sql: str) -> None:
         if self.in_failed_transaction:
             return  # PostgreSQL refuses the next statement itself
-        failure = self.wire.copy(self, sql)
-        code, reason = failure or ("", "")
-        self.ask(
-            f"select set_config('redshift.copy_error_code', {_plain_literal(code)},"
-            " false), set_config('redshift.copy_error',"
-            f" {_plain_literal(reason)}, false)"
+        code = reason = detail = ""
+        try:
+            self.wire.copy(self, sql)
+        except RefusedStatementError as refused:
+            code, reason, detail = refused.args
+        except Exception as error:  # noqa: BLE001 -- a client must not wait for ever
+            code, reason = "XX000", f"the stand-in failed: {error!r}"
+        self.wire.copy_ids[self.pid] = self.copy_id
+        told = {"copy_error_code": code, "copy_error": reason, "copy_detail": detail}
+        settings = ", ".join(
+            f"set_config('redshift.{name}', {_plain_literal(text)}, false)"
+            for name, text in told.items()
         )
+        self.ask(f"select {settings}")
 
     # --- Questions of the proxy's own, in the client's session and transaction ---
 
@@ -206,6 +218,8 @@ class Session(socketserver.BaseRequestHandler):
                     if end > len(waiting):
                         break
                     kind = waiting[start : start + 1]
+                    if kind == b"K":
+                        (self.pid,) = struct.unpack_from("!i", waiting, start + 5)
                     if kind == b"Z":
                         self.in_failed_transaction = waiting[end - 1 : end] == b"E"
                     if self.own is not None:

@@ -57,10 +57,6 @@ class Design:
     encoded: bool = False
 
 
-class RefusedStatementError(Exception):
-    """Redshift would not run this. Its arguments: SQLSTATE, message, detail."""
-
-
 def fold(name: str) -> str:
     """Give a name as Redshift keeps it: in lower case, quoted or not."""
     if name.startswith('"'):

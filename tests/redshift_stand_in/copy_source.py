@@ -1,0 +1,238 @@
+"""What COPY reads in S3: who may, which objects, and the records in them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import secrets
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from redshift_stand_in.copy_options import CopyOptions
+from redshift_stand_in.copy_values import NumberText
+from redshift_stand_in.errors import RefusedStatementError
+
+MAX_OBJECT_BYTES = 4 * 1024 * 1024
+USER_AGENT = "redshift-stand-in-copy"
+"""By this the faults that a test asks for tell COPY's requests from the client's."""
+
+INTERNAL = "XX000"
+WHITE_SPACE = re.compile(r"\s*")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A JSON value of a file, or why there is none."""
+
+    line: int
+    value: Any = None
+    error: str = ""
+    raw: str = ""
+
+
+@dataclass
+class CopySource:
+    """S3, as a role of the cluster sees it."""
+
+    endpoint_url: str
+    region: str
+    roles: dict[str, list[str]] = field(default_factory=dict)
+    """The roles that the warehouse may take, each with the prefixes it may read."""
+
+    default_role: str = ""
+
+    def client(self) -> Any:
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint_url,
+            region_name=self.region,
+            aws_access_key_id="redshift",
+            aws_secret_access_key="redshift",  # noqa: S106 -- moto takes any
+            config=Config(user_agent_extra=USER_AGENT),
+        )
+
+    def role_of(self, options: CopyOptions, user: str) -> str:
+        """Give the role that COPY takes. Raises RefusedStatementError."""
+        role = self.default_role if options.role == "default" else options.role
+        if role not in self.roles:
+            raise RefusedStatementError(
+                INTERNAL, f"User {user} is not authorized to assume IAM Role {role}", ""
+            )
+        return role
+
+    def check_bucket(self, client: Any, options: CopyOptions) -> None:
+        """See that the bucket is there, in the region that COPY looks in."""
+        bucket, _ = split(options.source)
+        try:
+            found = client.get_bucket_location(Bucket=bucket)["LocationConstraint"]
+        except ClientError as error:
+            raise s3_error(error) from None
+        if (found or "us-east-1") != (options.region or self.region):
+            raise RefusedStatementError(
+                INTERNAL,
+                "S3ServiceException:The bucket you are attempting to access must be"
+                " addressed using the specified endpoint. Please send all future"
+                " requests to this endpoint.,Status 301,Error PermanentRedirect,"
+                f"{_ids()}",
+                "",
+            )
+
+    def read(self, client: Any, role: str, url: str) -> bytes:
+        """Read an object. Raises RefusedStatementError."""
+        if not any(url.startswith(prefix) for prefix in self.roles[role]):
+            raise _denied()
+        bucket, key = split(url)
+        try:
+            body: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            raise s3_error(error) from None
+        return body
+
+    def urls(self, client: Any, role: str, options: CopyOptions) -> list[str]:
+        """List the objects to load. Raises RefusedStatementError."""
+        if "manifest" in options.switches:
+            return self._manifest(client, role, options.source)
+        bucket, prefix = split(options.source)
+        if not any(options.source.startswith(p) for p in self.roles[role]):
+            raise _denied()
+        pages = client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=prefix
+        )
+        keys = [each["Key"] for page in pages for each in page.get("Contents", [])]
+        if not keys:
+            raise RefusedStatementError(
+                INTERNAL, f"The specified S3 prefix '{prefix}' does not exist", ""
+            )
+        return [f"s3://{bucket}/{key}" for key in keys if not key.endswith("/")]
+
+    def _manifest(self, client: Any, role: str, url: str) -> list[str]:
+        try:
+            entries = json.loads(self.read(client, role, url))["entries"]
+            wanted = [(e["url"], e.get("mandatory", False)) for e in entries]
+        except (ValueError, KeyError, TypeError) as error:
+            raise RefusedStatementError(
+                INTERNAL, f"Manifest file is not in correct json format: {error}", ""
+            ) from None
+        found = []
+        for entry, is_mandatory in wanted:
+            bucket, key = split(entry)
+            try:
+                client.head_object(Bucket=bucket, Key=key)
+            except ClientError:
+                if is_mandatory:
+                    raise RefusedStatementError(
+                        INTERNAL,
+                        "S3ServiceException:The specified key does not exist.,Status"
+                        f" 404,Error NoSuchKey,{_ids()}",
+                        f"Problem reading manifest file - S3 key: {entry}",
+                    ) from None
+                continue
+            found.append(entry)
+        if not found:
+            raise RefusedStatementError(
+                INTERNAL, "No files of the manifest were found", f"Manifest: {url}"
+            )
+        return found
+
+
+def split(url: str) -> tuple[str, str]:
+    """Give bucket and key of an address in S3."""
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def _ids() -> str:
+    return (
+        f"Rid {secrets.token_hex(8).upper()},ExtRid {secrets.token_hex(24)},CanRetry 1"
+    )
+
+
+def _denied() -> RefusedStatementError:
+    return RefusedStatementError(
+        INTERNAL,
+        f"S3ServiceException:Access Denied,Status 403,Error AccessDenied,{_ids()}",
+        "",
+    )
+
+
+def s3_error(error: ClientError) -> RefusedStatementError:
+    """Give an error of S3 as COPY gives it."""
+    told = error.response["Error"]
+    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+    return RefusedStatementError(
+        INTERNAL,
+        f"S3ServiceException:{told['Message']},Status {status},Error {told['Code']},"
+        f"{_ids()}",
+        "",
+    )
+
+
+def records_of(body: bytes, options: CopyOptions) -> Iterator[Record]:
+    """Read the JSON values of a file, on one line or several, one after the other."""
+    if "gzip" in options.switches:
+        try:
+            body = gzip.decompress(body)
+        except (OSError, EOFError, zlib.error):
+            raise RefusedStatementError(
+                INTERNAL, "failed to inflate with gzip: invalid deflate data", ""
+            ) from None
+    text = _decoded(body, options)
+    position = 0
+    line = 1
+    while True:
+        start = _skip(text, position)
+        line += text.count("\n", position, start)
+        if start == len(text):
+            return
+        try:
+            value, end = _DECODER.raw_decode(text, start)
+            problem = _problem(text[start:end])
+        except (ValueError, RecursionError):
+            value, problem = None, "Invalid JSON"
+            end = text.find("\n", start)
+            end = len(text) if end < 0 else end
+        line += text.count("\n", start, end)
+        raw = text[start:end].encode("utf-8", "replace").decode().replace("\0", "")
+        yield Record(line, None if problem else value, problem, raw)
+        position = end
+
+
+def _skip(text: str, position: int) -> int:
+    match = WHITE_SPACE.match(text, position)
+    return match.end() if match else position
+
+
+def _decoded(body: bytes, options: CopyOptions) -> str:
+    """Decode; a byte that is no UTF-8 is replaced, or stays as half a surrogate."""
+    body = body.removeprefix(b"\xef\xbb\xbf")
+    if options.replacement is None:
+        return body.decode(errors="surrogateescape")
+    mark = options.replacement
+    return re.sub(
+        "[\udc80-\udcff]", lambda _: mark, body.decode(errors="surrogateescape")
+    )
+
+
+def _problem(text: str) -> str:
+    if len(text.encode("utf-8", "replace")) > MAX_OBJECT_BYTES:
+        return "JSON object is larger than 4 MB"
+    return ""
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+_DECODER = json.JSONDecoder(
+    parse_int=NumberText,
+    parse_float=NumberText,
+    parse_constant=_refuse_constant,
+    strict=False,
+)

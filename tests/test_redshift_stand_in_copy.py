@@ -1,0 +1,330 @@
+"""COPY of JSON from S3, as the stand-in for Redshift performs it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from redshift_stand_in import StandIn
+
+DATABASE = "copies"
+BUCKET = "copies"
+Load = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def copies(stand_in: StandIn) -> StandIn:
+    """The stand-in with a database and a bucket for this file."""
+    stand_in.create_database(DATABASE)
+    place = {"LocationConstraint": stand_in.region}
+    stand_in.s3().create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place)
+    return stand_in
+
+
+def execute(stand_in: StandIn, *sqls: str) -> dict[str, Any]:
+    """Run a batch as one transaction, and give its description."""
+    client = stand_in.client("redshift-data")
+    submitted = client.batch_execute_statement(
+        ClusterIdentifier=stand_in.cluster,
+        DbUser=stand_in.user,
+        Database=DATABASE,
+        Sqls=list(sqls),
+        WaitTimeSeconds=30,
+    )
+    told: dict[str, Any] = client.describe_statement(Id=submitted["Id"])
+    return told
+
+
+@pytest.fixture
+def load(copies: StandIn) -> Iterator[Load]:
+    """Put files below data/, and COPY that prefix into the table t."""
+    s3 = copies.s3()
+
+    def run(
+        files: dict[str, bytes],
+        options: str = "json 'auto'",
+        columns: str = "a integer, b varchar(5)",
+        source: str = "data/",
+        role: str = "",
+    ) -> dict[str, Any]:
+        for name, body in files.items():
+            s3.put_object(Bucket=BUCKET, Key=name, Body=body)
+        return execute(
+            copies,
+            "drop table if exists t",
+            f"create table t ({columns})",
+            f"copy t from 's3://{BUCKET}/{source}' iam_role '{role or copies.role_arn}'"
+            f" {options}",
+        )
+
+    yield run
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
+        for each in page.get("Contents", []):
+            s3.delete_object(Bucket=BUCKET, Key=each["Key"])
+
+
+def table(stand_in: StandIn, what: str = "* from t order by 1, 2") -> list[Any]:
+    return stand_in.query(DATABASE, f"select {what}")
+
+
+def refused(stand_in: StandIn, told: dict[str, Any]) -> list[Any]:
+    """What sys_load_error_detail has of the COPY of a batch."""
+    return stand_in.query(
+        DATABASE,
+        "select trim(file_name), line_number, trim(column_name), trim(column_type),"
+        " trim(column_length), position, error_code, trim(error_message)"
+        " from sys_load_error_detail where query_id ="
+        f" {told['SubStatements'][-1]['RedshiftQueryId']} order by line_number",
+    )
+
+
+def test_all_below_a_prefix_is_loaded_however_objects_are_laid_out(
+    copies: StandIn, load: Load
+) -> None:
+    files = {
+        "data/one.json": b'{"a": 1, "b": "x"}{"a":\n2, "b": "y"}',
+        "data/2/two.json": b'{"a": 3, "other": [1, 2]}\n\n{"b": null, "a": "4"}\n',
+    }
+    assert load(files)["Status"] == "FINISHED"
+    assert table(copies) == [(1, "x"), (2, "y"), (3, None), (4, None)]
+
+
+def test_auto_takes_lower_case_names_alone(copies: StandIn, load: Load) -> None:
+    files = {"data/a.json": b'{"A": 1, "b": "x"}'}
+    load(files)
+    assert table(copies) == [(None, "x")]
+    load(files, "format as json 'auto ignorecase'")
+    assert table(copies) == [(1, "x")]
+
+
+def test_a_jsonpaths_file_maps_columns_in_their_order(
+    copies: StandIn, load: Load
+) -> None:
+    paths = {"jsonpaths": ["$['B']", "$.c[1].d"]}
+    files = {
+        "paths.json": json.dumps(paths).encode(),
+        "data/a.json": b'{"B": 7, "c": [0, {"d": "x"}]} {"B": 8, "c": {}}',
+    }
+    load(files, f"json 's3://{BUCKET}/paths.json'")
+    assert table(copies) == [(7, "x"), (8, None)]
+    told = load(files, f"json 's3://{BUCKET}/paths.json'", "a int, b int, c int")
+    assert (
+        "JSONPath size: 2, Number of columns in table or column list: 3"
+        in (told["Error"])
+    )
+
+
+def test_a_jsonpaths_file_below_the_prefix_is_loaded_as_data(
+    copies: StandIn, load: Load
+) -> None:
+    load({"data/a.json": b'{"a": 1}', "data/paths.json": b'{"jsonpaths": ["$.a"]}'})
+    assert table(copies) == [(1, None), (None, None)]
+
+
+def test_a_manifest_names_the_files(copies: StandIn, load: Load) -> None:
+    files = {"data/a.json": b'{"a": 1}', "data/b.json": b'{"a": 2}'}
+    entry = {"url": f"s3://{BUCKET}/data/b.json", "mandatory": True}
+    gone = {"url": f"s3://{BUCKET}/data/gone.json", "mandatory": False}
+
+    def manifest(*entries: dict[str, Any]) -> dict[str, Any]:
+        body = json.dumps({"entries": entries}).encode()
+        return load(files | {"m": body}, "manifest json 'auto'", source="m")
+
+    assert manifest(entry, gone)["Status"] == "FINISHED"
+    assert table(copies) == [(2, None)]
+    assert "NoSuchKey" in manifest(entry, gone | {"mandatory": True})["Error"]
+    assert manifest(gone)["Status"] == "FAILED"
+
+
+def test_gzip_is_unpacked_if_asked_for(copies: StandIn, load: Load) -> None:
+    files = {"data/a.json.gz": gzip.compress(b'{"a": 1}')}
+    load(files, "json 'auto' gzip")
+    assert table(copies) == [(1, None)]
+    assert load(files)["Status"] == "FAILED"
+    load({"data/a.json.gz": b'{"a": 1}'}, "json 'auto' gzip")
+    assert "does not exist" in load({}, source="nothing/")["Error"]
+
+
+def test_a_column_that_is_not_named_takes_its_default(
+    copies: StandIn, load: Load
+) -> None:
+    del load
+    copies.s3().put_object(Bucket=BUCKET, Key="data/a.json", Body=b'{"a": 1, "b": "x"}')
+    told = execute(
+        copies,
+        "drop table if exists t",
+        "create table t (a int, b varchar(9) default 'none', at timestamp"
+        " default '2018-11-30')",
+        f"copy t (a) from 's3://{BUCKET}/data/' iam_role '{copies.role_arn}'"
+        " json 'auto'",
+        "select pg_last_copy_count(), pg_last_copy_id()",
+    )
+    assert told["Status"] == "FINISHED"
+    assert table(copies, "a, b, at::varchar from t") == [
+        (1, "none", "2018-11-30 00:00:00")
+    ]
+    result = copies.client("redshift-data").get_statement_result(Id=told["Id"])
+    assert result["Records"] == [
+        [
+            {"longValue": 1},
+            {"longValue": told["SubStatements"][2]["RedshiftQueryId"]},
+        ]
+    ]
+
+
+def test_a_load_fails_at_maxerror_and_its_errors_survive(
+    copies: StandIn, load: Load
+) -> None:
+    lines = [
+        b'{"a": 1}',
+        b'{"a": "x"}',
+        b"{",
+        b'{"a": 2, "b": "\xc3\xa9\xc3\xa9\xc3\xa9"}',
+    ]
+    files = {"data/a.json": b"\n".join(lines)}
+    told = load(files, "json 'auto' maxerror 3")
+    assert told["Status"] == "FAILED"
+    assert "sys_load_error_detail" in told["Error"]
+    name = f"s3://{BUCKET}/data/a.json"
+    invalid = "Invalid digit, Value 'x', Pos 0, Type: Integer"
+    errors = [
+        (name, 2, "a", "integer", "", 0, 1207, invalid),
+        (name, 3, "", "", "", 0, 1216, "Invalid JSON"),
+        (name, 4, "b", "varchar", "5", 5, 1204, "String length exceeds DDL length"),
+    ]
+    assert refused(copies, told) == errors
+    told = load(files, "json 'auto' maxerror 4")
+    assert told["Status"] == "FINISHED"
+    assert refused(copies, told) == errors
+    assert table(copies) == [(1, None)]
+    assert load(files)["Status"] == "FAILED"
+
+
+def test_a_null_is_refused_where_none_may_be(copies: StandIn, load: Load) -> None:
+    told = load({"data/a.json": b"{}"}, columns="a int not null")
+    assert refused(copies, told)[0][2:] == (
+        ("a", "integer", "", 0, 1213, "Missing data for not-null field")
+    )
+
+
+def test_decimals_are_cut_or_rounded(copies: StandIn, load: Load) -> None:
+    files = {"data/a.json": b'{"a": -0.125, "b": 1} {"a": 9.99, "b": 2}'}
+    columns = "a numeric(4, 2), b int"
+    load(files, columns=columns)
+    found = table(copies, "a from t order by b")
+    assert found == [(Decimal("-0.12"),), (Decimal("9.99"),)]
+    load(files, "json 'auto' roundec", columns=columns)
+    assert table(copies, "a from t order by b")[0] == (Decimal("-0.13"),)
+    told = load({"data/a.json": b'{"a": 1e-5}'}, columns=columns)
+    assert refused(copies, told)[0][-1] == (
+        "Invalid digit, Value 'e', Pos 1, Type: Decimal"
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "value", "expected"),
+    [
+        ("", b'""', ""),
+        ("emptyasnull", b'""', None),
+        ("", b'"  "', "  "),
+        ("blanksasnull", b'"  "', None),
+        ("null as 'none'", b'"none"', None),
+        ("truncatecolumns", b'"\xc3\xa9\xc3\xa9\xc3\xa9"', "éé"),
+        ("acceptinvchars", b'"a\xff"', "a?"),
+        ("acceptinvchars as '^'", b'"a\xff"', "a^"),
+        ("", b"1.50", "1.50"),
+        ("", b'{"c": 1}', None),
+        ("compupdate off statupdate off", rb'"\u00e9\t"', "é\t"),
+    ],
+)
+def test_texts_are_kept_or_changed_as_the_options_say(
+    copies: StandIn, load: Load, options: str, value: bytes, expected: str | None
+) -> None:
+    told = load({"data/a.json": b'{"b": ' + value + b"}"}, f"json 'auto' {options}")
+    if value.startswith(b"{"):
+        assert refused(copies, told)[0][6] == 1204
+    else:
+        assert table(copies, "b from t") == [(expected,)]
+
+
+def test_invalid_utf_8_is_refused(copies: StandIn, load: Load) -> None:
+    told = load({"data/a.json": b'{"b": "a\xff"}'})
+    assert refused(copies, told)[0][6] == 1220
+
+
+def test_moments_may_be_milliseconds(copies: StandIn, load: Load) -> None:
+    files = {"data/a.json": b'{"a": 1541121934796}'}
+    load(files, "json 'auto' timeformat 'epochmillisecs'", "a timestamp")
+    assert table(copies, "a::varchar from t") == [("2018-11-02 01:25:34.796",)]
+    told = load(files, columns="a timestamp")
+    assert refused(copies, told)[0][6] == 1206
+
+
+def test_noload_loads_nothing_and_tells_the_same(copies: StandIn, load: Load) -> None:
+    told = load({"data/a.json": b'{"a": 1}'}, "json 'auto' noload")
+    assert told["Status"] == "FINISHED"
+    assert table(copies) == []
+
+
+def test_a_record_larger_than_4_mb_is_refused(copies: StandIn, load: Load) -> None:
+    body = b'{"a": 1, "c": "' + b"x" * (4 * 1024 * 1024) + b'"}'
+    told = load({"data/a.json": body})
+    assert refused(copies, told)[0][6] == 1216
+
+
+@pytest.mark.parametrize(
+    ("source", "role", "options", "message"),
+    [
+        ("s3://nowhere/x", "", "", "Error NoSuchBucket"),
+        ("", "arn:aws:iam::123456789012:role/other", "", "to assume IAM Role arn:"),
+        ("", "arn:aws:iam::123456789012:role/narrow", "", "Error AccessDenied"),
+        ("", "", "region 'eu-central-1'", "Error PermanentRedirect"),
+        ("", "", "maxerror 100001", "MAXERROR"),
+        ("", "", "ignoreheader 1", 'syntax error at or near "ignoreheader"'),
+        ("", "", "timeformat 'YY'", "not imitated"),
+    ],
+)
+def test_what_goes_wrong_is_told_in_redshifts_words(
+    copies: StandIn, source: str, role: str, options: str, message: str
+) -> None:
+    copies.roles["arn:aws:iam::123456789012:role/narrow"] = ["s3://elsewhere/"]
+    source = source or f"s3://{BUCKET}/data/"
+    role = role or copies.role_arn
+    told = execute(
+        copies,
+        "create temp table u (a int)",
+        f"copy u from '{source}' iam_role '{role}' json 'auto' {options}",
+    )
+    assert message in told["Error"]
+
+
+def test_a_copy_runs_over_the_wire_and_again_from_a_prepared_statement(
+    copies: StandIn, load: Load
+) -> None:
+    import redshift_connector  # noqa: PLC0415 -- this test alone needs it
+
+    load({"data/a.json": b'{"a": 1}'})
+    with redshift_connector.connect(
+        host=copies.host,
+        port=copies.port,
+        user=copies.user,
+        password=copies.password,
+        database=DATABASE,
+        ssl=False,
+    ) as connection:
+        cursor = connection.cursor()
+        sql = (
+            f"copy t from 's3://{BUCKET}/data/' iam_role '{copies.role_arn}'"
+            " json 'auto'"
+        )
+        cursor.execute(sql)
+        cursor.execute(sql)
+        cursor.execute("select count(*) from t")
+        assert cursor.fetchall() == ([3],)
+        connection.rollback()
+    assert table(copies) == [(1, None)]
