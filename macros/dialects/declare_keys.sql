@@ -1,0 +1,92 @@
+{# Returns the statements that declare the keys which tests of this run have proved, and
+   that take back those which they disproved. Only where a key is information for the
+   planner: elsewhere it is an index to pay for, or makes the next build fail. #}
+{% macro declare_keys(results) -%}
+{{ adapter.dispatch('declare_keys')(results) }}
+{%- endmacro %}
+
+{% macro default__declare_keys(results) %}{% endmacro %}
+
+{# The planner believes a key, and a wrong one gives wrong answers: so the tests decide,
+   which name the keys anyway. A key goes with its table and with the table that it
+   refers to, and each build makes tables anew. #}
+{% macro redshift__declare_keys(results) -%}
+{%- set keys = redshift__tested_keys(results) if execute else [] -%}
+{%- set declared = redshift__declared_keys() if keys else [] -%}
+{%- set statements = [] -%}
+{%- for key in keys if not key.holds and key.place in declared -%}
+{%- do statements.append(
+    'alter table ' ~ key.table ~ ' drop constraint ' ~ key.name ~ ' cascade'
+) -%}
+{%- endfor -%}
+{%- for kind in ('primary key', 'foreign key') -%}
+{%- for key in keys
+    if key.kind == kind and key.holds and key.place not in declared -%}
+{%- do statements.append(
+    'alter table ' ~ key.table ~ ' add constraint ' ~ key.name ~ ' ' ~ key.definition
+) -%}
+{%- endfor -%}
+{%- endfor -%}
+{{ statements | join(';\n') }}
+{%- endmacro %}
+
+{# A column that is unique and declared never null is a primary key, the first such one
+   of a table; a relationship to a primary key that holds is a foreign key. #}
+{% macro redshift__tested_keys(results) -%}
+{%- set keys = [] -%}
+{%- set primary = {} -%}
+{%- for test_name in ('unique', 'relationships') -%}
+{%- for result in results
+    if result.status in ('pass', 'warn', 'fail')
+    and result.node.test_metadata is defined
+    and result.node.test_metadata.name == test_name
+    and result.node.attached_node in graph.nodes
+    and graph.nodes[result.node.attached_node].config.materialized
+        in ('table', 'incremental') -%}
+{%- set test = result.node -%}
+{%- set table = graph.nodes[test.attached_node] -%}
+{%- set column = test.column_name -%}
+{%- set name = table.alias ~ '_' ~ column ~ ('_pk' if test_name == 'unique' else '_fk') -%}
+{%- set key = {
+    'table': table.relation_name,
+    'name': name,
+    'place': [table.schema, table.alias, name] | join('.'),
+    'holds': result.status == 'pass',
+} -%}
+{%- if test_name == 'unique' -%}
+{%- set limits = table.columns[column].constraints | map(attribute='type') | list -%}
+{%- if 'not_null' in limits and test.attached_node not in primary -%}
+{%- do primary.update({test.attached_node: column if key.holds}) -%}
+{%- do key.update(
+    {'kind': 'primary key', 'definition': 'primary key (' ~ column ~ ')'}
+) -%}
+{%- do keys.append(key) -%}
+{%- endif -%}
+{%- else -%}
+{%- set other = test.depends_on.nodes | reject('eq', test.attached_node) | first -%}
+{%- if primary.get(other) == test.test_metadata.kwargs.field -%}
+{%- do key.update({
+    'kind': 'foreign key',
+    'definition': 'foreign key (' ~ column ~ ') references '
+        ~ graph.nodes[other].relation_name ~ ' (' ~ primary[other] ~ ')',
+}) -%}
+{%- do keys.append(key) -%}
+{%- endif -%}
+{%- endif -%}
+{%- endfor -%}
+{%- endfor -%}
+{{ return(keys) }}
+{%- endmacro %}
+
+{% macro redshift__declared_keys() -%}
+{%- set found = run_query("""
+    select
+        pg_namespace.nspname || '.' || pg_class.relname || '.' || pg_constraint.conname
+            as place
+
+    from pg_constraint
+    inner join pg_class on pg_constraint.conrelid = pg_class.oid
+    inner join pg_namespace on pg_class.relnamespace = pg_namespace.oid
+""") -%}
+{{ return(found.columns['place'].values() | list) }}
+{%- endmacro %}
