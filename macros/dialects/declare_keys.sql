@@ -46,7 +46,8 @@
 {%- set test = result.node -%}
 {%- set table = graph.nodes[test.attached_node] -%}
 {%- set column = test.column_name -%}
-{%- set name = table.alias ~ '_' ~ column ~ ('_pk' if test_name == 'unique' else '_fk') -%}
+{%- set suffix = 'pk' if test_name == 'unique' else 'fk' -%}
+{%- set name = [table.alias, column, suffix] | join('_') -%}
 {%- set key = {
     'table': table.relation_name,
     'name': name,

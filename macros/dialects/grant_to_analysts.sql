@@ -1,5 +1,5 @@
 {# Returns the statements that let a group of analysts read a relation. The variable
-   SPARKIFY_ANALYSTS names the group, which must exist; without it nothing is granted. #}
+   SPARKIFY_ANALYSTS names the group, which must exist; none is granted without it. #}
 {% macro grant_to_analysts(relation) -%}
 {%- set group = env_var('SPARKIFY_ANALYSTS', '') | replace('"', '""') -%}
 {%- if group -%}
