@@ -4,6 +4,8 @@
 PYTHON3 ?= python3
 VENV := .venv
 PYTHON := $(VENV)/bin/python
+# Checkov pins what dbt pins too, in other versions.
+CHECKOV := .venv-checkov
 
 # Tools that report usage statistics are asked not to.
 export DO_NOT_TRACK := 1
@@ -30,8 +32,8 @@ ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup packages build stop test lint lint-python lint-sql lint-yaml fix star lock \
-	clean FORCE
+.PHONY: help setup packages build stop test lint lint-python lint-sql lint-yaml lint-infra \
+	fix star lock clean FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -52,7 +54,7 @@ test: lint ## run everything CI runs; REAL_DATA=folder adds the tests on real da
 	@echo 'Running the tests'
 	@REAL_DATA="$(REAL_DATA_FOLDER)" $(PYTHON) -m pytest
 
-lint: lint-yaml lint-python lint-sql ## check the style of Python, SQL and YAML
+lint: lint-yaml lint-python lint-sql lint-infra ## check Python, SQL, YAML and templates
 
 lint-python: $(VENV)/.test-installed
 	@echo 'Checking Python (ruff, mypy)'
@@ -68,6 +70,11 @@ lint-sql: setup $(VENV)/.test-installed
 lint-yaml: $(VENV)/.test-installed
 	@echo 'Checking YAML (yamllint)'
 	@$(PYTHON) -m yamllint --strict .
+
+lint-infra: $(VENV)/.test-installed $(CHECKOV)/.installed
+	@echo 'Checking the CloudFormation templates (cfn-lint, checkov)'
+	@$(VENV)/bin/cfn-lint infra/*.yaml
+	@$(PYTHON) scripts/scan_templates.py $(CHECKOV)/bin/checkov
 
 fix: setup $(VENV)/.test-installed ## mend what the linters can mend by themselves
 	@echo 'Mending Python (ruff) and SQL (sqlfluff)'
@@ -93,12 +100,12 @@ lock: $(VENV)/.installed ## write requirements/*.txt anew from *.in; UPGRADE=1 t
 		--generate-hashes --annotation-style line --custom-compile-command 'make lock' \
 		$(if $(UPGRADE),--upgrade) --overrides requirements/overrides.txt "$$@" \
 		--output-file "requirements/$$name.txt" "requirements/$$name.in"; }; \
-	lock uv && lock test && for engine in duckdb postgres redshift spark; do \
+	lock uv && lock checkov && lock test && for engine in duckdb postgres redshift spark; do \
 		lock $$engine --constraints requirements/test.txt || exit 1; done
 
 clean: ## remove what was generated, but no data and no database
 	@echo 'Removing the environment, the dbt packages, targets, logs and caches'
-	@rm -rf $(VENV) dbt_packages package-lock.yml target*/ logs .user.yml \
+	@rm -rf $(VENV) $(CHECKOV) dbt_packages package-lock.yml target*/ logs .user.yml \
 		.hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -112,14 +119,15 @@ FIND_UV = uv=$$(command -v uv) || uv=$(VENV)/bin/uv; \
 	[ -x "$$uv" ] || $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps \
 		--require-hashes --requirement requirements/uv.txt
 
-# $(call install,FILE): uv takes seconds where pip takes minutes, but pip will do.
+# $(call install,FILE,ENVIRONMENT): uv takes seconds where pip takes minutes, but pip will
+# do.
 define install
-@echo 'Installing $(1) into $(VENV)'
+@echo 'Installing $(1) into $(2)'
 @$(FIND_UV); \
-"$$uv" pip install --quiet --python $(PYTHON) --no-deps --require-hashes \
+"$$uv" pip install --quiet --python $(2)/bin/python --no-deps --require-hashes \
 	--requirement $(1) || { \
 	echo 'uv could not install it: trying pip, which takes minutes.'; \
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps \
+	$(2)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--require-hashes --requirement $(1); } || { \
 	echo 'Nothing could be installed. Is a Python package index in reach?' >&2; exit 1; }
 @touch $@
@@ -139,20 +147,24 @@ $(VENV)/.made-in:
 	@pwd -P > $@
 
 $(VENV)/.installed: requirements/duckdb.txt $(VENV)/.made-in
-	$(call install,requirements/duckdb.txt)
+	$(call install,requirements/duckdb.txt,$(VENV))
 
 $(VENV)/.postgres-installed: requirements/postgres.txt $(VENV)/.installed
-	$(call install,requirements/postgres.txt)
+	$(call install,requirements/postgres.txt,$(VENV))
 
 $(VENV)/.redshift-installed: requirements/redshift.txt $(VENV)/.installed
-	$(call install,requirements/redshift.txt)
+	$(call install,requirements/redshift.txt,$(VENV))
 
 $(VENV)/.spark-installed: requirements/spark.txt $(VENV)/.installed
 	@$(PYTHON) scripts/java.py
-	$(call install,requirements/spark.txt)
+	$(call install,requirements/spark.txt,$(VENV))
 
 $(VENV)/.test-installed: requirements/test.txt $(VENV)/.installed
-	$(call install,requirements/test.txt)
+	$(call install,requirements/test.txt,$(VENV))
+
+$(CHECKOV)/.installed: requirements/checkov.txt $(VENV)/.installed
+	@$(PYTHON) -m venv --clear $(CHECKOV)
+	$(call install,requirements/checkov.txt,$(CHECKOV))
 
 dbt_packages/.installed: packages.yml $(VENV)/.installed
 	@echo 'Installing the dbt packages of packages.yml'

@@ -94,6 +94,7 @@ def aws_errors(failed: str, advice: Mapping[str, str] | None = None) -> Iterator
     except boto.ClientError as error:
         code = error_code(error)
         said = error.response.get("Error", {}).get("Message") or "no reason given"
+        said = " ".join(said.split())
         what = ({**ADVICE, **(advice or {})}).get(code)
         raise SparkifyError(
             f"{failed}: {code}, {said.rstrip('.')}.",

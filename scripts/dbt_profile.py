@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import jinja2
 import yaml
-from dotenv import dotenv_values, load_dotenv, set_key
+from dotenv import dotenv_values, load_dotenv, set_key, unset_key
 
 from errors import SparkifyError
 
@@ -27,7 +27,17 @@ def remember(name: str, value: str) -> bool:
     if dotenv_values(ENVIRONMENT).get(name) == value:
         return False
     ENVIRONMENT.touch(mode=0o600)
+    ENVIRONMENT.chmod(0o600)
     set_key(ENVIRONMENT, name, value, quote_mode="never")
+    return True
+
+
+def forget(name: str, value: str | None = None) -> bool:
+    """Take a variable out of the project's .env, if it is there with this value."""
+    written = dotenv_values(ENVIRONMENT)
+    if name not in written or value not in (None, written[name]):
+        return False
+    unset_key(ENVIRONMENT, name)
     return True
 
 

@@ -1,0 +1,446 @@
+"""The CloudFormation templates: what they let in, what they may read, what they cost.
+
+Each form that a template can take is worked out by ``templates.resolve``, and what a
+role may do is asked of its policies as IAM would be asked.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import ipaddress
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import scan_templates
+import warehouse
+import warehouse_facts
+from conftest import PROJECT
+from errors import SparkifyError
+from scan_templates import DATA, EXTRAS, FORMS, OPEN, PROVISIONED, YOUR_NETWORK
+from templates import check, defaults, read_template, resolve
+
+_, REDSHIFT = read_template("redshift")
+_, EMR = read_template("emr")
+LAKE = DATA | {"LakeBucket": "work", "LakePrefix": "lake"}
+LARGEST_TEMPLATE = 51_200
+"""Bytes of a template that CloudFormation takes without a bucket."""
+
+Template = Mapping[str, Any]
+
+
+def form(*values: Mapping[str, str], of: Template = REDSHIFT) -> dict[str, Any]:
+    """Give the resources of a template with these parameters."""
+    given: dict[str, str] = {}
+    for some in values:
+        given |= some
+    return dict(resolve(of, given)["Resources"])
+
+
+def of_type(resources: Template, kind: str) -> dict[str, Any]:
+    return {
+        name: resource["Properties"]
+        for name, resource in resources.items()
+        if resource["Type"] == kind
+    }
+
+
+def strings(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def may(role: Template, action: str, resource: str, **context: str) -> bool:
+    """Tell whether a role's policies allow it: IAM's rules, as far as they are used."""
+    for policy in role["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            assert set(statement) <= {
+                "Sid",
+                "Effect",
+                "Action",
+                "Resource",
+                "Condition",
+            }
+            assert statement["Effect"] == "Allow"
+            condition = statement.get("Condition", {"StringLike": {}})
+            assert set(condition) == {"StringLike"}
+            if (
+                any(
+                    fnmatch.fnmatchcase(action, allowed)
+                    for allowed in strings(statement["Action"])
+                )
+                and any(
+                    fnmatch.fnmatchcase(resource, allowed)
+                    for allowed in strings(statement["Resource"])
+                )
+                and all(
+                    any(fnmatch.fnmatchcase(context.get(key, ""), p) for p in allowed)
+                    for key, allowed in (
+                        (key.removeprefix("s3:"), strings(value))
+                        for key, value in condition["StringLike"].items()
+                    )
+                )
+            ):
+                return True
+    return False
+
+
+# --- What COPY and the jobs may do ---------------------------------------------------
+
+
+def test_copy_reads_the_one_prefix_and_nothing_else() -> None:
+    (role,) = (form(DATA)["CopyRole"]["Properties"],)
+    bucket = "arn:aws:s3:::raw-data"
+    assert may(role, "s3:GetObject", f"{bucket}/sparkify/log_data/2018/11/a.json")
+    assert may(role, "s3:ListBucket", bucket, prefix="sparkify/log_data")
+    assert may(role, "s3:GetBucketLocation", bucket)
+    for key in ("sparkify", "sparkify2/a.json", "other/a.json", "a.json"):
+        assert not may(role, "s3:GetObject", f"{bucket}/{key}")
+    for prefix in ("", "s", "sparkify2", "other/sparkify/"):
+        assert not may(role, "s3:ListBucket", bucket, prefix=prefix)
+    for other in ("arn:aws:s3:::raw-data2", "arn:aws:s3:::work"):
+        assert not may(role, "s3:GetObject", f"{other}/sparkify/a.json")
+        assert not may(role, "s3:ListBucket", other, prefix="sparkify/")
+    for action in ("s3:PutObject", "s3:DeleteObject", "s3:GetBucketPolicy"):
+        assert not may(role, action, f"{bucket}/sparkify/a.json")
+    for action in ("glue:GetTable", "iam:PassRole", "sts:AssumeRole", "kms:Decrypt"):
+        assert not may(role, action, "arn:aws:glue:us-west-2:123456789012:catalog")
+
+
+def test_copy_reads_a_whole_bucket_where_no_prefix_is_named() -> None:
+    role = form({"DataBucket": "udacity-dend"})["CopyRole"]["Properties"]
+    bucket = "arn:aws:s3:::udacity-dend"
+    assert may(role, "s3:GetObject", f"{bucket}/log_data/2018/11/a.json")
+    assert may(role, "s3:ListBucket", bucket, prefix="")
+    assert not may(role, "s3:GetObject", "arn:aws:s3:::udacity-dend-2/a.json")
+
+
+def test_copy_reads_manifests_where_they_are_asked_for() -> None:
+    manifest = "arn:aws:s3:::work/manifests/1.json"
+    assert not may(form(DATA)["CopyRole"]["Properties"], "s3:GetObject", manifest)
+    role = form(DATA, EXTRAS)["CopyRole"]["Properties"]
+    assert may(role, "s3:GetObject", manifest)
+    assert not may(role, "s3:PutObject", manifest)
+    assert not may(role, "s3:GetObject", "arn:aws:s3:::work/manifests2/1.json")
+    whole = form(DATA, {"ManifestBucket": "work"})["CopyRole"]["Properties"]
+    assert may(whole, "s3:GetObject", "arn:aws:s3:::work/1.json")
+
+
+def test_glue_is_reached_in_external_mode_alone_and_in_one_database() -> None:
+    catalogue = "arn:aws:glue:us-west-2:123456789012"
+    role = form(DATA, EXTRAS)["CopyRole"]["Properties"]
+    for resource in ("catalog", "database/sparkify", "table/sparkify/staging_events"):
+        assert may(role, "glue:GetTable", f"{catalogue}:{resource}")
+        assert not may(
+            form(DATA)["CopyRole"]["Properties"],
+            "glue:GetTable",
+            f"{catalogue}:{resource}",
+        )
+    for resource in ("database/other", "table/other/t", "database/sparkify2"):
+        assert not may(role, "glue:CreateTable", f"{catalogue}:{resource}")
+    for action in ("glue:DeleteDatabase", "glue:GetConnection", "glue:StartJobRun"):
+        assert not may(role, action, f"{catalogue}:catalog")
+
+
+def test_a_job_reads_one_prefix_and_writes_one_other() -> None:
+    role = form(LAKE, of=EMR)["JobRole"]["Properties"]
+    raw, lake = "arn:aws:s3:::raw-data", "arn:aws:s3:::work"
+    assert may(role, "s3:GetObject", f"{raw}/sparkify/log_data/a.json")
+    assert may(role, "s3:ListBucket", raw, prefix="sparkify/")
+    assert not may(role, "s3:GetObject", f"{raw}/other/a.json")
+    assert not may(role, "s3:ListBucket", raw, prefix="")
+    for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
+        assert may(role, action, f"{lake}/lake/analytics/songplays/a.parquet")
+        assert not may(role, action, f"{lake}/lake2/a.parquet")
+        assert not may(role, action, f"{lake}/a.parquet")
+    for action in ("s3:PutObject", "s3:DeleteObject"):
+        assert not may(role, action, f"{raw}/sparkify/log_data/a.json")
+
+
+def test_a_job_keeps_tables_of_its_two_databases_alone() -> None:
+    resources = form(LAKE, of=EMR)
+    role = resources["JobRole"]["Properties"]
+    catalogue = "arn:aws:glue:us-west-2:123456789012"
+    for name in ("RawTables", "StarTables"):
+        assert may(role, "glue:CreateTable", f"{catalogue}:table/${{{name}}}/t")
+        location = resources[name]["Properties"]["DatabaseInput"]["LocationUri"]
+        assert location.startswith("s3://work/lake/")
+    assert not may(role, "glue:CreateTable", f"{catalogue}:table/default/t")
+    assert may(role, "glue:GetDatabase", f"{catalogue}:database/default")
+    assert not may(role, "glue:DeleteDatabase", f"{catalogue}:database/${{RawTables}}")
+
+
+@pytest.mark.parametrize("key", FORMS, ids="-".join)
+def test_every_role_trusts_one_service_of_aws_alone(key: tuple[str, str]) -> None:
+    _, template = read_template(key[0])
+    roles = of_type(form(FORMS[key], of=template), "AWS::IAM::Role")
+    assert roles
+    for role in roles.values():
+        (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+        assert statement["Action"] == "sts:AssumeRole"
+        (kind,) = statement["Principal"]
+        assert kind == "Service"
+        for service in strings(statement["Principal"]["Service"]):
+            assert re.fullmatch(
+                r"(redshift|redshift-serverless|scheduler\.redshift|emr-serverless)"
+                r"\.amazonaws\.com",
+                service,
+            )
+        assert "ManagedPolicyArns" not in role
+        assert "*" not in str([p["PolicyDocument"] for p in role["Policies"]]).replace(
+            "/*", ""
+        )
+
+
+# --- Who gets in ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [{}, PROVISIONED], ids=["serverless", "provisioned"])
+@pytest.mark.parametrize("network", [{}, YOUR_NETWORK], ids=["own", "yours"])
+def test_nobody_gets_in_from_outside_unless_an_address_is_named(
+    size: Mapping[str, str], network: Mapping[str, str]
+) -> None:
+    closed, opened = form(DATA, size, network), form(DATA, size, network, OPEN)
+    name = "Cluster" if size else "Workgroup"
+    assert closed[name]["Properties"]["PubliclyAccessible"] is False
+    assert not of_type(closed, "AWS::EC2::InternetGateway")
+    assert not of_type(closed, "AWS::EC2::Route")
+    assert "SecurityGroupIngress" not in closed["SecurityGroup"]["Properties"]
+    (rule,) = opened["SecurityGroup"]["Properties"]["SecurityGroupIngress"]
+    assert rule["CidrIp"] == OPEN["Address"]
+    assert (rule["FromPort"], rule["ToPort"]) == (5439, 5439)
+    is_public = opened[name]["Properties"]["PubliclyAccessible"]
+    assert is_public is (not network)
+    assert bool(of_type(opened, "AWS::EC2::InternetGateway")) is is_public
+
+
+@pytest.mark.parametrize("key", FORMS, ids="-".join)
+def test_no_range_is_open_to_everybody_and_there_is_no_nat(
+    key: tuple[str, str],
+) -> None:
+    _, template = read_template(key[0])
+    resources = form(FORMS[key], of=template)
+    for kind in ("AWS::EC2::NatGateway", "AWS::EC2::VPCEndpoint", "AWS::EC2::EIP"):
+        assert not of_type(resources, kind)
+    for group in of_type(resources, "AWS::EC2::SecurityGroup").values():
+        (way_out,) = group["SecurityGroupEgress"]
+        assert way_out["CidrIp"] == "127.0.0.1/32"
+        for rule in group.get("SecurityGroupIngress", ()):
+            assert ipaddress.ip_network(rule["CidrIp"]).prefixlen >= 16
+    for rule in of_type(resources, "AWS::EC2::SecurityGroupIngress").values():
+        assert rule["SourceSecurityGroupId"] == {"Ref": "SecurityGroup"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "203.0.113.7", "10.0.0.0/8", "::/0", "x"],
+)
+def test_the_template_refuses_a_range_that_is_too_wide(address: str) -> None:
+    with pytest.raises(SparkifyError):
+        check(REDSHIFT, "Address", address)
+
+
+def test_what_is_public_waits_for_its_way_in() -> None:
+    for size, name in (({}, "Workgroup"), (PROVISIONED, "Cluster")):
+        opened = form(DATA, size, OPEN)[name]["Properties"]
+        assert "GatewayAttachment" in str(opened["Tags"])
+        assert "GatewayAttachment" not in str(form(DATA, size)[name])
+
+
+def test_the_subnets_lie_in_the_network_and_do_not_overlap() -> None:
+    resources = form(DATA)
+    (network,) = of_type(resources, "AWS::EC2::VPC").values()
+    subnets = of_type(resources, "AWS::EC2::Subnet").values()
+    zones = {str(subnet["AvailabilityZone"]) for subnet in subnets}
+    assert len(zones) == 3
+    ranges = [ipaddress.IPv4Network(subnet["CidrBlock"]) for subnet in subnets]
+    whole = ipaddress.IPv4Network(network["CidrBlock"])
+    assert all(one.subnet_of(whole) for one in ranges)
+    assert not any(a.overlaps(b) for a in ranges for b in ranges if a is not b)
+
+
+# --- What is encrypted, written down, limited, kept ----------------------------------
+
+
+def test_a_cluster_is_encrypted_and_asks_for_tls() -> None:
+    resources = form(DATA, PROVISIONED)
+    cluster = resources["Cluster"]["Properties"]
+    assert cluster["Encrypted"] is True
+    assert cluster["ClusterParameterGroupName"] == {"Ref": "ParameterGroup"}
+    parameters = resources["ParameterGroup"]["Properties"]["Parameters"]
+    assert {"ParameterName": "require_ssl", "ParameterValue": "true"} in parameters
+
+
+def test_a_workgroup_asks_for_tls() -> None:
+    """That its storage is encrypted is no choice: Redshift Serverless always does."""
+    parameters = form(DATA)["Workgroup"]["Properties"]["ConfigParameters"]
+    assert {"ParameterKey": "require_ssl", "ParameterValue": "true"} in parameters
+
+
+def test_no_password_is_in_a_template() -> None:
+    assert form(DATA)["Namespace"]["Properties"]["ManageAdminPassword"] is True
+    cluster = form(DATA, PROVISIONED)["Cluster"]["Properties"]
+    assert cluster["ManageMasterPassword"] is True
+    for name in ("redshift", "emr"):
+        text, template = read_template(name)
+        assert not re.search(r"(Admin|Master)UserPassword", text)
+        assert not [p for p in template["Parameters"] if "password" in p.lower()]
+
+
+def test_who_connects_and_what_he_asks_is_written_down() -> None:
+    logs = {"userlog", "connectionlog", "useractivitylog"}
+    assert set(form(DATA)["Namespace"]["Properties"]["LogExports"]) == logs
+    logging = form(DATA, PROVISIONED)["Cluster"]["Properties"]["LoggingProperties"]
+    assert logging["LogDestinationType"] == "cloudwatch"
+    assert set(logging["LogExports"]) == logs
+
+
+def test_the_least_that_can_be_paid_for_is_the_default() -> None:
+    workgroup = form(DATA)["Workgroup"]["Properties"]
+    assert (workgroup["BaseCapacity"], workgroup["MaxCapacity"]) == ("8", "16")
+    cluster = form(DATA, PROVISIONED)["Cluster"]["Properties"]
+    assert (cluster["NodeType"], cluster["ClusterType"]) == ("ra3.large", "single-node")
+    assert "NumberOfNodes" not in cluster
+    three = form(DATA, PROVISIONED, {"Nodes": "3"})["Cluster"]["Properties"]
+    assert (three["ClusterType"], three["NumberOfNodes"]) == ("multi-node", "3")
+
+
+def test_a_cluster_is_paused_and_its_extras_are_limited() -> None:
+    resources = form(DATA, PROVISIONED, EXTRAS)
+    pause = resources["Pause"]["Properties"]
+    assert pause["TargetAction"] == {
+        "PauseCluster": {"ClusterIdentifier": {"Ref": "Cluster"}}
+    }
+    role = resources["PauseRole"]["Properties"]
+    cluster = "arn:aws:redshift:us-west-2:123456789012:cluster:${Cluster}"
+    assert may(role, "redshift:PauseCluster", cluster)
+    assert not may(
+        role, "redshift:PauseCluster", cluster.replace("${Cluster}", "other")
+    )
+    assert not may(role, "redshift:DeleteCluster", cluster)
+    limits = of_type(resources, "AWS::Redshift::UsageLimit").values()
+    assert {limit["FeatureType"] for limit in limits} == {
+        "concurrency-scaling",
+        "spectrum",
+    }
+    assert {limit["BreachAction"] for limit in limits} == {"disable"}
+    never = form(DATA, PROVISIONED, {"PauseSchedule": "never"})
+    assert not {"Pause", "PauseRole"} & set(never)
+
+
+def test_an_application_stops_by_itself_and_has_a_most() -> None:
+    application = form(LAKE, of=EMR)["Application"]["Properties"]
+    stop = application["AutoStopConfiguration"]
+    assert stop["Enabled"] is True
+    assert stop["IdleTimeoutMinutes"] <= 15
+    assert application["MaximumCapacity"] == {
+        "Cpu": "16 vCPU",
+        "Memory": "64 GB",
+        "Disk": "200 GB",
+    }
+    assert "InitialCapacity" not in application
+
+
+def test_a_snapshot_is_kept_where_it_is_asked_for() -> None:
+    keep = {"FinalSnapshot": "Snapshot"}
+    assert "FinalSnapshotName" not in form(DATA)["Namespace"]["Properties"]
+    name = form(DATA, keep)["Namespace"]["Properties"]["FinalSnapshotName"]
+    assert re.fullmatch("[a-z][a-z0-9]*(-[a-z0-9]+)*", name)
+    for values, policy in (({}, "Delete"), (keep, "Snapshot")):
+        cluster = form(DATA, PROVISIONED, values)["Cluster"]
+        assert cluster["DeletionPolicy"] == cluster["UpdateReplacePolicy"] == policy
+
+
+@pytest.mark.parametrize("key", FORMS, ids="-".join)
+def test_whatever_can_bear_a_tag_says_whose_it_is(key: tuple[str, str]) -> None:
+    untagged = {
+        "AWS::EC2::Route",
+        "AWS::EC2::SecurityGroupIngress",
+        "AWS::EC2::SubnetRouteTableAssociation",
+        "AWS::EC2::VPCGatewayAttachment",
+        "AWS::Glue::Database",
+        "AWS::Redshift::ScheduledAction",
+        "AWS::Redshift::UsageLimit",
+    }
+    _, template = read_template(key[0])
+    for resource in form(FORMS[key], of=template).values():
+        if resource["Type"] not in untagged:
+            tags = resource["Properties"]["Tags"]
+            assert {"Key": "project", "Value": "sparkify"} in tags
+
+
+# --- The templates and what uses them ------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["redshift", "emr"])
+def test_the_scan_sees_every_resource_and_output(name: str) -> None:
+    _, template = read_template(name)
+    seen: set[str] = set()
+    for key, values in FORMS.items():
+        if key[0] == name:
+            resolved = resolve(template, values)
+            seen |= set(resolved["Resources"]) | set(resolved["Outputs"])
+    assert seen == set(template["Resources"]) | set(template["Outputs"])
+
+
+@pytest.mark.parametrize("name", ["redshift", "emr"])
+def test_a_template_is_small_enough_to_be_sent(name: str) -> None:
+    text, _ = read_template(name)
+    assert len(text.encode()) < LARGEST_TEMPLATE
+
+
+@pytest.mark.parametrize("name", ["redshift", "emr"])
+def test_every_default_is_one_that_its_parameter_takes(name: str) -> None:
+    _, template = read_template(name)
+    for parameter, default in defaults(template).items():
+        if default is not None:
+            check(template, parameter, default)
+
+
+def test_a_finding_or_a_skip_without_a_reason_is_told() -> None:
+    """What checkov prints, cut to what is read of it."""
+    finding = {
+        "file_path": "/redshift-x.json",
+        "resource": "R",
+        "check_id": "CKV_1",
+        "check_name": "Is safe",
+        "check_result": {"result": "FAILED"},
+    }
+    silent = finding | {"check_id": "CKV_2", "check_result": {"result": "SKIPPED"}}
+    reason = {"result": "SKIPPED", "suppress_comment": "because"}
+    told = finding | {"check_id": "CKV_3", "check_result": reason}
+    report = {"failed_checks": [finding], "skipped_checks": [silent, told]}
+    assert scan_templates.findings({"results": report}) == [
+        "redshift-x: R: CKV_1, Is safe",
+        "redshift-x: R: CKV_2, Is safe",
+    ]
+
+
+def test_a_scanner_that_is_not_there_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert scan_templates.main([str(tmp_path / "checkov")]) == 2
+    assert "did not give a report" in capsys.readouterr().err
+
+
+def test_up_writes_every_variable_of_the_redshift_target_but_the_password() -> None:
+    text = (PROJECT / "profiles.example.yml").read_text(encoding="utf-8")
+    outputs = yaml.safe_load(text)["sparkify"]["outputs"]
+    asked = set(re.findall(r"SPARKIFY_REDSHIFT_\w+", str(outputs["redshift_password"])))
+    written = {warehouse.REDSHIFT.variable(o) for o in warehouse.REDSHIFT.outputs}
+    assert len(asked) > 5
+    assert asked - written == {"SPARKIFY_REDSHIFT_PASSWORD"}
+
+
+def test_up_knows_its_outputs_in_the_templates() -> None:
+    for engine in warehouse.ENGINES.values():
+        _, template = read_template(engine.template)
+        assert set(engine.outputs) <= set(template["Outputs"])
+
+
+def test_the_docs_name_the_limit_that_up_sets() -> None:
+    page = (PROJECT / "docs" / "infrastructure.md").read_text(encoding="utf-8")
+    assert f"{warehouse_facts.RPU_HOURS} RPU-hours a day" in page
