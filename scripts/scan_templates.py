@@ -23,7 +23,7 @@ from templates import read_template, resolve
 DATA: Final = {"DataBucket": "raw-data", "DataPrefix": "sparkify"}
 OPEN: Final = {"Address": "203.0.113.7/32"}
 EXTRAS: Final = {
-    "ManifestBucket": "work",
+    "ManifestBucket": "scratch",
     "ManifestPrefix": "manifests",
     "ExternalDatabase": "sparkify",
     "FinalSnapshot": "Snapshot",
@@ -42,10 +42,10 @@ FORMS: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
     ("redshift", "provisioned-in-your-network"): DATA | PROVISIONED | YOUR_NETWORK,
     ("emr", "whole-bucket"): {
         "DataBucket": "raw-data",
-        "LakeBucket": "work",
+        "LakeBucket": "scratch",
         "LakePrefix": "lake",
     },
-    ("emr", "prefix"): DATA | {"LakeBucket": "work", "LakePrefix": "lake"},
+    ("emr", "prefix"): DATA | {"LakeBucket": "scratch", "LakePrefix": "lake"},
 }
 
 

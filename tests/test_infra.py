@@ -26,7 +26,7 @@ from templates import check, defaults, read_template, resolve
 
 _, REDSHIFT = read_template("redshift")
 _, EMR = read_template("emr")
-LAKE = DATA | {"LakeBucket": "work", "LakePrefix": "lake"}
+LAKE = DATA | {"LakeBucket": "scratch", "LakePrefix": "lake"}
 LARGEST_TEMPLATE = 51_200
 """Bytes of a template that CloudFormation takes without a bucket."""
 
@@ -101,7 +101,7 @@ def test_copy_reads_the_one_prefix_and_nothing_else() -> None:
         assert not may(role, "s3:GetObject", f"{bucket}/{key}")
     for prefix in ("", "s", "sparkify2", "other/sparkify/"):
         assert not may(role, "s3:ListBucket", bucket, prefix=prefix)
-    for other in ("arn:aws:s3:::raw-data2", "arn:aws:s3:::work"):
+    for other in ("arn:aws:s3:::raw-data2", "arn:aws:s3:::scratch"):
         assert not may(role, "s3:GetObject", f"{other}/sparkify/a.json")
         assert not may(role, "s3:ListBucket", other, prefix="sparkify/")
     for action in ("s3:PutObject", "s3:DeleteObject", "s3:GetBucketPolicy"):
@@ -119,14 +119,14 @@ def test_copy_reads_a_whole_bucket_where_no_prefix_is_named() -> None:
 
 
 def test_copy_reads_manifests_where_they_are_asked_for() -> None:
-    manifest = "arn:aws:s3:::work/manifests/1.json"
+    manifest = "arn:aws:s3:::scratch/manifests/1.json"
     assert not may(form(DATA)["CopyRole"]["Properties"], "s3:GetObject", manifest)
     role = form(DATA, EXTRAS)["CopyRole"]["Properties"]
     assert may(role, "s3:GetObject", manifest)
     assert not may(role, "s3:PutObject", manifest)
-    assert not may(role, "s3:GetObject", "arn:aws:s3:::work/manifests2/1.json")
-    whole = form(DATA, {"ManifestBucket": "work"})["CopyRole"]["Properties"]
-    assert may(whole, "s3:GetObject", "arn:aws:s3:::work/1.json")
+    assert not may(role, "s3:GetObject", "arn:aws:s3:::scratch/manifests2/1.json")
+    whole = form(DATA, {"ManifestBucket": "scratch"})["CopyRole"]["Properties"]
+    assert may(whole, "s3:GetObject", "arn:aws:s3:::scratch/1.json")
 
 
 def test_glue_is_reached_in_external_mode_alone_and_in_one_database() -> None:
@@ -147,7 +147,7 @@ def test_glue_is_reached_in_external_mode_alone_and_in_one_database() -> None:
 
 def test_a_job_reads_one_prefix_and_writes_one_other() -> None:
     role = form(LAKE, of=EMR)["JobRole"]["Properties"]
-    raw, lake = "arn:aws:s3:::raw-data", "arn:aws:s3:::work"
+    raw, lake = "arn:aws:s3:::raw-data", "arn:aws:s3:::scratch"
     assert may(role, "s3:GetObject", f"{raw}/sparkify/log_data/a.json")
     assert may(role, "s3:ListBucket", raw, prefix="sparkify/")
     assert not may(role, "s3:GetObject", f"{raw}/other/a.json")
@@ -167,7 +167,7 @@ def test_a_job_keeps_tables_of_its_two_databases_alone() -> None:
     for name in ("RawTables", "StarTables"):
         assert may(role, "glue:CreateTable", f"{catalogue}:table/${{{name}}}/t")
         location = resources[name]["Properties"]["DatabaseInput"]["LocationUri"]
-        assert location.startswith("s3://work/lake/")
+        assert location.startswith("s3://scratch/lake/")
     assert not may(role, "glue:CreateTable", f"{catalogue}:table/default/t")
     assert may(role, "glue:GetDatabase", f"{catalogue}:database/default")
     assert not may(role, "glue:DeleteDatabase", f"{catalogue}:database/${{RawTables}}")

@@ -91,7 +91,7 @@ def two_sentences(said: str, *parts: str) -> None:
 def test_up_makes_a_serverless_warehouse_and_writes_where_it_is(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("up", *DATA, "--manifest", "s3://work/manifests") == 0
+    assert run("up", *DATA, "--manifest", "s3://scratch/manifests") == 0
     said = capsys.readouterr().out
     assert "CREATE_COMPLETE        Workgroup" in said
     assert "8 to 16 RPUs" in said
@@ -107,7 +107,7 @@ def test_up_makes_a_serverless_warehouse_and_writes_where_it_is(
         ("SPARKIFY_REDSHIFT_WORKGROUP", "sparkify"),
         ("SPARKIFY_REDSHIFT_REGION", "us-west-2"),
         ("SPARKIFY_REDSHIFT_SECRET", ARN),
-        ("SPARKIFY_REDSHIFT_MANIFEST", "s3://work/manifests"),
+        ("SPARKIFY_REDSHIFT_MANIFEST", "s3://scratch/manifests"),
     }
     assert "SPARKIFY_REDSHIFT_CLUSTER" not in written()
     assert "SPARKIFY_REDSHIFT_PASSWORD" not in written()
@@ -214,7 +214,8 @@ def test_down_asks_and_deletes_and_says_what_stays(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (
-        run("up", *DATA, "--snapshot", "--external", *("--manifest", "s3://work")) == 0
+        run("up", *DATA, "--snapshot", "--external", *("--manifest", "s3://scratch"))
+        == 0
     )
     dbt_profile.remember("OTHER", "1")
     capsys.readouterr()
@@ -229,7 +230,7 @@ def test_down_asks_and_deletes_and_says_what_stays(
     said = capsys.readouterr().out
     for part in (
         "bucket raw-data",
-        "bucket work",
+        "bucket scratch",
         "Glue's",
         "CloudWatch",
         "a snapshot",
@@ -253,16 +254,16 @@ def test_spark_comes_up_and_goes_down(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spark = ("--engine", "spark")
-    assert run("up", *spark, *DATA, "--lake", "s3://work/lake") == 0
+    assert run("up", *spark, *DATA, "--lake", "s3://scratch/lake") == 0
     said = capsys.readouterr().out
     assert "at most 16 vCPU, 64 GB, 200 GB at once" in said
     assert "5 minutes after a job" in said
-    assert written()["SPARKIFY_SPARK_LAKE"] == "s3://work/lake"
+    assert written()["SPARKIFY_SPARK_LAKE"] == "s3://scratch/lake"
     assert written()["SPARKIFY_SPARK_APPLICATION"]
     assert str(written()["SPARKIFY_SPARK_ROLE"]).startswith("arn:aws:iam::")
     assert run("status", *spark) == 0
     assert run("down", *spark, "--yes") == 0
-    assert "the lake's files in the bucket work" in capsys.readouterr().out
+    assert "the lake's files in the bucket scratch" in capsys.readouterr().out
     assert written() == {}
 
 
@@ -284,7 +285,7 @@ def test_spark_comes_up_and_goes_down(
         (("up", *DATA, "--set", "NodeType=dc2.large"), "NodeType cannot be"),
         (("up", *DATA, "--set", "BaseCapacity=1"), "BaseCapacity cannot be '1'"),
         (("up", *DATA, "--set", "VpcId=vpc-01"), "VpcId and SubnetIds together"),
-        (("up", *DATA, "--lake", "s3://work/lake"), "has no parameter LakeBucket"),
+        (("up", *DATA, "--lake", "s3://scratch/lake"), "has no parameter LakeBucket"),
         (("up", *DATA, "--rpu-hours", "0"), "limits nothing"),
         (("up", *DATA, "--provisioned", "--rpu-hours", "1"), "limits nothing"),
         (("up", *DATA, "--engine", "spark"), "--lake has to be named"),
