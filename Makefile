@@ -33,10 +33,10 @@ ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: help setup packages build stop test lint lint-python lint-sql lint-yaml lint-infra \
-	fix star lock clean FORCE
+	fix star lock check-redshift clean FORCE
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
 
 setup: $(VENV)/.installed dbt_packages/.installed profiles.yml ## make .venv, install dbt and its packages
 	@:
@@ -84,6 +84,10 @@ fix: setup $(VENV)/.test-installed ## mend what the linters can mend by themselv
 
 stop: setup $(VENV)/.postgres-installed ## stop the PostgreSQL server that TARGET=postgres started
 	@$(PYTHON) scripts/local_postgres.py stop
+
+check-redshift: setup $(VENV)/.redshift-installed ## find SQL that Redshift refuses, with no cluster
+	@echo 'Compiling the project for Redshift and checking its SQL'
+	@$(PYTHON) scripts/redshift_sql.py
 
 star: setup ## draw the star of the README anew from the relationships tests
 	@echo 'Drawing the star'

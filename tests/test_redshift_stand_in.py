@@ -87,6 +87,15 @@ def test_names_are_in_lower_case_even_quoted(
     assert found == []
 
 
+@pytest.mark.parametrize(
+    "sql",
+    ["select distinct on (n) n from t", "select string_agg(n, ',') from t"],
+)
+def test_what_redshift_refuses_is_refused(connection: Connection, sql: str) -> None:
+    with pytest.raises(ProgrammingError, match="Redshift refuses"):
+        rows(connection, "create temp table t (n varchar(9))", sql)
+
+
 # --- What a table declares ---
 
 

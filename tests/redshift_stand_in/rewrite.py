@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from quoting import quote_literal
+from redshift_sql import check
+from redshift_stand_in.errors import RefusedStatementError
 from sql_tokens import (
     BLANK,
     Token,
@@ -71,10 +73,18 @@ def is_copy(sql: str) -> bool:
 
 
 def rewrite(sql: str) -> str:
-    """Rewrite all statements of a text, each in its own right."""
+    """Rewrite all statements of a text. Raises RefusedStatementError."""
     statements = list(statements_of(tokens_of(sql)))
     if not statements:
         return sql
+    for finding in check(sql):
+        construct = finding.construct
+        raise RefusedStatementError(
+            "0A000",
+            f"Redshift refuses {construct.name} (line {finding.line}):"
+            f" {construct.reason}",
+            construct.instead,
+        )
     return ";".join(text_of(_rewrite_one(statement)) for statement in statements)
 
 
