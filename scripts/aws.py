@@ -9,6 +9,9 @@ from typing import Any, Final
 
 from errors import SparkifyError
 
+LONGEST_REASON: Final = 300
+"""In letters: an answer that is not AWS's may be a whole page."""
+
 _LOG_IN: Final = "Log in again with your usual tool and repeat the command."
 _CHECK: Final = "Check the credentials that AWS_PROFILE names."
 _LATER: Final = "Wait a minute and repeat the command."
@@ -88,6 +91,7 @@ def aws_errors(failed: str, advice: Mapping[str, str] | None = None) -> Iterator
     itself it catches inside the block, as a ClientError, and asks ``error_code``.
     """
     from botocore import exceptions as boto
+    from botocore.parsers import ResponseParserError
 
     try:
         yield
@@ -122,7 +126,7 @@ def aws_errors(failed: str, advice: Mapping[str, str] | None = None) -> Iterator
             f"{failed}: {_reason(error)}.",
             "Set AWS_REGION to the region of your data, such as us-west-2.",
         ) from error
-    except boto.BotoCoreError as error:
+    except (boto.BotoCoreError, ResponseParserError) as error:
         raise SparkifyError(
             f"{failed}: {_reason(error)}.",
             "Check the network, AWS_REGION and AWS_ENDPOINT_URL.",
@@ -130,4 +134,4 @@ def aws_errors(failed: str, advice: Mapping[str, str] | None = None) -> Iterator
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")
+    return " ".join(str(error).split())[:LONGEST_REASON].rstrip(".")

@@ -37,7 +37,8 @@ from werkzeug.serving import make_server
 import templates
 
 ACCOUNT = "123456789012"
-REGION = "us-west-2"
+REGION = "eu-central-1"
+"""Not that of the other tests, since all of them share moto in one process."""
 Properties = dict[str, Any]
 
 
@@ -396,7 +397,7 @@ def start_cloudformation() -> Iterator[CloudFormation]:
     def create_resolved(self: Any, **asked: Any) -> tuple[str, str]:
         """Work out the conditions first, which moto does in part."""
         template: dict[str, Any] = yaml.load(asked["template"], templates._Loader)  # noqa: S506 -- a SafeLoader
-        names = {"AWS::StackName": asked["stack_name"]}
+        names = {"AWS::StackName": asked["stack_name"], "AWS::Region": REGION}
         resolved = templates.resolve(template, asked["parameters"] | names)
         resolved["Parameters"] = template["Parameters"]
         return create(self, **asked | {"template": json.dumps(resolved)})

@@ -419,6 +419,18 @@ def test_a_finding_or_a_skip_without_a_reason_is_told() -> None:
     ]
 
 
+def test_a_scan_that_misses_a_resource_is_no_scan(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blind = tmp_path / "checkov"
+    results = '{"failed_checks": [], "skipped_checks": []}'
+    report = f'{{"summary": {{"resource_count": 3}}, "results": {results}}}'
+    blind.write_text(f"#!/bin/sh\necho '{report}'\n", encoding="utf-8")
+    blind.chmod(0o755)
+    assert scan_templates.main([str(blind)]) == 2
+    assert "scanned 3 of " in capsys.readouterr().err
+
+
 def test_a_scanner_that_is_not_there_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,8 +22,8 @@ from warehouse_parameters import address_range
 
 Run = Callable[..., int]
 DATA = ("--data", "s3://raw-data/sparkify")
-HOST = "sparkify.123456789012.us-west-2.redshift-serverless.amazonaws.com"
-ARN = "arn:aws:secretsmanager:us-west-2:123456789012:secret:redshift!sparkify"
+HOST = "sparkify.123456789012.eu-central-1.redshift-serverless.amazonaws.com"
+ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:redshift!sparkify"
 OUT_OF_REACH = "http://127.0.0.1:9"
 
 
@@ -46,7 +46,7 @@ def aws(
         "AWS_ENDPOINT_URL": server.endpoint,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test-secret",
-        "AWS_REGION": "us-west-2",
+        "AWS_REGION": "eu-central-1",
         "AWS_EC2_METADATA_DISABLED": "true",
         "HOME": str(tmp_path),
     }.items():
@@ -105,7 +105,7 @@ def test_up_makes_a_serverless_warehouse_and_writes_where_it_is(
         ("SPARKIFY_REDSHIFT_DATABASE", "dev"),
         ("SPARKIFY_REDSHIFT_USER", "sparkify_admin"),
         ("SPARKIFY_REDSHIFT_WORKGROUP", "sparkify"),
-        ("SPARKIFY_REDSHIFT_REGION", "us-west-2"),
+        ("SPARKIFY_REDSHIFT_REGION", "eu-central-1"),
         ("SPARKIFY_REDSHIFT_SECRET", ARN),
         ("SPARKIFY_REDSHIFT_MANIFEST", "s3://scratch/manifests"),
     }
@@ -159,7 +159,7 @@ def test_up_makes_a_cluster_and_says_that_it_costs_by_the_hour(
     assert "by the hour, also while no query runs; it is paused by cron(" in said
     assert written()["SPARKIFY_REDSHIFT_CLUSTER"] == "big-one"
     assert "SPARKIFY_REDSHIFT_WORKGROUP" not in written()
-    assert boto3.client("redshift", "us-west-2").describe_clusters(
+    assert boto3.client("redshift", "eu-central-1").describe_clusters(
         ClusterIdentifier="big-one"
     )["Clusters"][0]["Encrypted"]
 
@@ -190,7 +190,7 @@ def test_a_dry_run_prints_parameters_and_changes_and_leaves_nothing(
     assert "  DataPrefix        sparkify\n" in said
     assert "Add      Workgroup          AWS::RedshiftServerless::Workgroup" in said
     assert run("status") == 0
-    assert "There is no stack sparkify in us-west-2." in capsys.readouterr().out
+    assert "There is no stack sparkify in eu-central-1." in capsys.readouterr().out
     assert not dbt_profile.ENVIRONMENT.exists()
     assert run("up", *DATA) == 0
     assert run("up", "--dry-run") == 0
@@ -206,7 +206,11 @@ def test_status_says_how_it_is(run: Run, capsys: pytest.CaptureFixture[str]) -> 
     capsys.readouterr()
     assert run("status") == 0
     said = capsys.readouterr().out
-    for part in ("sparkify in us-west-2, CREATE_COMPLETE", f"{HOST}:5439", "AVAILABLE"):
+    for part in (
+        "sparkify in eu-central-1, CREATE_COMPLETE",
+        f"{HOST}:5439",
+        "AVAILABLE",
+    ):
         assert part in said
 
 
@@ -483,7 +487,7 @@ def test_without_a_region_it_is_two_sentences(
     monkeypatch.delenv("AWS_REGION")
     assert run("status") == 2
     two_sentences(capsys.readouterr().err, "You must specify a region", "AWS_REGION")
-    assert run("status", "--region", "us-west-2") == 0
+    assert run("status", "--region", "eu-central-1") == 0
 
 
 def test_without_credentials_it_is_two_sentences(
@@ -502,6 +506,17 @@ def test_an_aws_profile_that_is_none_is_two_sentences(
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     assert run("status") == 2
     two_sentences(capsys.readouterr().err, "nobody", "~/.aws/config")
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_an_answer_that_is_not_of_aws_is_two_sentences(
+    run: Run, aws: CloudFormation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.refused["DescribeStacks"] = ("<p>Log in to the proxy first", "x\n" * 1000)
+    assert run("status") == 2
+    said = capsys.readouterr().err
+    two_sentences(said, "Unable to parse response", "Check the network")
+    assert len(said) < 1000
 
 
 @pytest.mark.usefixtures("no_waiting")
