@@ -49,12 +49,14 @@ def make_client(
     service: str,
     region: str | None = None,
     *,
+    profile: str | None = None,
     read_timeout: int = 60,
     connections: int = 10,
 ) -> Any:  # noqa: ANN401 -- boto3 makes its clients' types at run time
     """Make a client of boto3 that tries a request up to five times.
 
-    Without a region it is AWS_REGION, AWS_DEFAULT_REGION or the one of the AWS profile.
+    Without a region it is AWS_REGION, AWS_DEFAULT_REGION or the one of the AWS profile;
+    without a profile it is AWS_PROFILE.
     ``read_timeout`` is in seconds. Raises SparkifyError where there is no region, or no
     such AWS profile.
     """
@@ -62,7 +64,9 @@ def make_client(
     from botocore.config import Config
 
     with aws_errors(f"There is no way to AWS {service}"):
-        session: Any = boto3.Session(region_name=region or os.environ.get("AWS_REGION"))
+        session: Any = boto3.Session(
+            profile_name=profile, region_name=region or os.environ.get("AWS_REGION")
+        )
         return session.client(
             service,
             config=Config(

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import Any
 
 from dbt_profile import read_target
 from errors import SparkifyError, without_traceback
@@ -59,6 +60,29 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     add("--yes", action="store_true", help="do not ask before --reset")
 
 
+def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add what only some engines know; ``open_warehouse`` refuses it for others."""
+    add = parser.add_argument
+    place = "s3://bucket/prefix"
+    add("--manifest", metavar=place, help="where the lists of files for COPY may lie")
+    add("--compact", metavar=place, help="merge small files there before COPY")
+    add("--external", action="store_true", help="leave the records in S3, copy nothing")
+    add("--timeout", type=minutes, metavar="MINUTES", help="how long a load may take")
+
+
+def minutes(text: str) -> float:
+    """Read minutes above 0. Raises ArgumentTypeError for anything else."""
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) or not float(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes above 0")
+    return float(text)
+
+
+def engine_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Give the options of engines that were set."""
+    names = ("manifest", "compact", "external", "timeout")
+    return {name: getattr(options, name) for name in names if getattr(options, name)}
+
+
 @without_traceback
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0 if the raw tables hold all that the source has."""
@@ -68,9 +92,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     add("--target", help="target of profiles.yml (default: the one that dbt takes)")
     add("--dry-run", action="store_true", help="print what would be done, do nothing")
     add_source_arguments(parser)
+    add_engine_arguments(parser)
     options = parser.parse_args(argv)
     target = read_target(options.target)
-    with closing(open_warehouse(target)) as warehouse:
+    with closing(open_warehouse(target, engine_options(options))) as warehouse:
         run(warehouse, target["name"], options)
     return 0
 

@@ -36,17 +36,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         f" {OWN_DATA_TARGET} with it)",
     )
     bootstrap.add_source_arguments(parser)
+    bootstrap.add_engine_arguments(parser)
     options = parser.parse_args(argv, argparse.Namespace(dry_run=False))
     name = options.target or (OWN_DATA_TARGET if options.data else SAMPLE_TARGET)
     target = read_target(name)
+    given = bootstrap.engine_options(options)
     if not options.data:
         options.data = str(make_sample())
-    with closing(open_warehouse(target)) as warehouse:
+    with closing(open_warehouse(target, given)) as warehouse:
         loaded = bootstrap.run(warehouse, name, options)
     if remember("DBT_TARGET", name):
         print(f"Plain dbt commands now take the target {name} (.env says so).")
     outcome = build(name)
-    with closing(open_warehouse(target)) as warehouse:
+    with closing(open_warehouse(target, given)) as warehouse:
         raw_rows = warehouse.count_rows(RAW, TABLES)
         star = [table for table in STAR if table in outcome.built]
         star_rows = warehouse.count_rows(target["schema"], star)

@@ -22,3 +22,12 @@ def quote_literal(value: str, *, escapes: bool = False) -> str:
     else:
         value = value.replace("'", "''")
     return f"'{value}'"
+
+
+def quote_redshift_literal(value: str) -> str:
+    """Quote a text value for Redshift, where a backslash escapes.
+
+    Its own QUOTE_LITERAL doubles backslash and quote (Database Developer Guide, QUOTE_LITERAL).
+    Raises ValueError for a NUL.
+    """
+    return quote_literal(value.replace("\\", "\\\\"))

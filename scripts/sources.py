@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from aws import aws_errors, make_client
 from errors import SparkifyError, unreadable
@@ -150,6 +150,26 @@ class S3Prefix:
             self._client = make_client("s3", connections=PARALLEL_READS)
         return self._client
 
+    def address(self, path: str) -> str:
+        """Give the address of a file below the prefix."""
+        return f"{self.root}/{path}"
+
+    def region(self) -> str:
+        """Ask for the bucket's region; '' if S3 does not tell."""
+        with _reading(self.root):
+            answer = self.client.head_bucket(Bucket=self.bucket)
+        headers = answer["ResponseMetadata"]["HTTPHeaders"]
+        return str(headers.get("x-amz-bucket-region", ""))
+
+    def write(self, path: str, content: IO[bytes]) -> str:
+        """Write a file below the prefix, and give its address."""
+        shown = self.address(path)
+        with aws_errors(f"{shown} cannot be written", _WRITING_ADVICE):
+            self.client.put_object(
+                Bucket=self.bucket, Key=self._key(path), Body=content
+            )
+        return shown
+
     def _key(self, path: str) -> str:
         return f"{self.prefix}/{path}" if self.prefix else path
 
@@ -235,6 +255,11 @@ _AWS_ADVICE = {
     "NoSuchKey": "It was deleted while the command ran; repeat the command.",
     "PermanentRedirect": "Set AWS_REGION to the region of the bucket.",
     "PreconditionFailed": "It changed while the command ran; repeat the command.",
+}
+
+
+_WRITING_ADVICE = _AWS_ADVICE | {
+    "AccessDenied": "Ask for s3:PutObject on this prefix, or name another place.",
 }
 
 

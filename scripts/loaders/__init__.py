@@ -1,13 +1,14 @@
 """The raw layer, one file per engine behind one small interface.
 
 A loader is a module here, named like the dbt adapter's type, with a function
-``open_warehouse(target)`` that takes the profile's target and gives a ``Warehouse``.
+``open_warehouse(target)`` that takes the profile's target and gives a ``Warehouse``. If
+it knows options that others do not, it names them in ``OPTIONS``.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -67,9 +68,8 @@ class Warehouse(Protocol):
     ) -> LoadResult:
         """Load files in one transaction, with history and rejects, or nothing.
 
-        Creates the raw tables if they are missing, in that transaction. Raises
-        SparkifyError if a file cannot be read or more than ``options.max_rejects``
-        records are refused.
+        Creates the raw tables if they are missing. Raises SparkifyError if a file
+        cannot be read or more than ``options.max_rejects`` records are refused.
         """
 
     def statements(self, source: Source, files: Sequence[NewFile]) -> Sequence[str]:
@@ -90,8 +90,13 @@ def tables_of(files: Sequence[NewFile]) -> list[RawTable]:
     return list(dict.fromkeys(new.table for new in files))
 
 
-def open_warehouse(target: dict[str, Any]) -> Warehouse:
-    """Open the raw layer of a dbt target. Raises SparkifyError if no loader fits."""
+def open_warehouse(
+    target: dict[str, Any], options: Mapping[str, Any] | None = None
+) -> Warehouse:
+    """Open the raw layer of a dbt target, with options that its engine knows.
+
+    Raises SparkifyError if there is no loader for it, or an option is unknown to it.
+    """
     engine = str(target["type"])
     try:
         module = importlib.import_module(f"loaders.{engine}")
@@ -100,5 +105,11 @@ def open_warehouse(target: dict[str, Any]) -> Warehouse:
             f"There is no loader for the engine {engine}.",
             "Choose another target of profiles.yml.",
         ) from error
-    warehouse: Warehouse = module.open_warehouse(target)
+    for name in options or {}:
+        if name not in getattr(module, "OPTIONS", ()):
+            raise SparkifyError(
+                f"The engine {engine} has no --{name}.",
+                "Leave it out, or choose another target with --target.",
+            )
+    warehouse: Warehouse = module.open_warehouse(target | dict(options or {}))
     return warehouse

@@ -1,0 +1,19 @@
+"""The raw layer in Redshift: copies of the records, or views on them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from loaders.redshift_copy import CopyWarehouse
+from loaders.redshift_data_api import setting
+from loaders.redshift_external import ExternalWarehouse
+
+OPTIONS: Final = ("manifest", "compact", "external", "timeout")
+"""The options of the command that this engine has beside those of all."""
+
+
+def open_warehouse(target: dict[str, Any]) -> CopyWarehouse:
+    """Open the cluster or workgroup that the profile's target names."""
+    if target.get("external") or setting("EXTERNAL"):
+        return ExternalWarehouse(target)
+    return CopyWarehouse(target)

@@ -1,0 +1,390 @@
+"""The raw tables in Redshift: COPY reads S3, a load is one batch of the Data API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from careful_reader import read_lines
+from compact import Compaction
+from errors import SparkifyError
+from loaders import LoadedFile, LoadOptions, LoadResult, NewFile, tables_of
+from loaders import redshift_statements as sql
+from loaders.bookkeeping import Quarantine, Rejection
+from loaders.redshift_data_api import (
+    TIMEOUT_MINUTES,
+    DataApi,
+    FailedStatementError,
+    address_of,
+    setting,
+)
+from loaders.redshift_errors import stopped
+from loaders.redshift_load import GZIP, Load
+from loaders.redshift_statements import Step
+from loaders.schema import RAW, raw
+from quoting import quote_identifier, quote_redshift_literal
+from records import RawTable
+from sources import S3Prefix, Source
+
+
+class CopyWarehouse:
+    """The raw tables in Redshift, filled by COPY."""
+
+    is_external = False
+
+    def __init__(self, target: Mapping[str, Any]) -> None:
+        """Take the profile's target, with the options of the command."""
+        address = address_of(target)
+        self.api = DataApi(address, float(target.get("timeout") or TIMEOUT_MINUTES))
+        self.warehouse = repr(sorted(address.where.items()))
+        self.grant_to = address.grant_to
+        self.role = setting("ROLE")
+        compact = str(target.get("compact") or setting("COMPACT"))
+        place = compact or str(target.get("manifest") or setting("MANIFEST"))
+        self.is_compact = bool(compact)
+        self.place = _place(place) if place else None
+        self._seen: str | None = None
+        self._moments: dict[tuple[str, str], str] = {}
+
+    def close(self) -> None:
+        """Let go of nothing: the Data API holds no connection."""
+
+    def history(self) -> Sequence[LoadedFile]:
+        """List what is loaded; nothing where there are no raw tables yet."""
+        self._seen, self._moments = "", {}
+        if not self._exists():
+            return []
+        rows = self.api.rows(f"{sql.history_statement()} order by loaded_at")
+        self._moments = {(row[1], row[2]): row[5] for row in rows}
+        self._seen = rows[-1][5] if rows else ""
+        return [LoadedFile(*row[:5]) for row in rows]
+
+    def _exists(self) -> bool:
+        """Tell whether there are raw tables, of the kind that this run is for."""
+        kinds = dict(
+            self.api.rows(
+                "select table_name, table_type from information_schema.tables"
+                f" where table_schema = {quote_redshift_literal(RAW)}"
+            )
+        )
+        if "load_history" not in kinds:
+            return False
+        if (kinds.get("staging_events") == "VIEW") != self.is_external:
+            raise SparkifyError(
+                "The raw tables of this warehouse are"
+                + (" copies." if self.is_external else " views on files in S3."),
+                "Start over with --reset, or"
+                + (
+                    " leave --external out." if self.is_external else " add --external."
+                ),
+            )
+        return True
+
+    def create_tables(self) -> None:
+        """Create the raw tables that are missing."""
+        try:
+            self.api.run([Step(text) for text in self.create_statements()])
+        except FailedStatementError as error:
+            if not self._exists():  # else another command created them just now
+                raise stopped(error.reason) from error
+
+    def create_statements(self) -> list[str]:
+        """Give the statements that create the raw tables."""
+        return sql.create_statements(self.grant_to)
+
+    def reset(self) -> None:
+        """Drop the raw tables."""
+        drop = f"drop schema if exists {quote_identifier(RAW)} cascade"
+        try:
+            self.api.run([Step(drop)])
+        except FailedStatementError as error:
+            raise stopped(error.reason) from error
+        self._seen, self._moments = "", {}
+
+    def count_rows(self, schema: str, tables: Iterable[str]) -> dict[str, int]:
+        """Count the rows of tables that exist."""
+        names = list(tables)
+        return dict(self.api.rows(sql.count_statement(schema, names))) if names else {}
+
+    def statements(self, source: Source, files: Sequence[NewFile]) -> Sequence[str]:
+        """Give the SQL of a load in which no record is refused, for --dry-run."""
+        if not files:
+            return self.create_statements()
+        load = self._prepare(source, files, LoadOptions(max_rejects=0))
+        return [*self.create_statements(), *(step.sql for step in load.steps())]
+
+    def load(
+        self, source: Source, files: Sequence[NewFile], options: LoadOptions
+    ) -> LoadResult:
+        """Load files in one transaction, with history and rejects, or nothing."""
+        load = self._prepare(source, files, options)
+        if not self._moments:
+            self.create_tables()
+        if load.is_compact:
+            return self._load_compacted(load, options)
+        result = self._load_copied(load)
+        if load.place is None:
+            _check_nothing_arrived(load)
+        for _ in load.files:
+            options.on_file()
+        return result
+
+    def _prepare(
+        self, source: Source, files: Sequence[NewFile], options: LoadOptions
+    ) -> Load:
+        """Find out how a load is done. Raises SparkifyError if it cannot be."""
+        if self._seen is None:
+            self.history()
+        if not isinstance(source, S3Prefix) and not self.is_compact:
+            raise SparkifyError(
+                f"Redshift's COPY reads S3, and {source.root} is a folder.",
+                "Name an s3:// address with --data, or a place in S3 where its records"
+                " may be written with --compact s3://bucket/prefix.",
+            )
+        place = self.place
+        files, whole_loads = self._with_whole_loads(source, files)
+        if place is None:
+            assert isinstance(source, S3Prefix)  # noqa: S101 -- for the type checker
+            for table in tables_of(files):
+                _check_prefix(source, table, files)
+        if self.is_compact and place:
+            region = place.region()
+        else:
+            region = source.region() if isinstance(source, S3Prefix) else ""
+            if place and place.region() != region:
+                raise SparkifyError(
+                    f"{place.root} is in {place.region()}, and the data in {region}.",
+                    f"Name a place of {region} with --manifest.",
+                )
+        return Load(
+            source=source,
+            files=tuple(files),
+            seen=self._seen or "",
+            place=place,
+            is_compact=self.is_compact,
+            region=region,
+            role=self.role,
+            max_rejects=options.max_rejects,
+            warehouse=self.warehouse,
+            whole_loads=whole_loads,
+        )
+
+    def _with_whole_loads(
+        self, source: Source, files: Sequence[NewFile]
+    ) -> tuple[list[NewFile], dict[str, list[str]]]:
+        """Add the files that came in one load with an earlier version of these.
+
+        COPY does not tell a record's file, so such a load is replaced as a whole.
+        """
+        found = list(files)
+        whole_loads: dict[str, list[str]] = {}
+        for table in tables_of([new for new in files if new.replaces]):
+            mine = {new.file.path for new in files if new.table == table}
+            moments = {
+                self._moments[table.name, new.file.path]
+                for new in files
+                if new.table == table and new.replaces
+            }
+            listed = ", ".join(map(quote_redshift_literal, sorted(moments)))
+            whole = [
+                row[0]
+                for row in self.api.rows(
+                    f"select distinct cast(loaded_at as varchar(32)) from"
+                    f" {raw(table.name)}\nwhere source_path is null"
+                    f" and loaded_at in ({listed}) order by 1"
+                )
+            ]
+            others = {
+                path
+                for (name, path), moment in self._moments.items()
+                if name == table.name and moment in whole and path not in mine
+            }
+            here = {file.path: file for file in source.list_part(table.part).files}
+            gone = sorted(others - set(here))
+            if gone:
+                raise SparkifyError(
+                    f"A new version can't replace its rows alone: {gone[0]} came with"
+                    f" the earlier one, and is not in {source.root} any more.",
+                    "Put it back, or start over with --reset and --compact.",
+                )
+            found += [NewFile(table, here[p], replaces=True) for p in sorted(others)]
+            if whole:
+                whole_loads[table.name] = whole
+            if others:
+                print(
+                    f"{len(others):,} more files of {table.part} are loaded again: they"
+                    " came together with an earlier version, and COPY tells no record's"
+                    " file."
+                )
+        return found, whole_loads
+
+    def _load_compacted(self, load: Load, options: LoadOptions) -> LoadResult:
+        quarantine = Quarantine(load.max_rejects)
+        place = load.place
+        assert place is not None  # noqa: S101 -- for the type checker
+        parts = {
+            table.name: Compaction(table, place, load.id).run(
+                load.source, load.of_table(table), quarantine, options.on_file
+            )
+            for table in tables_of(load.files)
+        }
+        rejections = quarantine.rejections
+        load.write_lists(parts, rejections)
+        try:
+            return self._run(load.steps(rejections), load.id)
+        except FailedStatementError as error:
+            raise stopped(error.reason) from error
+
+    def _load_copied(self, load: Load) -> LoadResult:
+        """Load by COPY alone: at first as if all records were good."""
+        load.write_lists({}, ())
+        steps = load.steps()
+        try:
+            return self._run(steps, load.id)
+        except FailedStatementError as error:
+            if not steps[error.index].sql.startswith("copy "):
+                raise stopped(error.reason) from error
+            refused = self._refusals(
+                load, error.query_ids[error.index : error.index + 1]
+            )
+            if not refused:
+                raise stopped(error.reason) from error
+            if not load.max_rejects:
+                _refuse_all(refused, load.max_rejects)
+        rejections, taken = self._try_out(load)
+        _refuse_all(rejections, load.max_rejects)
+        load.write_lists({}, rejections)
+        try:
+            return self._run(load.steps(rejections, taken), f"{load.id}-rejects")
+        except FailedStatementError as error:
+            raise stopped(error.reason) from error
+
+    def _run(self, steps: Sequence[Step], name: str) -> LoadResult:
+        if len(steps) > sql.MAX_STATEMENTS:
+            raise SparkifyError(
+                "The list of files and rejects is too long for statements.",
+                "Name a place in S3 for it with --manifest s3://bucket/prefix.",
+            )
+        finished = self.api.run(steps, f"sparkify-{name}")
+        ((files, loaded, rejected),) = self.api.result(finished, len(steps) - 1)
+        return LoadResult(int(files), int(loaded), int(rejected))
+
+    def _try_out(self, load: Load) -> tuple[list[Rejection], dict[str, int]]:
+        """Copy into tables that nobody keeps, to learn which records are refused."""
+        tables = tables_of(load.files)
+        steps: list[Step] = []
+        counts: dict[str, int] = {}
+        for table in tables:
+            steps += load.copies(table, sql.MAX_COPY_ERRORS)
+            counts[table.name] = len(steps)
+            steps.append(Step(f"select count(*) from {sql.copied(table.name)}"))
+        try:
+            finished = self.api.run(steps)
+        except FailedStatementError as error:
+            raise stopped(error.reason) from error
+        copies = [
+            number
+            for step, number in zip(steps, finished.query_ids, strict=True)
+            if step.sql.startswith("copy ")
+        ]
+        taken = {
+            table: int(self.api.result(finished, index)[0][0])
+            for table, index in counts.items()
+        }
+        return self._refusals(load, copies), taken
+
+    def _refusals(self, load: Load, query_ids: Sequence[int]) -> list[Rejection]:
+        """Ask which lines COPY refused, and look them up in their files.
+
+        The reason is in our own words where a rule of ours refuses the line too.
+        """
+        rows = self.api.rows(sql.errors_statement(query_ids))
+        by_address = {
+            f"{load.source.root}/{new.file.path}"[: sql.MAX_FILE_NAME]: new
+            for new in load.files
+        }
+        reasons: dict[NewFile, dict[int, str]] = {}
+        for name, line, column, message in rows:
+            new = by_address.get(name)
+            if new is None:
+                raise SparkifyError(
+                    f"COPY refuses line {line} of {name}, a file that is not known here"
+                    f" ({column} {message}).",
+                    "Nothing was loaded: mend the file, or load with --compact.",
+                )
+            reason = f"{column} {message}".strip()
+            reasons.setdefault(new, {}).setdefault(int(line), reason)
+        return [
+            rejection
+            for new, lines in reasons.items()
+            for rejection in _look_up(load.source, new, lines)
+        ]
+
+
+def _place(address: str) -> S3Prefix:
+    if not address.startswith("s3://"):
+        raise SparkifyError(
+            f"{address} is no place in S3.", "Write s3://bucket/prefix."
+        )
+    return S3Prefix(address)
+
+
+def _check_prefix(source: S3Prefix, table: RawTable, files: Sequence[NewFile]) -> None:
+    """See that COPY may take all of a prefix. Raises SparkifyError if it may not."""
+    listing = source.list_part(table.part)
+    mine = {new.file.path for new in files if new.table == table}
+    zipped = {path.endswith(GZIP) for path in mine}
+    here = {file.path for file in listing.files}
+    if here != mine or listing.left_alone or len(zipped) > 1:
+        raise SparkifyError(
+            f"Not all that lies below {source.root}/{table.part} is new and of one"
+            " kind, so COPY needs a list of files.",
+            "Name a place in S3 for that list with --manifest s3://bucket/prefix.",
+        )
+
+
+def _check_nothing_arrived(load: Load) -> None:
+    """See that no file came below a prefix while COPY read it."""
+    for table in tables_of(load.files):
+        mine = {new.file.path for new in load.files if new.table == table}
+        arrived = [
+            file.path
+            for file in load.source.list_part(table.part).files
+            if file.path not in mine
+        ]
+        if arrived:
+            raise SparkifyError(
+                f"{arrived[0]} arrived while its prefix was loaded, and may be loaded.",
+                "Start over with --reset, and name a place for a list of files with"
+                " --manifest, which makes COPY take just those.",
+            )
+
+
+def _refuse_all(rejections: Sequence[Rejection], limit: int) -> None:
+    """Count rejections. Raises SparkifyError if there are more than the limit."""
+    if len(rejections) > limit:
+        first = rejections[0]
+        raise SparkifyError(
+            f"More than {limit} records were refused, the first in {first.path}, line"
+            f" {first.line} ({first.reason}): {first.raw[:200]}",
+            "Nothing was loaded: mend the files, or allow more with --max-rejects.",
+        )
+
+
+def _look_up(
+    source: Source, new: NewFile, lines: Mapping[int, str]
+) -> Iterable[Rejection]:
+    """Find lines in a file, as the quarantine shows them."""
+    table, path = new.table.name, new.file.path
+    found: dict[int, Rejection] = {}
+    with source.fetch([new.file], lambda: None) as (local,):
+        for line in read_lines(new.table, local, path):
+            if line.number in lines:
+                names = [column.name for column in new.table.columns]
+                text = line.raw or str(
+                    dict(zip(names, line.values or (), strict=False))
+                )
+                reason = line.reason or lines[line.number]
+                found[line.number] = Rejection(table, path, line.number, reason, text)
+    for number, reason in lines.items():
+        yield found.get(number) or Rejection(table, path, number, reason, "")

@@ -1,0 +1,247 @@
+"""The one place that talks to Redshift: batches of statements over its Data API."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aws import make_client
+from errors import SparkifyError
+from loaders.redshift_errors import stopped, told_plainly
+from loaders.redshift_statements import MAX_STATEMENTS, Step
+from progress import progress
+
+VARIABLE: Final = "SPARKIFY_REDSHIFT_"
+HOST: Final = re.compile(
+    r"(?P<name>[^.]+)\.[^.]+\.(?P<region>[^.]+)\.redshift(?P<less>-serverless)?\."
+)
+LONGEST_WAIT: Final = 30
+TIMEOUT_MINUTES: Final = 60
+ENDED: Final = ("FINISHED", "FAILED", "ABORTED")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the warehouse is and who asks, by the profile and the environment."""
+
+    where: Mapping[str, str]
+    """The arguments of every call: cluster or workgroup, database, identity."""
+
+    region: str
+    aws_profile: str
+    grant_to: str
+    """dbt's user, if the Data API may log in as another one; '' if not."""
+
+    @property
+    def name(self) -> str:
+        """The warehouse's name, for people."""
+        return self.where.get("WorkgroupName") or self.where["ClusterIdentifier"]
+
+
+def setting(name: str) -> str:
+    """Give the value of a variable of the project's own, '' where it is not set."""
+    return os.environ.get(VARIABLE + name, "").strip()
+
+
+def address_of(target: Mapping[str, Any]) -> Address:
+    """Read a dbt target of dbt-redshift. Raises SparkifyError if it names no place."""
+    host = HOST.match(str(target.get("host") or ""))
+    in_host = (host["name"], host["less"], host["region"]) if host else ("", "", "")
+    cluster = str(target.get("cluster_id") or "") or setting("CLUSTER")
+    workgroup = str(target.get("serverless_work_group") or "") or setting("WORKGROUP")
+    if not cluster and not workgroup and in_host[1]:
+        workgroup = in_host[0]
+    elif not cluster and not workgroup:
+        cluster = in_host[0]
+    if not cluster and not workgroup:
+        raise SparkifyError(
+            "The target names neither a cluster nor a workgroup of Redshift.",
+            "Set SPARKIFY_REDSHIFT_CLUSTER or SPARKIFY_REDSHIFT_WORKGROUP.",
+        )
+    if cluster and workgroup:
+        raise SparkifyError(
+            f"The target names a cluster, {cluster}, and a workgroup, {workgroup}.",
+            "Set one of SPARKIFY_REDSHIFT_CLUSTER and SPARKIFY_REDSHIFT_WORKGROUP.",
+        )
+    user = str(target.get("user") or "")
+    where = {"Database": str(target.get("dbname") or target.get("database") or "dev")}
+    where |= {"ClusterIdentifier": cluster} if cluster else {"WorkgroupName": workgroup}
+    secret = setting("SECRET")
+    if secret:
+        where["SecretArn"] = secret
+    elif cluster and user:
+        where["DbUser"] = user
+    return Address(
+        where=where,
+        region=str(target.get("region") or "") or setting("REGION") or in_host[2],
+        aws_profile=str(target.get("iam_profile") or ""),
+        grant_to="" if "DbUser" in where else user,
+    )
+
+
+class FailedStatementError(Exception):
+    """A statement of a batch failed, so that all of the batch was rolled back."""
+
+    def __init__(self, index: int, reason: str, query_ids: Sequence[int]) -> None:
+        """Take the statement's place in the batch, from 0, and Redshift's reason."""
+        super().__init__(reason)
+        self.index = index
+        self.reason = reason
+        self.query_ids = query_ids
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A batch that is committed."""
+
+    id: str
+    query_ids: Sequence[int] = field(default=())
+
+
+class DataApi:
+    """Runs batches of statements, each batch one transaction."""
+
+    def __init__(self, address: Address, timeout_minutes: float) -> None:
+        """Take where the warehouse is; the client is made when it is needed."""
+        self.address = address
+        self.timeout_minutes = timeout_minutes
+        self.what = f"Redshift's Data API for {address.name}"
+        self._client: Any = None
+
+    @property
+    def client(self) -> Any:  # noqa: ANN401 -- boto3's clients have no type of their own
+        """The client, made on first use: importing boto3 takes its time."""
+        if self._client is None:
+            self._client = make_client(
+                "redshift-data",
+                self.address.region or None,
+                profile=self.address.aws_profile or None,
+                read_timeout=LONGEST_WAIT + 30,
+            )
+        return self._client
+
+    def run(self, steps: Sequence[Step], name: str = "") -> Finished:
+        """Run statements as one transaction, and wait until it is committed.
+
+        A ``name`` tells what the batch does: while one of that name runs, this waits
+        for it and submits nothing. Raises SparkifyError, or FailedStatementError for a
+        step that does not say what its failure means.
+        """
+        if len(steps) > MAX_STATEMENTS:
+            raise ValueError(f"{len(steps)} statements are no batch")
+        with told_plainly(self.what):
+            token = {"ClientToken": self._token(name)} if name else {}
+            naming = {"StatementName": name} if name else {}
+            answer = self.client.batch_execute_statement(
+                Sqls=[step.sql for step in steps],
+                **naming,
+                **token,
+                **self.address.where,
+            )
+            description = self._wait(answer["Id"], len(steps))
+        parts = description.get("SubStatements", [])
+        ids = [part.get("RedshiftQueryId", 0) for part in parts]
+        if description["Status"] == "FINISHED":
+            return Finished(answer["Id"], ids)
+        if description["Status"] == "ABORTED":
+            raise SparkifyError(
+                "The load was cancelled on Redshift.", "Nothing of this run was loaded."
+            )
+        failed = [n for n, part in enumerate(parts) if part.get("Status") == "FAILED"]
+        index = failed[0] if failed else 0
+        reason = str(parts[index].get("Error", "")) if failed else ""
+        reason = reason or str(description.get("Error", ""))
+        if failed and steps[index].wrong:
+            raise SparkifyError(steps[index].wrong, steps[index].advice)
+        raise FailedStatementError(index, reason, ids)
+
+    def _token(self, name: str) -> str:
+        """Give the token that makes the submission of a batch idempotent.
+
+        It counts the ended batches of the name, whose answer a repeat must not get:
+        one that failed is to be run again, and one that succeeded before a reset too.
+        """
+        pages = self.client.get_paginator("list_statements").paginate(
+            StatementName=name, Status="ALL"
+        )
+        ended = [
+            statement
+            for page in pages
+            for statement in page["Statements"]
+            if statement.get("Status") in ENDED
+        ]
+        return f"{name}-{len(ended)}"
+
+    def _wait(self, statement: str, total: int) -> dict[str, Any]:
+        """Poll until a batch has ended; cancel it after the time-out or Ctrl-C."""
+        deadline = time.monotonic() + 60 * self.timeout_minutes
+        try:
+            with progress("Redshift", "statements", total) as bar:
+                while True:
+                    left = deadline - time.monotonic()
+                    description: dict[str, Any] = self.client.describe_statement(
+                        Id=statement,
+                        WaitTimeSeconds=max(1, min(LONGEST_WAIT, int(left))),
+                    )
+                    if description["Status"] in ENDED:
+                        return description
+                    done = [
+                        part
+                        for part in description.get("SubStatements", [])
+                        if part.get("Status") == "FINISHED"
+                    ]
+                    bar.update(len(done) - bar.n)
+                    bar.refresh()
+                    if left <= 0:
+                        break
+        except KeyboardInterrupt:
+            self._cancel(statement)
+            raise
+        self._cancel(statement)
+        raise SparkifyError(
+            f"Redshift was not done within {self.timeout_minutes:g} minutes, and the"
+            " statements were cancelled.",
+            "Allow more with --timeout; what was committed before is not loaded again.",
+        )
+
+    def _cancel(self, statement: str) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        with suppress(ClientError, BotoCoreError):
+            self.client.cancel_statement(Id=statement)
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Run a query and give its rows. Raises SparkifyError."""
+        try:
+            finished = self.run([Step(sql)])
+        except FailedStatementError as error:
+            raise stopped(error.reason) from error
+        return self.result(finished, 0)
+
+    def result(self, finished: Finished, index: int) -> list[tuple[Any, ...]]:
+        """Give the rows of a statement of a batch, counted from 0."""
+        with told_plainly(self.what):
+            pages = self.client.get_paginator("get_statement_result").paginate(
+                Id=f"{finished.id}:{index + 1}"
+            )
+            return [
+                tuple(None if "isNull" in f else next(iter(f.values())) for f in record)
+                for page in pages
+                for record in page["Records"]
+            ]
+
+    def run_alone(self, sql: str) -> None:
+        """Run a statement that no transaction may hold. Raises SparkifyError."""
+        with told_plainly(self.what):
+            answer = self.client.execute_statement(
+                Sql=sql,
+                **self.address.where,
+            )
+            description = self._wait(answer["Id"], 1)
+        if description["Status"] != "FINISHED":
+            raise stopped(str(description.get("Error", "")))

@@ -1,0 +1,100 @@
+"""What AWS and Redshift refuse, in one sentence on what is wrong and one on what to do.
+
+Codes are those of the Data API's reference; Redshift's own reasons are texts, of which
+a few words are known.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from aws import aws_errors, error_code
+from errors import SparkifyError
+
+NOTHING: Final = (
+    "Nothing of this run was loaded; mend the cause and repeat the command."
+)
+
+_BY_CODE: Final = {
+    "AccessDenied": "Ask for the actions that docs/redshift.md lists, or set"
+    " AWS_PROFILE to an identity that has them.",
+    "ActiveStatementsExceeded": "Wait until other statements have ended, and repeat the"
+    " command.",
+    "ActiveWaitingRequestsExceeded": "Wait until other commands that wait for Redshift"
+    " have ended, and repeat the command.",
+    "ResourceNotFound": "Check SPARKIFY_REDSHIFT_CLUSTER or _WORKGROUP, and"
+    " SPARKIFY_REDSHIFT_REGION.",
+}
+
+_BY_WORDS: Final = (
+    (r"paused", "Resume the cluster, wait until it is available, and repeat."),
+    (
+        r"endpoint doesn't exist in this region|cluster .*not found",
+        "Check SPARKIFY_REDSHIFT_CLUSTER and SPARKIFY_REDSHIFT_REGION.",
+    ),
+    (
+        r"not authorized to (assume|get credentials of)|no default iam role",
+        "Attach the role of SPARKIFY_REDSHIFT_ROLE to the warehouse.",
+    ),
+    (
+        r"different region|specified endpoint|PermanentRedirect|Status 301",
+        "Name a bucket in the region that the statement names.",
+    ),
+    (r"NoSuchBucket|bucket does not exist", "Check the bucket's name."),
+    (
+        r"S3ServiceException.*Access Denied|AccessDenied|Status 403",
+        "Let the role that SPARKIFY_REDSHIFT_ROLE names list and read the bucket.",
+    ),
+    (
+        r"NoSuchKey|does not exist,Status 404|Mandatory url is not present",
+        "It was deleted while the command ran; repeat the command.",
+    ),
+    (
+        r"serializable isolation|concurrent transaction|deadlock",
+        "Another command wrote at the same moment; repeat the command.",
+    ),
+    (
+        r"permission denied|must be owner",
+        "Grant the right to the user that the Data API logs in as (docs/redshift.md).",
+    ),
+    (
+        r"password authentication failed|secret",
+        "Check the secret that SPARKIFY_REDSHIFT_SECRET names, or the target's user.",
+    ),
+)
+
+
+def _advice_on(reason: str) -> str | None:
+    for pattern, advice in _BY_WORDS:
+        if re.search(pattern, reason, re.IGNORECASE | re.DOTALL):
+            return advice
+    return None
+
+
+def stopped(reason: str) -> SparkifyError:
+    """Say that Redshift could not run a statement."""
+    shown = " ".join(reason.split()).removeprefix("ERROR: ").rstrip(".")
+    return SparkifyError(
+        f"Redshift stopped: {shown or 'it gave no reason'}.",
+        _advice_on(reason) or NOTHING,
+    )
+
+
+@contextmanager
+def told_plainly(what: str) -> Iterator[None]:
+    """Say what the Data API refused, in place of a traceback."""
+    from botocore.exceptions import ClientError
+
+    with aws_errors(f"{what} refused", _BY_CODE):
+        try:
+            yield
+        except ClientError as error:
+            reason = str(error.response.get("Error", {}).get("Message", ""))
+            advice = _advice_on(reason)
+            if advice is None:
+                raise
+            shown = f"{error_code(error)}, {reason.rstrip('.')}"
+            raise SparkifyError(f"{what} refused: {shown}.", advice) from error
