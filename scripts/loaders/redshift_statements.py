@@ -354,7 +354,8 @@ def refusal(table: RawTable) -> str:
 
 def _broken(column: Column) -> list[tuple[str, str]]:
     name = quote_identifier(column.name.lower())
-    trimmed = f"btrim({name}, {quote_literal(WHITE_SPACE)})"
+    blanks = " || ".join(f"chr({ord(character)})" for character in WHITE_SPACE)
+    trimmed = f"btrim({name}, {blanks})"
     if column.kind is NAME:
         return [(f"{trimmed} = ''", "is missing")]
     if column.kind in (MOMENT, MOMENT_WITH_POINT):
