@@ -45,7 +45,8 @@ build: setup $(ENGINE) ## load the raw JSON, build the star; DATA=folder or s3:/
 	@$(PYTHON) scripts/build.py $(if $(DATA),--data "$(DATA)") \
 		$(if $(TARGET),--target "$(TARGET)") $(if $(LOG_DATA),--log-data "$(LOG_DATA)") \
 		$(if $(SONG_DATA),--song-data "$(SONG_DATA)") \
-		$(if $(MAX_REJECTS),--max-rejects "$(MAX_REJECTS)")
+		$(if $(MAX_REJECTS),--max-rejects "$(MAX_REJECTS)") \
+		$(if $(MANIFEST),--manifest "$(MANIFEST)") $(if $(COMPACT),--compact "$(COMPACT)")
 
 test: lint ## run everything CI runs; REAL_DATA=folder adds the tests on real data
 	@$(if $(REAL_DATA),$(if $(REAL_DATA_FOLDER),,echo 'There is no folder $(REAL_DATA): the tests on real data are skipped.'))
