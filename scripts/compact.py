@@ -10,13 +10,13 @@ from __future__ import annotations
 import gzip
 import json
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import IO, Any, Final
 
 from careful_reader import read_lines
 from loaders import NewFile
-from loaders.bookkeeping import Quarantine
+from loaders.bookkeeping import Quarantine, batches
 from records import RawTable
 from sources import S3Prefix, Source
 
@@ -26,9 +26,6 @@ recommends 1 MB to 1 GB for a gzipped file, and a small part is loaded sooner.""
 
 PARTS_MULTIPLE: Final = 4
 """Parts are a multiple of it, so that the slices of a small cluster share evenly."""
-
-BATCH_FILES: Final = 1024
-BATCH_BYTES: Final = 256 << 20
 
 
 def part_count(size: int) -> int:
@@ -68,7 +65,7 @@ class Compaction:
         part_bytes = -(-total // part_count(total))
         with ExitStack() as stack:
             taken = 0
-            for batch in _batches(files):
+            for batch in batches(files):
                 with source.fetch([new.file for new in batch], on_file) as local:
                     for new, name in zip(batch, local, strict=True):
                         path = new.file.path
@@ -114,20 +111,6 @@ class Compaction:
         self.addresses.append(self.place.write(name, self._spool))
         self._spool.close()
         self._spool = self._zip = None
-
-
-def _batches(files: Sequence[NewFile]) -> Iterator[list[NewFile]]:
-    """Split files into batches that a disk holds."""
-    batch: list[NewFile] = []
-    size = 0
-    for new in files:
-        if batch and (size + new.file.size > BATCH_BYTES or len(batch) >= BATCH_FILES):
-            yield batch
-            batch, size = [], 0
-        batch.append(new)
-        size += new.file.size
-    if batch:
-        yield batch
 
 
 def json_lines(rows: Sequence[dict[str, Any]]) -> bytes:

@@ -27,7 +27,7 @@ def quote_literal(value: str, *, escapes: bool = False) -> str:
 def quote_redshift_literal(value: str) -> str:
     """Quote a text value for Redshift, where a backslash escapes.
 
-    Its own QUOTE_LITERAL doubles backslash and quote (Database Developer Guide, QUOTE_LITERAL).
-    Raises ValueError for a NUL.
+    Its own QUOTE_LITERAL doubles backslash and quote (Database Developer Guide). Raises
+    ValueError for a NUL.
     """
     return quote_literal(value.replace("\\", "\\\\"))

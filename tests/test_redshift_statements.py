@@ -79,7 +79,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_statements_are_the_golden_ones(case: str) -> None:
     text = "".join(f"{statement};\n\n" for statement in CASES[case])
-    file = GOLDEN / f"redshift_{case}.sql"
+    file = GOLDEN / f"redshift_{case}.txt"
     if os.environ.get("GOLDEN") == "write":
         file.write_text(text, encoding="utf-8")
     assert text == file.read_text(encoding="utf-8")

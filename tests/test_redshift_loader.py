@@ -1,0 +1,616 @@
+"""Loading Redshift, by boto3 against the stand-in: what arrives, what is refused."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import redshift_connector
+
+import bootstrap
+import generate_events
+from conftest import PROJECT, Load, Warehouse, make_warehouse, only_duckdb, write_source
+from loaders import redshift_data_api
+from oracle import read_folder
+from raw_lines import event, song
+from records import EVENTS, SONGS, RawTable
+from redshift_stand_in import StandIn
+
+PARTS = ("log_data", "song_data")
+PLACE = "s3://place/of mine"
+WAYS = {
+    "manifest": ["--manifest", PLACE],
+    "prefix": [],
+    "compact": ["--compact", PLACE],
+}
+
+
+@dataclass(frozen=True)
+class Redshift:
+    """An empty warehouse in Redshift, and a bucket for its source."""
+
+    warehouse: Warehouse
+    stand_in: StandIn
+    bucket: str
+
+    @property
+    def data(self) -> str:
+        return f"s3://{self.bucket}"
+
+    def load(self, *arguments: str) -> int:
+        return bootstrap.main(["--data", self.data, *arguments])
+
+    def put(self, folder: Path) -> None:
+        """Copy a folder's files into the bucket."""
+        s3 = self.stand_in.s3()
+        for path in (p for part in PARTS for p in (folder / part).rglob("*.json*")):
+            key = path.relative_to(folder).as_posix()
+            s3.put_object(Bucket=self.bucket, Key=key, Body=path.read_bytes())
+
+    def write(self, key: str, content: bytes) -> None:
+        self.stand_in.s3().put_object(Bucket=self.bucket, Key=key, Body=content)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.warehouse.query(sql)
+
+    def records(self, table: RawTable) -> list[tuple[Any, ...]]:
+        columns = ", ".join(f'"{c.name.lower()}"' for c in table.columns)
+        return in_order(self.query(f"select {columns} from raw.{table.name}"))
+
+    def counts(self) -> tuple[int, int, int]:
+        """Count the files of the history, records, and rejects."""
+        ((files,),) = self.query("select count(*) from raw.load_history")
+        ((events,),) = self.query("select count(*) from raw.staging_events")
+        ((songs,),) = self.query("select count(*) from raw.staging_songs")
+        ((rejects,),) = self.query("select count(*) from raw.rejected_records")
+        return files, events + songs, rejects
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the command in a process of its own."""
+        return subprocess.Popen(
+            [
+                sys.executable,
+                str(PROJECT / "scripts/bootstrap.py"),
+                "--data",
+                self.data,
+                *arguments,
+            ],
+            env=self.warehouse.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+def in_order(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return sorted((tuple(row) for row in rows), key=repr)
+
+
+@pytest.fixture
+def redshift(
+    stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Redshift:
+    """An empty warehouse that commands in this process take as theirs."""
+    warehouse = make_warehouse(tmp_path / "warehouse", "redshift", stand_in=stand_in)
+    for name, value in warehouse.environment.items():
+        monkeypatch.setenv(name, value)
+    made = Redshift(warehouse, stand_in, warehouse.database.replace("_", "-"))
+    region = {"LocationConstraint": stand_in.region}
+    for bucket in (made.bucket, "place"):
+        with suppress(stand_in.s3().exceptions.BucketAlreadyOwnedByYou):
+            stand_in.s3().create_bucket(Bucket=bucket, CreateBucketConfiguration=region)
+    return made
+
+
+@pytest.fixture(scope="session")
+def clean_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sample without dirty records."""
+    folder = tmp_path_factory.mktemp("clean") / "data"
+    arguments = ["--events", "500", "--days", "4", "--songs", "60"]
+    assert generate_events.main(["--out", str(folder), *arguments]) == 0
+    return folder
+
+
+def assert_holds(redshift: Redshift, folder: Path) -> None:
+    """Compare the raw tables with the oracle's reading of a folder."""
+    expected = read_folder(folder)
+    assert len(expected.events) > 0
+    assert redshift.records(EVENTS) == in_order([tuple(r) for r in expected.events])
+    assert redshift.records(SONGS) == in_order([tuple(r) for r in expected.songs])
+
+
+@contextmanager
+def lock_held(redshift: Redshift) -> Iterator[None]:
+    """Hold a lock that the load needs in a transaction of somebody else."""
+    here = redshift.stand_in
+    with redshift_connector.connect(
+        host=here.host,
+        port=here.port,
+        user=here.user,
+        password=here.password,
+        database=redshift.warehouse.database,
+        ssl=False,
+    ) as connection:
+        connection.cursor().execute("lock raw.staging_events")
+        yield
+        connection.rollback()
+
+
+def wait_for(start: str, redshift: Redshift, seen: int) -> None:
+    """Wait until a statement that starts so runs after those that were seen."""
+    deadline = time.monotonic() + 60
+    while not any(s.startswith(start) for s in redshift.stand_in.statements[seen:]):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+# --- What arrives ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_all_records_arrive_once_and_a_day_more_is_loaded_alone(
+    redshift: Redshift,
+    clean_data: Path,
+    tmp_path: Path,
+    way: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    redshift.put(clean_data)
+    assert redshift.load(*WAYS[way]) == 0
+    assert_holds(redshift, clean_data)
+    files = [p for part in PARTS for p in (clean_data / part).rglob("*.json*")]
+    assert redshift.counts()[0] == len(files)
+    assert redshift.query(
+        "select sum(loaded_count), sum(rejected_count) from raw.load_history"
+    ) == [(redshift.counts()[1], 0)]
+    assert len(redshift.query("select distinct loaded_at from raw.staging_events")) == 1
+    assert redshift.load(*WAYS[way]) == 0
+    assert capsys.readouterr().out.endswith("Nothing new to load.\n")
+
+    more = tmp_path / "more"
+    shutil.copytree(clean_data, more)
+    write_source(more, {"2099/11/day.json": event(session=10**9)})
+    redshift.put(more)
+    assert redshift.load("--manifest", PLACE) == 0
+    assert_holds(redshift, more)
+    history = redshift.query(
+        "select path, loaded_count, rejected_count from raw.load_history"
+        " order by loaded_at desc limit 1"
+    )
+    assert history == [("log_data/2099/11/day.json", 1, 0)]
+    moments = redshift.query("select distinct loaded_at from raw.load_history")
+    assert len(moments) == 2
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_real_data_arrive(redshift: Redshift, real_data: Path, way: str) -> None:
+    redshift.put(real_data)
+    assert redshift.load(*WAYS[way]) == 0
+    assert_holds(redshift, real_data)
+    assert redshift.counts()[2] == 0
+
+
+@pytest.mark.parametrize("way", ["manifest", "compact"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "it's.json",
+        'quote".json',
+        "a b.json",
+        "ü ♫.json",
+        "semi;drop table x;--.json",
+        "year=2018/x.json",
+        "$files%20:name.json",
+        "back\\slash.json",
+        "LOUD.JSON",
+    ],
+)
+def test_a_key_may_have_any_name(redshift: Redshift, way: str, name: str) -> None:
+    redshift.write(f"log_data/{name}", event())
+    redshift.write("song_data/s.json", song())
+    assert redshift.load(*WAYS[way]) == 0
+    assert redshift.counts() == (2, 2, 0)
+    paths = redshift.query("select path from raw.load_history order by 1")
+    assert paths == [(f"log_data/{name}",), ("song_data/s.json",)]
+    assert redshift.load(*WAYS[way]) == 0
+    assert redshift.counts() == (2, 2, 0)
+
+
+def test_odd_names_pass_as_literals_too(redshift: Redshift) -> None:
+    names = ["it's.json", "back\\slash.json", "ü $1 :a.json", "semi;--.json"]
+    for number, name in enumerate(names):
+        redshift.write(f"log_data/{name}", event(item=number))
+    redshift.write("song_data/s.json", song())
+    assert redshift.load() == 0
+    paths = redshift.query("select path from raw.load_history where path like 'log%'")
+    assert sorted(paths) == sorted((f"log_data/{name}",) for name in names)
+
+
+def test_gzipped_files_are_copied_beside_others(redshift: Redshift) -> None:
+    redshift.write("log_data/a.json", event(item=0))
+    redshift.write("log_data/b.json.gz", gzip.compress(event(item=1)))
+    redshift.write("song_data/s.json.gz", gzip.compress(song()))
+    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.counts() == (3, 3, 0)
+
+
+def test_a_folder_is_loaded_through_compaction(
+    redshift: Redshift, clean_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bootstrap.main(["--data", str(clean_data)]) == 2
+    assert "COPY reads S3" in capsys.readouterr().err
+    assert bootstrap.main(["--data", str(clean_data), "--compact", PLACE]) == 0
+    assert_holds(redshift, clean_data)
+
+
+def test_a_part_of_a_prefix_needs_a_manifest(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redshift.write("log_data/a.json", event())
+    redshift.write("song_data/s.json", song())
+    assert redshift.load() == 0
+    redshift.write("log_data/b.json", event(item=1))
+    assert redshift.load() == 2
+    said = capsys.readouterr().err
+    assert "COPY needs a list of files" in said
+    assert "--manifest s3://" in said
+    assert redshift.counts() == (2, 2, 0)
+    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.counts() == (3, 3, 0)
+
+
+def test_a_file_that_arrives_while_its_prefix_is_copied_is_told(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    redshift.write("log_data/a.json", event())
+    redshift.write("song_data/s.json", song())
+    run = redshift_data_api.DataApi.run
+
+    def run_and_write(*arguments: Any) -> Any:
+        done = run(*arguments)
+        if len(arguments) > 2:  # the one batch that bears a name is the load
+            redshift.write("log_data/late.json", event(item=1))
+        return done
+
+    monkeypatch.setattr(redshift_data_api.DataApi, "run", run_and_write)
+    assert redshift.load() == 2
+    assert "log_data/late.json arrived while" in capsys.readouterr().err
+
+
+# --- New versions ---------------------------------------------------------------------
+
+
+def test_a_new_version_brings_its_whole_load_again(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(3):
+        redshift.write(f"log_data/{number}.json", event(item=number))
+    redshift.write("song_data/s.json", song())
+    assert redshift.load("--manifest", PLACE) == 0
+    redshift.write("log_data/9.json", event(item=9))
+    assert redshift.load("--manifest", PLACE) == 0
+    redshift.write("log_data/1.json", event(item=1, song="new"))
+    assert redshift.load("--manifest", PLACE) == 0
+    assert "2 more files of log_data are loaded again" in capsys.readouterr().out
+    found = redshift.query(
+        "select iteminsession, song from raw.staging_events order by 1"
+    )
+    assert found == [(0, None), (1, "new"), (2, None), (9, None)]
+    again = redshift.query(
+        "select path from raw.load_history where is_new_version order by 1"
+    )
+    assert again == [("log_data/0.json",), ("log_data/1.json",), ("log_data/2.json",)]
+    assert redshift.counts() == (5, 5, 0)
+
+
+def test_a_whole_load_is_not_replaced_if_a_file_of_it_is_gone(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(2):
+        redshift.write(f"log_data/{number}.json", event(item=number))
+    redshift.write("song_data/s.json", song())
+    assert redshift.load() == 0
+    redshift.stand_in.s3().delete_object(Bucket=redshift.bucket, Key="log_data/0.json")
+    redshift.write("log_data/1.json", event(item=1, song="new"))
+    assert redshift.load("--manifest", PLACE) == 2
+    assert "log_data/0.json came with the earlier one" in capsys.readouterr().err
+    assert redshift.counts() == (3, 3, 0)
+
+
+def test_a_compacted_file_is_replaced_alone(redshift: Redshift) -> None:
+    for number in range(2):
+        redshift.write(f"log_data/{number}.json", event(item=number) + b"\nbad")
+    redshift.write("song_data/s.json", song())
+    assert redshift.load("--compact", PLACE) == 0
+    assert redshift.counts() == (3, 3, 2)
+    redshift.write("log_data/1.json", event(item=1, song="new"))
+    assert redshift.load("--compact", PLACE) == 0
+    assert redshift.counts() == (3, 3, 1)
+    found = redshift.query(
+        "select h.path, h.loaded_count, h.is_new_version, e.song"
+        " from raw.load_history h inner join raw.staging_events e"
+        " on h.path = e.source_path and h.loaded_at = e.loaded_at order by 1"
+    )
+    assert found == [
+        ("log_data/0.json", 1, False, None),
+        ("log_data/1.json", 1, True, "new"),
+    ]
+
+
+# --- Bad input ------------------------------------------------------------------------
+
+
+def test_a_dirty_sample_ends_as_elsewhere_when_compacted(
+    redshift: Redshift, sample_data: Path
+) -> None:
+    redshift.put(sample_data)
+    assert redshift.load("--compact", PLACE) == 0
+    assert_holds(redshift, sample_data)
+    found = redshift.query(
+        "select table_name, path, line_number, reason, raw_text"
+        " from raw.rejected_records"
+    )
+    expected = read_folder(sample_data)
+    assert len(expected.rejects) > 0
+    assert sorted(found) == sorted(tuple(r) for r in expected.rejects)
+    counted = redshift.query(
+        "select path, rejected_count from raw.load_history where rejected_count > 0"
+    )
+    assert sum(count for _, count in counted) == len(expected.rejects)
+    assert {path for path, _ in counted} == {r.path for r in expected.rejects}
+
+
+@pytest.mark.parametrize("way", ["manifest", "prefix"])
+def test_what_copy_refuses_is_in_quarantine_with_its_line(
+    redshift: Redshift, way: str
+) -> None:
+    lines = [
+        event(item=0),
+        b'{"not": json',
+        event(item=1, ts=None),
+        event(item=2, song="\\ 'quoted' ü"),
+        event(item=3, sessionId="x"),
+        event(item=4, song="x" * 1025),
+    ]
+    redshift.write("log_data/a.json", b"\n".join(lines))
+    redshift.write("log_data/b.json", event(item=9))
+    redshift.write("song_data/s.json", song())
+    assert redshift.load(*WAYS[way]) == 0
+    found = redshift.query(
+        "select path, line_number, reason, raw_text from raw.rejected_records"
+        " order by 2"
+    )
+    assert found == [
+        ("log_data/a.json", 2, "not JSON", lines[1].decode()),
+        ("log_data/a.json", 3, "ts is missing", lines[2].decode()),
+        ("log_data/a.json", 5, "sessionId is not a whole number", lines[4].decode()),
+        ("log_data/a.json", 6, "song is longer than 1024 bytes", lines[5].decode()),
+    ]
+    assert redshift.counts() == (3, 4, 4)
+    assert redshift.query(
+        "select sum(rejected_count) from raw.load_history"
+        " where path = 'log_data/a.json'"
+    ) == [(4,)]
+
+
+def test_what_copy_takes_and_a_rule_refuses_is_in_quarantine(
+    redshift: Redshift,
+) -> None:
+    lines = [
+        event(item=0, userId=" 7 "),
+        event(item=1, ts=-1),
+        event(item=2, ts=253402300800000),
+        event(item=3, registration=-0.5),
+        event(item=4, userId="x7"),
+        event(item=5, userId="1" * 19),
+        event(item=6, userId="", registration=1540919166796.0),
+    ]
+    redshift.write("log_data/a.json", b"\n".join(lines))
+    redshift.write("song_data/s.json", song() + b"\n" + song(song_id=" \t"))
+    assert redshift.load("--manifest", PLACE) == 0
+    found = redshift.query(
+        "select table_name, path, line_number, reason from raw.rejected_records"
+        " order by 1, 4"
+    )
+    assert found == [
+        ("staging_events", None, None, "registration is out of range"),
+        ("staging_events", None, None, "ts is out of range"),
+        ("staging_events", None, None, "ts is out of range"),
+        ("staging_events", None, None, "userId is neither empty nor a whole number"),
+        ("staging_events", None, None, "userId is out of range"),
+        ("staging_songs", None, None, "song_id is missing"),
+    ]
+    assert redshift.counts() == (2, 3, 6)
+    assert redshift.query(
+        "select sum(loaded_count), sum(rejected_count) from raw.load_history"
+    ) == [(3, 6)]
+
+
+@pytest.mark.parametrize("bad", [b'{"not": json', event(item=1, ts=-1)])
+@pytest.mark.parametrize("way", WAYS)
+def test_more_rejects_than_allowed_load_nothing(
+    redshift: Redshift, way: str, bad: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redshift.write("log_data/a.json", b"\n".join([event(), bad, bad]))
+    redshift.write("song_data/s.json", song())
+    for limit in ("0", "1"):
+        assert redshift.load(*WAYS[way], "--max-rejects", limit) == 2
+        said = capsys.readouterr().err
+        assert f"More than {limit} records were refused" in said
+        assert len(said.splitlines()) == 2
+    assert redshift.query("select * from raw.staging_events") == []
+    assert redshift.query("select * from raw.load_history") == []
+    assert redshift.load(*WAYS[way], "--max-rejects", "2") == 0
+    assert redshift.counts() == (2, 2, 2)
+
+
+# --- Once, whatever happens -----------------------------------------------------------
+
+
+def small(redshift: Redshift) -> None:
+    redshift.write("log_data/a.json", b"\n".join(event(item=n) for n in range(50)))
+    redshift.write("song_data/s.json", song())
+
+
+def test_bootstraps_at_the_same_moment_load_once(redshift: Redshift) -> None:
+    small(redshift)
+    running = [redshift.start(*WAYS["manifest"]) for _ in range(3)]
+    said = [process.communicate()[1] for process in running]
+    codes = [process.returncode for process in running]
+    assert 0 in codes, said
+    for code, error in zip(codes, said, strict=True):
+        assert code == 0 or "repeat the command" in error
+    assert redshift.load(*WAYS["manifest"]) == 0
+    assert redshift.counts() == (2, 51, 0)
+
+
+@pytest.mark.parametrize("moment", [0.0, 0.3, 1.0])
+def test_a_killed_load_is_repeated_once(redshift: Redshift, moment: float) -> None:
+    small(redshift)
+    seen = len(redshift.stand_in.statements)
+    process = redshift.start(*WAYS["manifest"])
+    wait_for("lock ", redshift, seen)
+    time.sleep(moment)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert redshift.load(*WAYS["manifest"]) == 0
+    assert redshift.counts() == (2, 51, 0)
+
+
+def test_a_load_after_a_reset_runs_again(redshift: Redshift) -> None:
+    small(redshift)
+    assert redshift.load(*WAYS["manifest"]) == 0
+    assert redshift.load(*WAYS["manifest"], "--reset", "--yes") == 0
+    assert redshift.counts() == (2, 51, 0)
+
+
+# --- Failures -------------------------------------------------------------------------
+
+
+def test_a_dry_run_prints_statements_and_no_secret_and_does_nothing(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small(redshift)
+    secret = "not-to-be-seen"  # noqa: S105 -- that is the point
+    monkeypatch.setenv("SPARKIFY_REDSHIFT_PASSWORD", secret)
+    before = redshift.stand_in.s3().list_objects_v2(Bucket="place")["KeyCount"]
+    for arguments in WAYS.values():
+        assert redshift.load("--dry-run", *arguments) == 0
+        said = capsys.readouterr().out
+        assert 'copy "copied_staging_events"' in said
+        assert 'lock "raw"."load_history"' in said
+        for value in (secret, os.environ["AWS_SECRET_ACCESS_KEY"]):
+            assert value not in said
+        assert redshift.stand_in.password not in said
+    assert redshift.warehouse.raw_tables() == []
+    after = redshift.stand_in.s3().list_objects_v2(Bucket="place")["KeyCount"]
+    assert after == before
+
+
+@only_duckdb
+@pytest.mark.parametrize(
+    "option", [["--manifest", "s3://x"], ["--compact", "s3://x"], ["--external"]]
+)
+def test_an_option_that_an_engine_does_not_have_is_refused(
+    load: Load,
+    warehouse: Warehouse,
+    tmp_path: Path,
+    option: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    del warehouse
+    assert load(write_source(tmp_path / "data", {"a.json": event()}), *option) == 2
+    said = capsys.readouterr().err
+    assert f"The engine duckdb has no {option[0]}." in said
+
+
+@pytest.mark.parametrize("place", ["folder", "s3://"])
+def test_a_place_that_is_none_is_told(
+    redshift: Redshift, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(redshift)
+    assert redshift.load("--manifest", place) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_a_place_in_another_region_is_told(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(redshift)
+    far = boto3.client("s3", region_name="eu-west-1")
+    far.create_bucket(
+        Bucket=f"{redshift.bucket}-far",
+        CreateBucketConfiguration={"LocationConstraint": "eu-west-1"},
+    )
+    assert redshift.load("--manifest", f"s3://{redshift.bucket}-far/x") == 2
+    assert "is in eu-west-1, and the data in us-west-2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "advice"),
+    [
+        ("SPARKIFY_REDSHIFT_ROLE=arn:aws:iam::123456789012:role/none", "the role"),
+        ("AWS_PROFILE=nobody", "AWS_PROFILE"),
+        ("AWS_ENDPOINT_URL=http://127.0.0.1:9", "AWS_ENDPOINT_URL"),
+        ("SPARKIFY_REDSHIFT_WORKGROUP=both", "Set one of"),
+    ],
+)
+def test_a_failure_is_two_sentences_and_status_2(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: str,
+    advice: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small(redshift)
+    monkeypatch.setenv(*wrong.split("=", 1))
+    assert redshift.load("--manifest", PLACE) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert len(said.splitlines()) == 2
+    assert advice in said.splitlines()[1]
+
+
+def test_what_takes_too_long_is_cancelled(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(redshift)
+    assert redshift.load("--manifest", PLACE) == 0
+    redshift.write("log_data/b.json", event(item=99))
+    with lock_held(redshift):
+        assert redshift.load("--manifest", PLACE, "--timeout", "0.02") == 2
+        said = capsys.readouterr().err
+        assert "not done within 0.02 minutes" in said
+    assert redshift.counts() == (2, 51, 0)
+    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.counts() == (3, 52, 0)
+
+
+def test_ctrl_c_cancels_the_statements(redshift: Redshift) -> None:
+    small(redshift)
+    assert redshift.load("--manifest", PLACE) == 0
+    redshift.write("log_data/b.json", event(item=99))
+    with lock_held(redshift):
+        seen = len(redshift.stand_in.statements)
+        process = redshift.start(*WAYS["manifest"])
+        wait_for('insert into "raw"."staging_events"', redshift, seen)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert redshift.counts() == (2, 51, 0)
