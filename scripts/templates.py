@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,7 +43,8 @@ def _function(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
 yaml.add_multi_constructor("!", _function, Loader=_Loader)
 
 
-def read_template(name: str) -> tuple[str, dict[str, Any]]:
+@cache
+def read_template(name: str) -> tuple[str, Mapping[str, Any]]:
     """Give a template of ``infra/``, as it is written and parsed with long forms."""
     text = Path(INFRA, f"{name}.yaml").read_text(encoding="utf-8")
     return text, yaml.load(text, _Loader)  # noqa: S506 -- a SafeLoader, and our own file

@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.loaders import create_loader
 from dotenv import dotenv_values
 
 import cloudformation_stand_in
@@ -24,6 +25,7 @@ Run = Callable[..., int]
 DATA = ("--data", "s3://raw-data/sparkify")
 HOST = "sparkify.123456789012.eu-central-1.redshift-serverless.amazonaws.com"
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:redshift!sparkify"
+LOADER = create_loader()
 OUT_OF_REACH = "http://127.0.0.1:9"
 
 
@@ -51,6 +53,8 @@ def aws(
         "HOME": str(tmp_path),
     }.items():
         monkeypatch.setenv(name, value)
+    # Each command makes clients anew; what AWS's services are is read from disk once.
+    monkeypatch.setattr("botocore.session.create_loader", lambda _: LOADER)
     monkeypatch.setattr(dbt_profile, "ENVIRONMENT", tmp_path / ".env")
     monkeypatch.setattr(stacks, "SECONDS_BETWEEN_LOOKS", 0.01)
     return server
