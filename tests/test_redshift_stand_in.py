@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import redshift_connector
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
 from redshift_connector.core import Connection
 from redshift_connector.error import InterfaceError, ProgrammingError
 
@@ -211,3 +215,186 @@ def test_values_are_bound_and_results_have_pages(claims: StandIn) -> None:
         [[{"stringValue": "it's 100%"}], [{"stringValue": "b"}]],
         [[{"isNull": True}]],
     ]
+
+
+def submit(stand_in: StandIn, sql: str, **more: Any) -> dict[str, Any]:
+    """Submit a statement, and do not wait for it."""
+    place = {"ClusterIdentifier": stand_in.cluster, "DbUser": stand_in.user}
+    asked = place | {"Database": DATABASE} | more
+    submitted: dict[str, Any] = stand_in.client("redshift-data").execute_statement(
+        Sql=sql, **asked
+    )
+    return submitted
+
+
+def describe(stand_in: StandIn, statement: dict[str, Any]) -> dict[str, Any]:
+    """Wait until a statement has ended, and describe it."""
+    told: dict[str, Any] = stand_in.client("redshift-data").describe_statement(
+        Id=statement["Id"], WaitTimeSeconds=30
+    )
+    return told
+
+
+def test_a_client_token_submits_once(claims: StandIn) -> None:
+    execute(claims, "create table if not exists once (a int)")
+    first, second = (
+        submit(claims, "insert into once values (1)", ClientToken="the-same")
+        for _ in range(2)
+    )
+    assert first["Id"] == second["Id"]
+    assert describe(claims, first)["Status"] == "FINISHED"
+    assert claims.query(DATABASE, "select count(*) from once") == [(1,)]
+
+
+def test_a_long_poll_ends_with_the_statement(claims: StandIn) -> None:
+    begun = time.monotonic()
+    statement = submit(claims, "select pg_sleep(1)", WaitTimeSeconds=30)
+    assert statement["Status"] == "FINISHED"
+    assert 1 <= time.monotonic() - begun < 20
+    assert (
+        submit(claims, "select pg_sleep(3)", WaitTimeSeconds=1)["Status"] == "STARTED"
+    )
+
+
+def test_a_statement_is_cancelled(claims: StandIn) -> None:
+    statement = submit(claims, "select pg_sleep(60)", WaitTimeSeconds=1)
+    client = claims.client("redshift-data")
+    assert client.cancel_statement(Id=statement["Id"])["Status"]
+    assert describe(claims, statement)["Status"] == "ABORTED"
+    with pytest.raises(ClientError, match="Could not cancel"):
+        client.cancel_statement(Id=statement["Id"])
+
+
+def test_statements_are_listed_by_name(claims: StandIn) -> None:
+    for name in ("load one", "load two", "other"):
+        describe(claims, submit(claims, "select 1", StatementName=name))
+    client = claims.client("redshift-data")
+    listed = client.list_statements(StatementName="load", Status="FINISHED")
+    names = [each["StatementName"] for each in listed["Statements"]]
+    assert names == ["load two", "load one"]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"ClusterIdentifier": "other"}, "endpoint doesn't exist"),
+        ({"WorkgroupName": "sparkify-workgroup"}, "exclude each other"),
+        ({"Sql": "select 1 -- " + "x" * 100_000}, "too long"),
+        ({"Parameters": [{"name": "a", "value": "b"}]}, "not used"),
+    ],
+)
+def test_a_request_that_breaks_a_rule_is_refused(
+    claims: StandIn, more: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ClientError, match=message) as refused:
+        submit(claims, **({"sql": more.pop("Sql", "select 1")} | more))
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
+
+
+def test_a_workgroup_takes_no_user_and_a_secret_names_one(claims: StandIn) -> None:
+    client = claims.client("redshift-data")
+    asked = {"WorkgroupName": claims.workgroup, "Database": DATABASE}
+    asked["Sql"] = "select current_user"
+    with pytest.raises(ClientError, match="DbUser is not valid"):
+        client.execute_statement(**asked, DbUser=claims.user)
+
+    def user(**more: str) -> str:
+        done = client.execute_statement(**asked, **more, WaitTimeSeconds=30)
+        records = client.get_statement_result(Id=done["Id"])["Records"]
+        return str(records[0][0]["stringValue"])
+
+    assert user() == "IAM:tester"
+    assert user(SecretArn=claims.secret_arn) == claims.user
+    with pytest.raises(ClientError, match="can't find the specified secret"):
+        user(SecretArn=claims.secret_arn[:-1])
+
+
+def test_more_than_forty_statements_are_refused(claims: StandIn) -> None:
+    with pytest.raises(ClientError, match="40"):
+        execute(claims, *["select 1"] * 41)
+
+
+def test_too_many_active_statements_are_refused(
+    claims: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims.data_api, "max_active", 0)
+    with pytest.raises(ClientError, match="ActiveStatementsExceeded"):
+        submit(claims, "select 1")
+
+
+def test_a_paused_cluster_is_out_of_reach(claims: StandIn) -> None:
+    claims.pause()
+    try:
+        with pytest.raises(ClientError, match="paused"):
+            submit(claims, "select 1")
+        with pytest.raises(InterfaceError):
+            claims.query(DATABASE, "select 1")
+    finally:
+        claims.resume()
+    assert describe(claims, submit(claims, "select 1"))["Status"] == "FINISHED"
+
+
+# --- What goes wrong ---
+
+
+def hasty(stand_in: StandIn, service: str) -> Any:
+    """A client that neither waits nor tries again."""
+    retries: Any = {"total_max_attempts": 1}
+    return boto3.client(
+        service,  # type: ignore[call-overload]
+        endpoint_url=stand_in.endpoint_url,
+        region_name=stand_in.region,
+        aws_access_key_id="testing",
+        aws_secret_access_key="testing",  # noqa: S106 -- moto takes any
+        config=Config(retries=retries, read_timeout=4),
+    )
+
+
+@pytest.mark.parametrize(
+    ("how", "error"),
+    [
+        ("throttle", "ThrottlingException"),
+        ("500", "InternalServerException"),
+        ("expired", "ExpiredTokenException"),
+        ("denied", "AccessDeniedException"),
+    ],
+)
+def test_the_data_api_fails_as_asked(claims: StandIn, how: str, error: str) -> None:
+    claims.fail_next("ListStatements", how)
+    client = hasty(claims, "redshift-data")
+    with pytest.raises(ClientError, match=error):
+        client.list_statements()
+    client.list_statements()
+
+
+@pytest.mark.parametrize("how", ["reset", "timeout", "lost answer"])
+def test_only_a_lost_answer_was_done(claims: StandIn, how: str) -> None:
+    execute(claims, "drop table if exists done", "create table done (a int)")
+    claims.fail_next("ExecuteStatement", how)
+    with pytest.raises((ConnectionClosedError, ReadTimeoutError)):
+        hasty(claims, "redshift-data").execute_statement(
+            Sql="insert into done values (1)",
+            ClusterIdentifier=claims.cluster,
+            DbUser=claims.user,
+            Database=DATABASE,
+        )
+    time.sleep(0.5)
+    expected = int(how == "lost answer")
+    assert claims.query(DATABASE, "select count(*) from done") == [(expected,)]
+
+
+def test_s3_fails_as_asked(claims: StandIn) -> None:
+    place = {"LocationConstraint": claims.region}
+    claims.s3().create_bucket(Bucket="faults", CreateBucketConfiguration=place)
+    s3 = hasty(claims, "s3")
+    claims.fail_next("PutObject", "throttle")
+    with pytest.raises(ClientError, match="SlowDown"):
+        s3.put_object(Bucket="faults", Key="a", Body=b"x")
+    claims.fail_next("ListObjectsV2", "denied")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.list_objects_v2(Bucket="faults")
+    claims.fail_next("PutObject", "lost answer")
+    with pytest.raises(ConnectionClosedError):
+        s3.put_object(Bucket="faults", Key="a", Body=b"x")
+    claims.fail_next("GetObject", "reset")
+    claims.s3().get_object(Bucket="faults", Key="a")  # boto3 tries again by itself

@@ -16,7 +16,7 @@ import boto3
 import psycopg
 import redshift_connector
 
-from redshift_stand_in.aws import AwsServer, Layer
+from redshift_stand_in.aws import AwsServer, Faults, Layer
 from redshift_stand_in.certificate import make_certificate
 from redshift_stand_in.copy import Copier
 from redshift_stand_in.copy_source import CopySource
@@ -52,10 +52,42 @@ class StandIn:
     roles: dict[str, list[str]]
     databases: Databases = field(repr=False)
     data_api: DataApi = field(repr=False)
+    credentials: Credentials = field(repr=False)
+    faults: Faults = field(repr=False)
 
     def create_database(self, name: str) -> None:
         """Make an empty database with Redshift's catalogue."""
         self.databases.create(name)
+
+    def fail_next(self, operation: str, how: str, times: int = 1) -> None:
+        """Let the next calls of an operation of AWS fail, by the API's name of it.
+
+        ``how`` is throttle, 500, expired, denied, reset, timeout, or lost answer (it is
+        done, but nobody hears so). What COPY itself asks of S3 is spared.
+        """
+        self.faults.add(operation, how, times)
+
+    def pause(self) -> None:
+        """Pause the cluster; nobody reaches it then."""
+        self.client("redshift").pause_cluster(ClusterIdentifier=self.cluster)
+        self.credentials.is_paused = True
+
+    def resume(self) -> None:
+        """Resume the cluster."""
+        self.client("redshift").resume_cluster(ClusterIdentifier=self.cluster)
+        self.credentials.is_paused = False
+
+    def set_health(self, database: str, table: str, **health: float) -> None:
+        """Set what svv_table_info tells of a table: unsorted, stats_off, skew_rows."""
+        known = ("unsorted", "stats_off", "skew_rows")
+        values = [health.get(name) for name in known]
+        with self.databases.connect(database) as connection:
+            connection.execute(
+                "insert into redshift.health values (%s::regclass, %s, %s, %s)"
+                " on conflict (relid) do update set unsorted = excluded.unsorted,"
+                " stats_off = excluded.stats_off, skew_rows = excluded.skew_rows",
+                [table, *values],
+            )
 
     def query(self, database: str, sql: str) -> list[tuple[Any, ...]]:
         """Run a query as an analyst's tool would, and give its rows."""
@@ -125,7 +157,7 @@ def start_stand_in(postgres_socket: str) -> Iterator[StandIn]:
 
         def json_operations(
             service: str, operation: str, body: dict[str, Any]
-        ) -> dict[str, Any] | None:
+        ) -> dict[str, Any]:
             if service == "RedshiftData":
                 return data_api.answer(operation, body)
             return credentials.serverless(operation, body)
@@ -159,6 +191,8 @@ def start_stand_in(postgres_socket: str) -> Iterator[StandIn]:
             databases=databases,
             roles=source.roles,
             data_api=data_api,
+            credentials=credentials,
+            faults=layer.faults,
         )
         try:
             _furnish(stand_in)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import secrets
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -20,54 +21,62 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
+from redshift_stand_in.copy_source import USER_AGENT
 from redshift_stand_in.errors import AwsError
 
-Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
-Operation = Callable[[dict[str, Any]], dict[str, Any]]
+Environ = dict[str, Any]
+Wsgi = Callable[[Environ, Any], Iterable[bytes]]
+JsonOperations = Callable[[str, str, dict[str, Any]], dict[str, Any]]
+QueryOperations = Callable[[str, dict[str, str]], "dict[str, str] | None"]
+
+OWN_SERVICES = ("RedshiftData", "RedshiftServerless")
+TIMEOUT_SECONDS = 120
+"""How long an answer is held back; longer than any client here waits."""
+
+ERRORS = {
+    "throttle": AwsError("ThrottlingException", "Rate exceeded"),
+    "500": AwsError("InternalServerException", "Internal error", 500),
+    "expired": AwsError(
+        "ExpiredTokenException", "The security token included in the request is expired"
+    ),
+    "denied": AwsError(
+        "AccessDeniedException", "User is not authorized to perform this action"
+    ),
+}
+S3_CODES = {
+    "ThrottlingException": ("SlowDown", 503),
+    "InternalServerException": ("InternalError", 500),
+    "ExpiredTokenException": ("ExpiredToken", 400),
+    "AccessDeniedException": ("AccessDenied", 403),
+}
+HOW = (*ERRORS, "reset", "timeout", "lost answer")
 
 
 @dataclass
-class Layer:
-    """What answers before moto does."""
+class Faults:
+    """What goes wrong next, by operation."""
 
-    json_operations: Callable[[str, str, dict[str, Any]], dict[str, Any] | None]
-    query_operations: Callable[[str, dict[str, str]], dict[str, str] | None]
-    faults: dict[str, list[str]] = field(default_factory=dict)
-    stopped: threading.Event = field(default_factory=threading.Event)
-    moto: Wsgi = field(
-        default_factory=lambda: DomainDispatcherApplication(create_backend_app)
-    )
+    waiting: dict[str, list[str]] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def __call__(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
-        request = Request(environ)
-        service, operation = _operation(request)
-        return self._answer(service, operation, request, environ)(environ, start)
+    def add(self, operation: str, how: str, times: int) -> None:
+        """Let the next calls of an operation fail."""
+        if how not in HOW:
+            raise ValueError(f"{how} is none of {', '.join(HOW)}")
+        with self.lock:
+            self.waiting.setdefault(operation, []).extend([how] * times)
 
-    def _answer(
-        self, service: str, operation: str, request: Request, environ: dict[str, Any]
-    ) -> Wsgi:
-        if service in ("RedshiftData", "RedshiftServerless"):
-            asked = json.loads(request.get_data() or b"{}")
-            try:
-                told = self.json_operations(service, operation, asked)
-            except AwsError as error:
-                return _json({"__type": error.code, **error.fields}, error.status)
-            if told is not None:
-                return _json(told, 200)
-        if service == "redshift":
-            body = request.get_data()
-            environ["wsgi.input"] = io.BytesIO(body)  # moto reads it again
-            form = dict(parse_qsl(body.decode()))
-            try:
-                answered = self.query_operations(form.get("Action", ""), form)
-            except AwsError as error:
-                return _xml_error(error)
-            if answered is not None:
-                return _xml(form["Action"], answered)
-        return self.moto
+    def take(self, operation: str, environ: Environ) -> str:
+        """Give what goes wrong with a call, '' for nothing; COPY's own are spared."""
+        if USER_AGENT in environ.get("HTTP_USER_AGENT", ""):
+            return ""
+        with self.lock:
+            waiting = self.waiting.get(operation)
+            return waiting.pop(0) if waiting else ""
 
 
-def _operation(request: Request) -> tuple[str, str]:
+def operation_of(request: Request, body: bytes) -> tuple[str, str]:
+    """Give the service and the operation that a request asks for."""
     target = request.headers.get("X-Amz-Target", "")
     if target:
         service, _, operation = target.partition(".")
@@ -75,7 +84,56 @@ def _operation(request: Request) -> tuple[str, str]:
     scope = request.headers.get("Authorization", "").partition("Credential=")[2]
     parts = scope.split(",")[0].split("/")
     service = parts[3] if len(parts) > 3 else "s3"
-    return service, ""
+    if service != "s3":
+        return service, dict(parse_qsl(body.decode(errors="replace"))).get("Action", "")
+    if request.method == "GET" and "list-type" in request.args:
+        return service, "ListObjectsV2"
+    names = {"GET": "GetObject", "PUT": "PutObject", "HEAD": "HeadObject"}
+    return service, names.get(request.method, request.method)
+
+
+@dataclass
+class Layer:
+    """What answers before moto does."""
+
+    json_operations: JsonOperations
+    query_operations: QueryOperations
+    faults: Faults = field(default_factory=Faults)
+    stopped: threading.Event = field(default_factory=threading.Event)
+    moto: Wsgi = field(
+        default_factory=lambda: DomainDispatcherApplication(create_backend_app)
+    )
+
+    def __call__(self, environ: Environ, start: Any) -> Iterable[bytes]:
+        body = b""
+        if size := int(environ.get("CONTENT_LENGTH") or 0):
+            body = environ["wsgi.input"].read(size)
+            environ["wsgi.input"] = io.BytesIO(body)  # moto reads it again
+        service, operation = operation_of(Request(environ), body)
+        how = self.faults.take(operation, environ)
+        if how in ERRORS:
+            return _error_answer(service, ERRORS[how])(environ, start)
+        if how == "timeout":
+            self.stopped.wait(TIMEOUT_SECONDS)
+        if how == "lost answer":
+            list(self._answer(service, operation, body)(environ, _say_nothing))
+        if how:
+            _reset(environ)
+        return self._answer(service, operation, body)(environ, start)
+
+    def _answer(self, service: str, operation: str, body: bytes) -> Wsgi:
+        try:
+            if service in OWN_SERVICES:
+                asked = json.loads(body or b"{}")
+                return _json(self.json_operations(service, operation, asked), 200)
+            if service == "redshift":
+                form = dict(parse_qsl(body.decode()))
+                told = self.query_operations(operation, form)
+                if told is not None:
+                    return _xml(operation, told)
+        except AwsError as error:
+            return _error_answer(service, error)
+        return self.moto
 
 
 def _json(told: dict[str, Any], status: int) -> Response:
@@ -97,10 +155,31 @@ def _xml(operation: str, told: dict[str, str]) -> Response:
     return Response(body, content_type="text/xml")
 
 
-def _xml_error(error: AwsError) -> Response:
+def _error_answer(service: str, error: AwsError) -> Response:
+    """Give an error in the form of its service: JSON, S3's XML, or XML in a frame."""
+    if service == "s3":
+        code, status = S3_CODES.get(error.code, (error.code, error.status))
+        body = (
+            f"<Error><Code>{code}</Code><Message>{escape(str(error))}</Message></Error>"
+        )
+        return Response(body, status, content_type="application/xml")
+    if service != "redshift":
+        return _json({"__type": error.code, **error.fields}, error.status)
     inner = f"<Code>{error.code}</Code><Message>{escape(str(error))}</Message>"
     body = f"<ErrorResponse><Error>{inner}</Error></ErrorResponse>"
     return Response(body, error.status, content_type="text/xml")
+
+
+def _say_nothing(*_: Any) -> Callable[[bytes], None]:
+    """Stand in for WSGI's start of an answer that nobody gets."""
+    return lambda _: None
+
+
+def _reset(environ: Environ) -> None:
+    """Cut the connection off. Raises ConnectionResetError always."""
+    client: socket.socket = environ["werkzeug.socket"]
+    client.shutdown(socket.SHUT_RDWR)
+    raise ConnectionResetError
 
 
 class QuietHandler(MotoRequestHandler):

@@ -21,13 +21,20 @@ class Credentials:
 
     def __init__(self, user: str, password: str, cluster: str, workgroup: str) -> None:
         self.passwords: dict[tuple[str, str], str] = {(user, password): user}
+        self.user = user
         self.cluster = cluster
         self.workgroup = workgroup
         self.endpoint = ("", 0)
+        self.is_paused = False
         self.secret: Callable[..., dict[str, Any]]
 
     def user_of(self, login: str, password: str) -> str | None:
-        """Give the database's user of a log-in; None if the password is wrong."""
+        """Give the database's user of a log-in; None if the password is wrong.
+
+        Raises ConnectionError if the cluster is paused, and so cannot be reached.
+        """
+        if self.is_paused:
+            raise ConnectionError
         return self.passwords.get((login, password))
 
     def make(self, user: str, login: str = "") -> str:
@@ -50,6 +57,8 @@ class Credentials:
             cluster and cluster != self.cluster
         ):
             raise invalid("Redshift endpoint doesn't exist in this region.")
+        if cluster and self.is_paused:
+            raise invalid(f"Cluster {cluster} is paused.")
         if request.get("SecretArn"):
             try:
                 found = self.secret(SecretId=request["SecretArn"])
@@ -87,9 +96,7 @@ class Credentials:
             "Expiration": ends.isoformat(),
         }
 
-    def serverless(
-        self, operation: str, request: dict[str, Any]
-    ) -> dict[str, Any] | None:
+    def serverless(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """Answer an operation of the service redshift-serverless. Raises AwsError."""
         if operation == "GetCredentials":
             self._must_exist(request.get("workgroupName"))
@@ -107,6 +114,16 @@ class Credentials:
                     "namespaceName": self.workgroup,
                     "status": "AVAILABLE",
                     "endpoint": {"address": address, "port": port},
+                }
+            }
+        if operation == "GetNamespace":
+            self._must_exist(request.get("namespaceName"))
+            return {
+                "namespace": {
+                    "namespaceName": self.workgroup,
+                    "status": "AVAILABLE",
+                    "dbName": "dev",
+                    "adminUsername": self.user,
                 }
             }
         raise AwsError("UnknownOperationException", f"{operation} is not imitated")
