@@ -33,7 +33,7 @@ ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: help setup packages build stop test lint lint-python lint-sql lint-yaml lint-infra \
-	fix star lock check-redshift clean FORCE
+	fix star lock check-redshift check-design clean FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -93,6 +93,9 @@ check-redshift: setup $(VENV)/.redshift-installed ## find SQL that Redshift refu
 star: setup ## draw the star of the README anew from the relationships tests
 	@echo 'Drawing the star'
 	@$(PYTHON) scripts/draw_star.py
+
+check-design: setup $(VENV)/.redshift-installed ## compare Redshift's keys with the models'; TARGET=name
+	@$(PYTHON) scripts/physical_design.py --target "$(or $(TARGET),redshift)"
 
 packages: $(VENV)/.installed ## fetch the dbt packages of packages.yml from the hub
 	@echo 'Installing the dbt packages of packages.yml'
