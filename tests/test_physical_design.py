@@ -1,17 +1,22 @@
-"""The check of the physical design: what it finds, says and exits with."""
+"""The physical design: the check of it, and the simulation that argues for it."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import redshift_connector
 
 import physical_design
-from conftest import Warehouse, make_warehouse
+import simulate_distribution
+from conftest import PROJECT, Warehouse, make_warehouse
 from physical_design import Found, Wanted, faults_of
 from redshift_stand_in import StandIn
+from simulate_distribution import FILTERS, KEYS, QUESTIONS, SORTS, Cluster, Question
 
 SONGPLAYS = Wanted("analytics", "songplays", "start_time", ("start_time",))
 USERS = Wanted("analytics", "users", "all", ("user_id",))
@@ -170,3 +175,93 @@ def test_another_engine_is_one_sentence_and_status_2(
     assert physical_design.main([]) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: The target test is on duckdb, ")
+
+
+EVEN_ENOUGH = 1.2
+SLICES = 8
+
+
+@pytest.fixture(scope="module")
+def cluster(sample_warehouse: Warehouse) -> Iterator[Cluster]:
+    with duckdb.connect(str(sample_warehouse.path), read_only=True) as connection:
+        yield Cluster(connection, "analytics")
+
+
+def chosen(setting: str) -> str:
+    """Give the dist or sort of songplays."""
+    model = (PROJECT / "models/marts/core/songplays.sql").read_text(encoding="utf-8")
+    (column,) = re.findall(rf"{setting} = '(\w+)'", model)
+    return str(column)
+
+
+def test_the_chosen_key_moves_least_of_those_that_spread_evenly(
+    cluster: Cluster,
+) -> None:
+    spread = [key for key in KEYS if cluster.skew(key, SLICES) < EVEN_ENOUGH]
+    moved = {
+        key: sum(cluster.moved_by(each, key, SLICES) for each in QUESTIONS.values())
+        for key in spread
+    }
+    assert min(moved, key=lambda key: moved[key]) == chosen("dist")
+    assert cluster.moved_by_join(chosen("dist"), "start_time", 1, SLICES) == 0
+
+
+def test_keys_of_few_users_and_of_songs_do_not_spread_evenly(cluster: Cluster) -> None:
+    """Most plays have no song, and all these would lie on one slice."""
+    assert cluster.skew("user_id", SLICES) > EVEN_ENOUGH
+    assert cluster.skew("song_id", SLICES) > SLICES / 2
+
+
+def test_the_chosen_sort_reads_least_of_a_day_and_of_a_week(cluster: Cluster) -> None:
+    for name in ("day", "week"):
+        read = {
+            sort: cluster.read_share(sort, *FILTERS[name], cluster.plays // 256)
+            for sort in SORTS
+        }
+        assert min(read, key=lambda sort: read[sort]) == chosen("sort")
+
+
+def test_a_key_whose_rows_are_known_is_counted_right(tmp_path: Path) -> None:
+    """Eight plays: one user has all but one, and no play has a song."""
+    with duckdb.connect(str(tmp_path / "star.duckdb")) as connection:
+        connection.execute(
+            "create schema analytics;"
+            " create table analytics.songplays as select"
+            " 'p' || number as songplay_id, number // 7 as user_id, 'free' as level,"
+            " timestamp '2018-11-01' + to_days(number) as start_time,"
+            " null::varchar as song_id, now() as loaded_at from range(8) as _(number);"
+            " create table analytics.users as select number as user_id, 'F' as gender"
+            " from range(2) as _(number);"
+            " create table analytics.songs as select 'SO1' as song_id;"
+            ' create table analytics."time" as select start_time'
+            " from analytics.songplays"
+        )
+        small = Cluster(connection, "analytics")
+        assert (small.plays, small.users, small.songs, small.moments) == (8, 2, 1, 8)
+        assert small.skew("song_id", 4) == 4
+        assert small.skew("user_id", 4) >= 7 / 2
+        assert small.skew("even", 4) == 1
+        assert small.moved_by_join("user_id", "user_id", 2, 4) == 0
+        assert small.moved_by_join("even", "song_id", 1, 4) == 3
+        by_level = Question("level", "user_id")
+        assert small.moved_by(by_level, "song_id", 4) == 2
+        assert small.moved_by(by_level, "user_id", 4) in (1, 2)
+        assert small.moved_by(Question("song_id"), "song_id", 4) == 0
+        assert small.read_share("start_time", *FILTERS["day"], 1) == 2 / 8
+        assert small.read_share("songplay_id", *FILTERS["user"], 4) == 1
+
+
+def test_the_simulation_runs_from_events_to_tables(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert simulate_distribution.main(["--events", "1000"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("### 8")
+    assert said.count("| start_time |") == 5
+
+
+def test_a_star_that_is_missing_is_one_sentence_and_status_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert simulate_distribution.main(["--star", str(tmp_path / "no.duckdb")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
