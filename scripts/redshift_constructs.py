@@ -16,6 +16,7 @@ Tokens = Sequence[Token]
 """The tokens of one statement, without blanks and comments."""
 
 PAIR: Final = 2
+NAMES: Final = ("word", "quoted")
 
 Find = Callable[[Tokens], Iterator[Token]]
 
@@ -182,10 +183,10 @@ def _range_frame(tokens: Tokens) -> Iterator[Token]:
 
 
 def _named_window(tokens: Tokens) -> Iterator[Token]:
-    for index, token in enumerate(tokens[:-1]):
-        after = tokens[index + 1]
-        if token.word == "over" and after.kind in ("word", "quoted"):
-            yield token
+    for index in range(1, len(tokens) - 1):
+        before, over, after = tokens[index - 1 : index + 2]
+        if (before.word, over.word) == (")", "over") and after.kind in NAMES:
+            yield over
 
 
 def _outer(tokens: Tokens) -> Iterator[Token]:

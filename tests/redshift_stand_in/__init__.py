@@ -24,6 +24,7 @@ from redshift_stand_in.credentials import Credentials
 from redshift_stand_in.data_api import DataApi
 from redshift_stand_in.database import Databases
 from redshift_stand_in.proxy import Proxy, Wire
+from redshift_stand_in.spectrum import Spectrum
 
 USER = "awsuser"
 ACCOUNT = "123456789012"
@@ -136,8 +137,15 @@ def start_stand_in(postgres_socket: str) -> Iterator[StandIn]:
         source = CopySource("", REGION, {role: ["s3://"]}, role)
         caller = f"arn:aws:redshift:{REGION}:{ACCOUNT}:dbuser:{CLUSTER}/{{user}}"
         copier = Copier(source, databases, caller)
+        spectrum = Spectrum(source, databases)
         wire = Wire(
-            postgres_socket, credentials.user_of, context, copier.run, statements
+            socket_folder=postgres_socket,
+            user_of=credentials.user_of,
+            context=context,
+            copy=copier.run,
+            create_external=spectrum.create,
+            refresh=spectrum.refresh,
+            statements=statements,
         )
         proxy = Proxy(wire)
         port: int = proxy.server_address[1]

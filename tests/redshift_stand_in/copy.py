@@ -184,9 +184,8 @@ class Copier:
         """Write the system tables by our own connection, which no rollback undoes."""
         started = tally.started.replace(tzinfo=None)
         ended = datetime.now(UTC).replace(tzinfo=None)
-        database = session.parameters.get("database", session.parameters["user"])
-        who = (100, tally.query_id, 0, session.pid, database)
-        with self.databases.connect(database) as connection:
+        who = (100, tally.query_id, 0, session.pid, session.database)
+        with self.databases.connect(session.database) as connection:
             with connection.cursor() as cursor:
                 cursor.executemany(
                     "insert into redshift.load_errors values ("
@@ -295,13 +294,7 @@ def _escaped(value: str | None) -> str:
 
 def _column(row: list[str | None]) -> Column:
     name, kind, modifier, is_required = (str(value) for value in row[:4])
-    size = int(modifier) - 4
-    column = {"name": name, "kind": kind, "is_required": is_required == "t"}
-    if kind == "numeric":
-        column |= {"precision": size >> 16 & 0xFFFF, "scale": size & 0x7FF}
-    elif size > 0:
-        column["length"] = size
-    return Column(**column)  # type: ignore[arg-type]
+    return Column.of(name, kind, int(modifier), is_required=is_required == "t")
 
 
 def _steps(path: str) -> list[str | int]:

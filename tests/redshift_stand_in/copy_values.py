@@ -42,6 +42,19 @@ class Column:
     scale: int = 0
     is_required: bool = False
 
+    @classmethod
+    def of(
+        cls, name: str, kind: str, modifier: int, *, is_required: bool = False
+    ) -> Column:
+        """Read PostgreSQL's type modifier into a length, or precision and scale."""
+        size = modifier - 4
+        if size < 0:
+            return cls(name, kind, is_required=is_required)
+        if kind == "numeric":
+            precision, scale = size >> 16 & 0xFFFF, size & 0x7FF
+            return cls(name, kind, 0, precision, scale, is_required)
+        return cls(name, kind, size, is_required=is_required)
+
     @property
     def shown_type(self) -> str:
         short = {"character varying": "varchar", "double precision": "float8"}

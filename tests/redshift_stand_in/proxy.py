@@ -20,7 +20,7 @@ from typing import ClassVar
 
 from quoting import quote_literal
 from redshift_stand_in.errors import RefusedStatementError
-from redshift_stand_in.rewrite import is_copy, rewrite
+from redshift_stand_in.rewrite import ends_or_begins, is_own, rewrite
 
 PROTOCOL = 196608
 CANCEL, SSL, GSS = 80877102, 80877103, 80877104
@@ -39,8 +39,8 @@ class Answer:
     error: str = ""
 
 
-CopyStatement = Callable[["Session", str], None]
-"""Runs a COPY in a session. Raises RefusedStatementError."""
+Run = Callable[["Session", str], None]
+"""Runs a statement in a session. Raises RefusedStatementError."""
 
 
 @dataclass
@@ -50,7 +50,11 @@ class Wire:
     socket_folder: str
     user_of: Callable[[str, str], str | None]
     context: ssl.SSLContext
-    copy: CopyStatement
+    copy: Run
+    create_external: Run
+    refresh: Callable[[Session], None]
+    """Sees before a query that external tables hold what S3 does."""
+
     statements: list[str]
     copy_ids: dict[int, int] = field(default_factory=dict)
     """The query of the last COPY in each session, by its process."""
@@ -69,9 +73,9 @@ class Session(socketserver.BaseRequestHandler):
     def setup(self) -> None:
         self.backend = socket.socket(socket.AF_UNIX)
         self.own: SimpleQueue[tuple[bytes, bytes]] | None = None
-        self.copies: dict[bytes, str] = {}
+        self.own_statements: dict[bytes, str] = {}
         self.parameters: dict[str, str] = {}
-        self.in_failed_transaction = False
+        self.transaction = b"I"
         self.pid = 0
         self.copy_id = 0
 
@@ -134,50 +138,63 @@ class Session(socketserver.BaseRequestHandler):
         while True:
             kind, body = self._message()
             if kind == b"Q":
-                sql = body[:-1].decode()
-                body = self._translate(sql, b"").encode() + b"\0"
-                if is_copy(sql):
-                    self._copy(sql)
+                sql = self._translate(body[:-1].decode(), b"")
+                self._run_own(b"")
+                body = sql.encode() + b"\0"
             elif kind == b"P":
                 name, sql_bytes, types = body.split(b"\0", 2)
-                self.copies.pop(name, None)
                 sql = self._translate(sql_bytes.decode(), name)
                 body = name + b"\0" + sql.encode() + b"\0" + types
             elif kind == b"B":
-                name = body.split(b"\0", 2)[1]
-                if name in self.copies:
-                    self._copy(self.copies[name])
+                self._run_own(body.split(b"\0", 2)[1])
             self.backend.sendall(message(kind, body))
 
     def _translate(self, sql: str, name: bytes) -> str:
+        """Give what PostgreSQL is to run."""
         if sql.strip():
             self.wire.statements.append(sql)
+        self.own_statements.pop(name, None)
         try:
-            if is_copy(sql):
-                self.copies[name] = sql
-                return "call redshift.end_of_copy()"
+            if is_own(sql):
+                self.own_statements[name] = sql
+                return "call redshift.end_of_own_statement()"
+            if self.transaction != b"E" and not ends_or_begins(sql):
+                self.wire.refresh(self)
             return rewrite(sql)
         except RefusedStatementError as refused:
             quoted = ", ".join(_plain_literal(text) for text in refused.args)
             return f"select redshift.refuse({quoted})"
 
-    def _copy(self, sql: str) -> None:
-        if self.in_failed_transaction:
-            return  # PostgreSQL refuses the next statement itself
+    def _run_own(self, name: bytes) -> None:
+        """Run a statement of our own, and leave its error for the end of it."""
+        if name not in self.own_statements or self.transaction == b"E":
+            return  # in the latter case PostgreSQL refuses the next statement itself
+        own = self.own_statements[name]
         code = reason = detail = ""
         try:
-            self.wire.copy(self, sql)
+            if own.lstrip().lower().startswith("create"):
+                self.wire.create_external(self, own)
+            else:
+                self.wire.copy(self, own)
         except RefusedStatementError as refused:
             code, reason, detail = refused.args
         except Exception as error:  # noqa: BLE001 -- a client must not wait for ever
             code, reason = "XX000", f"the stand-in failed: {error!r}"
         self.wire.copy_ids[self.pid] = self.copy_id
-        told = {"copy_error_code": code, "copy_error": reason, "copy_detail": detail}
+        told = {"error_code": code, "error": reason, "detail": detail}
         settings = ", ".join(
             f"set_config('redshift.{name}', {_plain_literal(text)}, false)"
             for name, text in told.items()
         )
         self.ask(f"select {settings}")
+
+    @property
+    def is_in_transaction(self) -> bool:
+        return self.transaction == b"T"
+
+    @property
+    def database(self) -> str:
+        return self.parameters.get("database", self.parameters["user"])
 
     # --- Questions of the proxy's own, in the client's session and transaction ---
 
@@ -221,7 +238,7 @@ class Session(socketserver.BaseRequestHandler):
                     if kind == b"K":
                         (self.pid,) = struct.unpack_from("!i", waiting, start + 5)
                     if kind == b"Z":
-                        self.in_failed_transaction = waiting[end - 1 : end] == b"E"
+                        self.transaction = waiting[end - 1 : end]
                     if self.own is not None:
                         self.own.put((kind, waiting[start + 5 : end]))
                     else:

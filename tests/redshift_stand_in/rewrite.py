@@ -66,10 +66,17 @@ def fold(name: str) -> str:
     return name.lower()
 
 
-def is_copy(sql: str) -> bool:
-    """Tell a COPY, which the proxy runs itself."""
+def is_own(sql: str) -> bool:
+    """Tell a statement that the stand-in runs itself: COPY, CREATE EXTERNAL."""
+    words = [token.word for token in without_blanks(tokens_of(sql))[:2]]
+    return words[:1] == ["copy"] or words == ["create", "external"]
+
+
+def ends_or_begins(sql: str) -> bool:
+    """Tell a statement that only begins or ends a transaction."""
     plain = without_blanks(tokens_of(sql))
-    return bool(plain) and plain[0].word == "copy"
+    bounds = ("abort", "begin", "commit", "end", "rollback", "start")
+    return bool(plain) and plain[0].word in bounds
 
 
 def rewrite(sql: str) -> str:
