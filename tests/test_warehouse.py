@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ import dbt_profile
 import stacks
 import warehouse
 from cloudformation_stand_in import MADE, CloudFormation, start_cloudformation
+from conftest import PROJECT
 from errors import SparkifyError
 from warehouse_parameters import address_range
 
@@ -39,11 +41,13 @@ def server() -> Iterator[CloudFormation]:
 @pytest.fixture
 def aws(
     server: CloudFormation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> CloudFormation:
+) -> Iterator[CloudFormation]:
     """An account with nothing in it, which boto3 finds, and an .env of its own."""
     server.clear()
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith(("AWS_", "SPARKIFY_")):
+            monkeypatch.delenv(name)
     for name, value in {
         "AWS_ENDPOINT_URL": server.endpoint,
         "AWS_ACCESS_KEY_ID": "test",
@@ -57,7 +61,10 @@ def aws(
     monkeypatch.setattr("botocore.session.create_loader", lambda _: LOADER)
     monkeypatch.setattr(dbt_profile, "ENVIRONMENT", tmp_path / ".env")
     monkeypatch.setattr(stacks, "SECONDS_BETWEEN_LOOKS", 0.01)
-    return server
+    yield server
+    # The command takes what .env says into the process.
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture
@@ -116,6 +123,18 @@ def test_up_makes_a_serverless_warehouse_and_writes_where_it_is(
     assert "SPARKIFY_REDSHIFT_CLUSTER" not in written()
     assert "SPARKIFY_REDSHIFT_PASSWORD" not in written()
     assert stat.S_IMODE(dbt_profile.ENVIRONMENT.stat().st_mode) == 0o600
+
+
+def test_the_profile_finds_the_warehouse_by_what_up_wrote(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(PROJECT / "profiles.example.yml", tmp_path / "profiles.yml")
+    monkeypatch.setenv("DBT_PROFILES_DIR", str(tmp_path))
+    assert run("up", *DATA) == 0
+    target = dbt_profile.read_target("redshift")
+    assert (target["host"], target["port"], target["dbname"]) == (HOST, "5439", "dev")
+    assert (target["user"], target["cluster_id"]) == ("sparkify_admin", "")
+    assert target["region"] == "eu-central-1"
 
 
 def test_the_file_is_private_even_if_it_was_not(run: Run) -> None:
