@@ -123,6 +123,8 @@ def test_copy_reads_manifests_where_they_are_asked_for() -> None:
     assert not may(form(DATA)["CopyRole"]["Properties"], "s3:GetObject", manifest)
     role = form(DATA, EXTRAS)["CopyRole"]["Properties"]
     assert may(role, "s3:GetObject", manifest)
+    assert may(role, "s3:ListBucket", "arn:aws:s3:::scratch", prefix="manifests/1/")
+    assert not may(role, "s3:ListBucket", "arn:aws:s3:::scratch", prefix="")
     assert not may(role, "s3:PutObject", manifest)
     assert not may(role, "s3:GetObject", "arn:aws:s3:::scratch/manifests2/1.json")
     whole = form(DATA, {"ManifestBucket": "scratch"})["CopyRole"]["Properties"]
