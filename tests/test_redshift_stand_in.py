@@ -122,6 +122,34 @@ def test_svv_table_info_tells_the_declared_design(
     ]
 
 
+def test_what_is_said_of_a_table_is_mended_by_the_statements_for_it(
+    claims: StandIn, connection: Connection
+) -> None:
+    connection.autocommit = True
+    rows(connection, "create table worn diststyle even as select 1 as a", "select 1")
+    claims.set_health(DATABASE, "worn", unsorted=30, stats_off=20, skew_rows=4.5)
+    told = (
+        "select diststyle, sortkey1, unsorted, stats_off, skew_rows from svv_table_info"
+        " where \"table\" = 'worn'"
+    )
+    worn = ("EVEN", "AUTO(SORTKEY)", Decimal(30), Decimal(20), Decimal("4.5"))
+    assert rows(connection, told) == [worn]
+    mends = (
+        "vacuum sort only worn to 99 percent",
+        "analyze worn",
+        "alter table worn alter distkey a",
+        "alter table worn alter compound sortkey (a)",
+    )
+    assert rows(connection, *mends, told) == [
+        ("KEY(a)", "a", Decimal(0), Decimal(0), Decimal("4.5"))
+    ]
+    connection.autocommit = False
+    with pytest.raises(ProgrammingError, match="inside a transaction block"):
+        rows(connection, "vacuum worn")
+    connection.rollback()
+    rows(connection, "drop table worn", "commit", "select 1")
+
+
 def test_lengths_that_are_not_given_are_redshifts(
     connection: Connection,
 ) -> None:

@@ -23,6 +23,7 @@ from redshift_stand_in.copy_source import CopySource
 from redshift_stand_in.credentials import Credentials
 from redshift_stand_in.data_api import DataApi
 from redshift_stand_in.database import Databases
+from redshift_stand_in.maintenance import maintain
 from redshift_stand_in.proxy import Proxy, Wire
 from redshift_stand_in.spectrum import Spectrum
 
@@ -142,8 +143,11 @@ def start_stand_in(postgres_socket: str) -> Iterator[StandIn]:
             socket_folder=postgres_socket,
             user_of=credentials.user_of,
             context=context,
-            copy=copier.run,
-            create_external=spectrum.create,
+            own={
+                "copy": copier.run,
+                "external": spectrum.create,
+                **dict.fromkeys(("alter", "analyze", "vacuum"), maintain),
+            },
             refresh=spectrum.refresh,
             statements=statements,
         )

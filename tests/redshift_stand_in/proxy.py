@@ -20,7 +20,7 @@ from typing import ClassVar
 
 from quoting import quote_literal
 from redshift_stand_in.errors import RefusedStatementError
-from redshift_stand_in.rewrite import ends_or_begins, is_own, rewrite
+from redshift_stand_in.rewrite import ends_or_begins, own_kind, rewrite
 
 PROTOCOL = 196608
 CANCEL, SSL, GSS = 80877102, 80877103, 80877104
@@ -50,8 +50,9 @@ class Wire:
     socket_folder: str
     user_of: Callable[[str, str], str | None]
     context: ssl.SSLContext
-    copy: Run
-    create_external: Run
+    own: dict[str, Run]
+    """What runs the statements that PostgreSQL can't, by their kind."""
+
     refresh: Callable[[Session], None]
     """Sees before a query that external tables hold what S3 does."""
 
@@ -155,7 +156,7 @@ class Session(socketserver.BaseRequestHandler):
             self.wire.statements.append(sql)
         self.own_statements.pop(name, None)
         try:
-            if is_own(sql):
+            if own_kind(sql):
                 self.own_statements[name] = sql
                 return "call redshift.end_of_own_statement()"
             if self.transaction != b"E" and not ends_or_begins(sql):
@@ -172,10 +173,7 @@ class Session(socketserver.BaseRequestHandler):
         own = self.own_statements[name]
         code = reason = detail = ""
         try:
-            if own.lstrip().lower().startswith("create"):
-                self.wire.create_external(self, own)
-            else:
-                self.wire.copy(self, own)
+            self.wire.own[own_kind(own)](self, own)
         except RefusedStatementError as refused:
             code, reason, detail = refused.args
         except Exception as error:  # noqa: BLE001 -- a client must not wait for ever

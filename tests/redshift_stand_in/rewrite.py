@@ -42,6 +42,9 @@ SETTINGS = frozenset(
 )
 """Settings that PostgreSQL lacks; it keeps them under the prefix ``redshift``."""
 
+PHYSICAL = frozenset({"diststyle", "distkey", "sortkey", "encode"})
+"""Words by which ALTER TABLE changes where rows lie."""
+
 RELATIONS = {"information_schema.columns": "redshift.columns"}
 """Relations that PostgreSQL has with other rows."""
 
@@ -66,10 +69,15 @@ def fold(name: str) -> str:
     return name.lower()
 
 
-def is_own(sql: str) -> bool:
-    """Tell a statement that the stand-in runs itself: COPY, CREATE EXTERNAL."""
-    words = [token.word for token in without_blanks(tokens_of(sql))[:2]]
-    return words[:1] == ["copy"] or words == ["create", "external"]
+def own_kind(sql: str) -> str:
+    """Give the kind of a statement that the stand-in runs itself; '' for others."""
+    words = [token.word for token in without_blanks(tokens_of(sql))]
+    if words[:1] in (["copy"], ["vacuum"], ["analyze"]):
+        return words[0]
+    if words[:2] == ["create", "external"]:
+        return "external"
+    is_alter = words[:2] == ["alter", "table"] and words.count("alter") > 1
+    return "alter" if is_alter and PHYSICAL.intersection(words) else ""
 
 
 def ends_or_begins(sql: str) -> bool:
@@ -306,6 +314,13 @@ def _create_table(statement: list[Token]) -> list[Token]:
     note = json.dumps({"table": table, **vars(design)})
     out.append(Token("comment", f" /*redshift design {note}*/", 0))
     return out
+
+
+def design_of(tokens: Sequence[Token]) -> Design:
+    """Read the attributes of a table."""
+    design = Design()
+    _attributes(tokens, 0, design)
+    return design
 
 
 def _is_column_list(inner: Sequence[Token]) -> bool:
