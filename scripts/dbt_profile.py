@@ -22,9 +22,14 @@ def load_environment() -> None:
     load_dotenv(ENVIRONMENT, override=False)
 
 
+def remembered() -> dict[str, str | None]:
+    """Give what the project's .env says."""
+    return dotenv_values(ENVIRONMENT)
+
+
 def remember(name: str, value: str) -> bool:
     """Write a variable into the project's .env; tell whether that changed it."""
-    if dotenv_values(ENVIRONMENT).get(name) == value:
+    if remembered().get(name) == value:
         return False
     ENVIRONMENT.touch(mode=0o600)
     ENVIRONMENT.chmod(0o600)
@@ -34,7 +39,7 @@ def remember(name: str, value: str) -> bool:
 
 def forget(name: str, value: str | None = None) -> bool:
     """Take a variable out of the project's .env, if it is there with this value."""
-    written = dotenv_values(ENVIRONMENT)
+    written = remembered()
     if name not in written or value not in (None, written[name]):
         return False
     unset_key(ENVIRONMENT, name)

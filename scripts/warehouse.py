@@ -8,13 +8,14 @@ It is a CloudFormation stack of infra/redshift.yaml, or of infra/emr.yaml with
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dbt_profile import ENVIRONMENT, forget, load_environment, remember
+from dbt_profile import ENVIRONMENT, forget, load_environment, remember, remembered
 from errors import SparkifyError, without_traceback
 from stacks import NEVER_MADE, ROLLED_BACK, STUCK, Plan, Stack, State, describe
 from templates import read_template
@@ -76,11 +77,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"{name!r} is no name for a stack.",
             "Give 3 to 40 small letters, digits and single hyphens, a letter first.",
         )
+    in_shell = {k: v for k, v in os.environ.items() if k.startswith(engine.variables)}
     load_environment()
     if options.command == "up":
         _, template = read_template(engine.template)
         given = given_parameters(template, options)
         up(Stack(name, options.region), engine, given, options)
+        if not options.dry_run:
+            _warn_of_shell(in_shell)
     elif options.command == "status":
         status(Stack(name, options.region), engine)
     else:
@@ -261,6 +265,19 @@ def _remember(engine: Engine, outputs: Mapping[str, str]) -> None:
     print(
         f"{ENVIRONMENT.name} says where it is ({engine.variables}...), but no password."
     )
+
+
+def _warn_of_shell(in_shell: Mapping[str, str]) -> None:
+    """Name the variables of the shell that .env says otherwise: the shell's win."""
+    written = remembered()
+    others = [
+        name for name, value in in_shell.items() if written.get(name, "") != value
+    ]
+    if others:
+        print(
+            f"Your shell says otherwise of {', '.join(others)}, and wins over"
+            f" {ENVIRONMENT.name}: unset what it says."
+        )
 
 
 def _say_next(parameters: Mapping[str, str]) -> None:

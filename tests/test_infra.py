@@ -27,6 +27,7 @@ from templates import check, defaults, read_template, resolve
 _, REDSHIFT = read_template("redshift")
 _, EMR = read_template("emr")
 LAKE = DATA | {"LakeBucket": "scratch", "LakePrefix": "lake"}
+PLACES = ("Data", "Manifest", "Lake")
 LARGEST_TEMPLATE = 51_200
 """Bytes of a template that CloudFormation takes without a bucket."""
 
@@ -453,6 +454,23 @@ def test_up_knows_its_outputs_in_the_templates() -> None:
     for engine in warehouse.ENGINES.values():
         _, template = read_template(engine.template)
         assert set(engine.outputs) <= set(template["Outputs"])
+
+
+def test_the_docs_name_every_option_and_parameter(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    page = (PROJECT / "docs" / "infrastructure.md").read_text(encoding="utf-8")
+    with pytest.raises(SystemExit):
+        warehouse.main(["up", "--help"])
+    options = set(re.findall(r"(?<= )--[a-z-]+", capsys.readouterr().out)) - {"--help"}
+    assert len(options) > 10
+    assert [option for option in sorted(options) if f"`{option}" not in page] == []
+    settable = set(REDSHIFT["Parameters"]) | set(EMR["Parameters"])
+    by_option = {f"{place}{part}" for place in PLACES for part in ("Bucket", "Prefix")}
+    by_option |= {"Address", "ExternalDatabase", "Provisioned", "FinalSnapshot"}
+    assert by_option < settable
+    named = settable - by_option
+    assert [name for name in sorted(named) if f"`{name}`" not in page] == []
 
 
 def test_the_docs_name_the_limit_that_up_sets() -> None:

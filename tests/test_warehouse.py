@@ -137,6 +137,19 @@ def test_the_profile_finds_the_warehouse_by_what_up_wrote(
     assert target["region"] == "eu-central-1"
 
 
+def test_up_names_what_the_shell_says_otherwise(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SPARKIFY_REDSHIFT_HOST", "elsewhere")
+    monkeypatch.setenv("SPARKIFY_REDSHIFT_PORT", "5439")
+    assert run("up", *DATA) == 0
+    said = capsys.readouterr().out
+    assert "Your shell says otherwise of SPARKIFY_REDSHIFT_HOST, and wins" in said
+    monkeypatch.setenv("SPARKIFY_REDSHIFT_HOST", HOST)
+    assert run("up") == 0
+    assert "Your shell" not in capsys.readouterr().out
+
+
 def test_the_file_is_private_even_if_it_was_not(run: Run) -> None:
     dbt_profile.ENVIRONMENT.write_text("OTHER=1\n", encoding="utf-8")
     dbt_profile.ENVIRONMENT.chmod(0o644)
