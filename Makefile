@@ -32,8 +32,8 @@ ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup packages build stop test lint lint-python lint-sql lint-yaml lint-infra \
-	fix star lock check-redshift check-design clean FORCE
+.PHONY: help setup packages build stop test law lint lint-python lint-sql lint-yaml \
+	lint-infra fix star lock check-redshift check-design clean FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,10 @@ test: lint ## run everything CI runs; REAL_DATA=folder adds the tests on real da
 		else echo 'So the tests on Spark are skipped.'; fi
 	@echo 'Running the tests'
 	@REAL_DATA="$(REAL_DATA_FOLDER)" $(PYTHON) -m pytest
+
+law: setup $(VENV)/.test-installed ## look for histories that break the law; COURSES=n, SEED=n
+	@LAW_COURSES=$(or $(COURSES),250) LAW_SEED=$(or $(SEED),1) \
+		$(PYTHON) -m pytest tests/test_law.py -k 'however and duckdb'
 
 lint: lint-yaml lint-python lint-sql lint-infra ## check Python, SQL, YAML and templates
 

@@ -31,8 +31,8 @@ MUTATIONS = [
     Mutation(
         "only NextSong is a play",
         "models/marts/core/songplays.sql",
-        "where page = 'NextSong'",
-        "where page is not null",
+        "events.page = 'NextSong'",
+        "events.page is not null",
     ),
     Mutation(
         "plays of unknown songs stay",
@@ -43,8 +43,8 @@ MUTATIONS = [
     Mutation(
         "plays of nobody stay",
         "models/marts/core/songplays.sql",
-        "where page = 'NextSong'",
-        "where page = 'NextSong' and user_id is not null",
+        "events.page = 'NextSong'",
+        "events.page = 'NextSong' and events.user_id is not null",
     ),
     Mutation(
         "the artist must match too",
@@ -79,25 +79,25 @@ MUTATIONS = [
     ),
     Mutation(
         "the key is session and item",
-        "models/marts/core/songplays.sql",
-        "['session_id', 'item_in_session']",
-        "['session_id', 'start_time']",
+        "models/intermediate/int_event_versions.sql",
+        "generate_surrogate_key(['session_id', 'item_in_session'])",
+        "generate_surrogate_key(['session_id', 'start_time'])",
     ),
     Mutation(
         "an event has one record",
-        "models/intermediate/int_events.sql",
-        "where precedence = 1",
-        "where precedence >= 1",
+        "models/intermediate/int_event_versions.sql",
+        "            partition by session_id, item_in_session\n            order by",
+        "            partition by session_id, item_in_session, page\n            order by",
     ),
     Mutation(
         "the later record wins",
-        "models/intermediate/int_events.sql",
+        "models/intermediate/int_event_versions.sql",
         "start_time desc",
         "start_time asc",
     ),
     Mutation(
         "no tie is broken by load time",
-        "models/intermediate/int_events.sql",
+        "models/intermediate/int_event_versions.sql",
         "start_time desc,",
         "start_time desc, loaded_at desc,",
     ),

@@ -764,7 +764,7 @@ def test_the_tables_name_their_columns_in_the_order_of_the_brief() -> None:
         "songplays": "songplay_id start_time user_id level song_id artist_id "
         "session_id location user_agent item_in_session song_title artist_name "
         "duration_seconds",
-        "users": "user_id first_name last_name gender level",
+        "users": "user_id first_name last_name gender level last_seen_at",
         "songs": "song_id title artist_id year duration",
         "artists": "artist_id name location latitude longitude",
         "time": "start_time hour day week month year weekday",
@@ -977,8 +977,8 @@ def test_the_catalogues_own_rows_match_not_the_dimensions() -> None:
 
 
 def test_users_are_seen_on_any_page() -> None:
-    star = star_of(event(page="Home"))
-    assert star.users == [User(15, "Lily", "Koch", "F", "paid")]
+    star = star_of(event(ts=1, page="Home"))
+    assert star.users == [User(15, "Lily", "Koch", "F", "paid", start_time(1))]
     assert star.songplays == []
 
 
@@ -987,7 +987,7 @@ def test_the_latest_event_decides_every_attribute() -> None:
         event(ts=1),
         event(ts=2, session_id=1, first_name=None, gender=" ", level="free"),
     )
-    assert star.users == [User(15, None, "Koch", None, "free")]
+    assert star.users == [User(15, None, "Koch", None, "free", start_time(2))]
 
 
 @pytest.mark.parametrize(

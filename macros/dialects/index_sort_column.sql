@@ -6,8 +6,17 @@
 
 {% macro default__index_sort_column(relation) %}{% endmacro %}
 
+{# A table that is only added to has its index already. #}
 {% macro postgres__index_sort_column(relation) -%}
-create index on {{ relation }} ({{ adapter.quote(config.get('sort')) }})
+{%- if config.get('sort') -%}
+do $$ begin
+    if not exists (
+        select from pg_index where indrelid = '{{ relation }}'::regclass
+    ) then
+        create index on {{ relation }} ({{ adapter.quote(config.get('sort')) }});
+    end if;
+end $$
+{%- endif -%}
 {%- endmacro %}
 
 {# It takes the forms of its ancestor for its own, and has no indexes. #}

@@ -45,6 +45,7 @@ class User(NamedTuple):
     last_name: str | None
     gender: str | None
     level: str | None
+    last_seen_at: datetime
 
 
 class Song(NamedTuple):
@@ -323,7 +324,14 @@ def build_users(events: Iterable[Event]) -> list[User]:
         if other is None or recency(event) > recency(other):
             latest[event.user_id] = event
     return [
-        User(user_id, event.first_name, event.last_name, event.gender, event.level)
+        User(
+            user_id,
+            event.first_name,
+            event.last_name,
+            event.gender,
+            event.level,
+            start_time(event.ts),
+        )
         for user_id, event in sorted(latest.items())
     ]
 

@@ -1,4 +1,4 @@
-{{ config(dist = 'all', sort = 'artist_id') }}
+{{ config(dist = 'all', sort = 'artist_id', materialized = 'table') }}
 
 with
 

@@ -1,4 +1,4 @@
-{{ config(dist = 'start_time', sort = 'start_time') }}
+{{ config(dist = 'start_time', sort = 'start_time', unique_key = 'songplay_id') }}
 
 with
 
@@ -6,26 +6,58 @@ events as (select * from {{ ref('int_events') }}),
 
 songs as (select * from {{ ref('stg_songs') }}),
 
+{% if is_incremental() %}
+
+new_songs as (
+
+    select
+        title,
+        artist_name
+
+    from songs
+
+    where loaded_at > {{ watermark() }}
+
+    group by title, artist_name
+
+),
+
+{% endif %}
+
+{# A play is made anew if its event changed, or if a song of its name arrived. #}
 plays as (
 
     select
-        {{ dbt_utils.generate_surrogate_key(['session_id', 'item_in_session']) }}
-            as songplay_id,
-        start_time,
-        user_id,
-        level,
-        session_id,
-        location,
-        user_agent,
-        item_in_session,
-        song_title,
-        artist_name,
-        duration_seconds,
-        loaded_at
+        events.songplay_id,
+        events.start_time,
+        events.user_id,
+        events.level,
+        events.session_id,
+        events.location,
+        events.user_agent,
+        events.item_in_session,
+        events.song_title,
+        events.artist_name,
+        events.duration_seconds,
+        events.loaded_at
 
     from events
+    {% if is_incremental() %}
 
-    where page = 'NextSong'
+    left join new_songs
+        on
+            events.song_title = new_songs.title
+            and events.artist_name = new_songs.artist_name
+
+    {% endif %}
+
+    where
+        events.page = 'NextSong'
+    {% if is_incremental() %}
+
+        and (events.loaded_at > {{ watermark() }} or new_songs.title is not null)
+
+        {% endif %}
 
 ),
 
@@ -37,6 +69,7 @@ candidates as (
         plays.songplay_id,
         songs.song_id,
         songs.artist_id,
+        songs.loaded_at,
         row_number() over (
             partition by plays.songplay_id
             order by
@@ -58,7 +91,8 @@ matches as (
     select
         songplay_id,
         song_id,
-        artist_id
+        artist_id,
+        loaded_at
 
     from candidates
 
@@ -82,7 +116,7 @@ songplays as (
         plays.song_title,
         plays.artist_name,
         plays.duration_seconds,
-        plays.loaded_at
+        greatest(plays.loaded_at, matches.loaded_at) as loaded_at
 
     from plays
     left join matches on plays.songplay_id = matches.songplay_id

@@ -1,4 +1,4 @@
-{{ config(dist = 'all', sort = 'song_id') }}
+{{ config(dist = 'all', sort = 'song_id', materialized = 'table') }}
 
 with
 

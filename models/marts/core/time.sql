@@ -1,18 +1,41 @@
-{{ config(dist = 'start_time', sort = 'start_time') }}
+{{ config(dist = 'start_time', sort = 'start_time', unique_key = 'start_time') }}
 
 with
 
 songplays as (select * from {{ ref('songplays') }}),
 
+{% if is_incremental() %}
+
+event_versions as (select * from {{ ref('int_event_versions') }}),
+
+changed_moments as (
+
+    select start_time
+
+    from event_versions
+
+    where loaded_at > {{ watermark() }}
+
+    group by start_time
+
+),
+
+{% endif %}
+
 moments as (
 
     select
-        start_time,
-        max(loaded_at) as loaded_at
+        songplays.start_time,
+        max(songplays.loaded_at) as loaded_at
 
     from songplays
+    {% if is_incremental() %}
 
-    group by start_time
+    inner join changed_moments on songplays.start_time = changed_moments.start_time
+
+    {% endif %}
+
+    group by songplays.start_time
 
 ),
 

@@ -1,0 +1,200 @@
+{{ config(
+    dist = 'session_id',
+    sort = 'start_time',
+    unique_key = ['session_id', 'item_in_session'],
+    incremental_strategy = 'delete+insert',
+) }}
+
+with
+
+events as (select * from {{ ref('stg_events') }}),
+
+{% if is_incremental() %}
+
+known_versions as (select * from {{ this }}),
+
+arrived_events as (
+
+    select
+        session_id,
+        item_in_session
+
+    from events
+
+    where loaded_at > {{ watermark() }}
+
+    group by session_id, item_in_session
+
+),
+
+{% endif %}
+
+{# What claims to be an event: of those that were delivered again, all that is known. #}
+contenders as (
+
+    select
+        session_id,
+        item_in_session,
+        start_time,
+        user_id,
+        page,
+        auth,
+        method,
+        status,
+        level,
+        first_name,
+        last_name,
+        gender,
+        location,
+        user_agent,
+        registered_at,
+        song_title,
+        artist_name,
+        duration_seconds,
+        loaded_at,
+        false as is_known,
+        false as was_current
+
+    from events
+
+    {% if is_incremental() %}
+
+    where loaded_at > {{ watermark() }}
+
+    union all
+
+    select
+        known_versions.session_id,
+        known_versions.item_in_session,
+        known_versions.start_time,
+        known_versions.user_id,
+        known_versions.page,
+        known_versions.auth,
+        known_versions.method,
+        known_versions.status,
+        known_versions.level,
+        known_versions.first_name,
+        known_versions.last_name,
+        known_versions.gender,
+        known_versions.location,
+        known_versions.user_agent,
+        known_versions.registered_at,
+        known_versions.song_title,
+        known_versions.artist_name,
+        known_versions.duration_seconds,
+        known_versions.loaded_at,
+        true as is_known,
+        known_versions.is_current as was_current
+
+    from known_versions
+    inner join arrived_events
+        on
+            known_versions.session_id = arrived_events.session_id
+            and known_versions.item_in_session = arrived_events.item_in_session
+
+    {% endif %}
+
+),
+
+{# An event may be delivered again, with other content: the later one is the event, and
+   where the time is the same its content decides, never the load. #}
+ranked_versions as (
+
+    select
+        session_id,
+        item_in_session,
+        start_time,
+        user_id,
+        page,
+        auth,
+        method,
+        status,
+        level,
+        first_name,
+        last_name,
+        gender,
+        location,
+        user_agent,
+        registered_at,
+        song_title,
+        artist_name,
+        duration_seconds,
+        loaded_at,
+        is_known,
+        was_current,
+        row_number() over (
+            partition by session_id, item_in_session
+            order by
+                start_time desc,
+                {{ by_code_point('artist_name') }} asc nulls last,
+                {{ by_code_point('auth') }} asc nulls last,
+                {{ by_code_point('first_name') }} asc nulls last,
+                {{ by_code_point('gender') }} asc nulls last,
+                {{ by_code_point('last_name') }} asc nulls last,
+                duration_seconds asc nulls last,
+                {{ by_code_point('level') }} asc nulls last,
+                {{ by_code_point('location') }} asc nulls last,
+                {{ by_code_point('method') }} asc nulls last,
+                {{ by_code_point('page') }} asc nulls last,
+                registered_at asc nulls last,
+                {{ by_code_point('song_title') }} asc nulls last,
+                status asc nulls last,
+                {{ by_code_point('user_agent') }} asc nulls last,
+                user_id asc nulls last,
+                loaded_at asc
+        ) as precedence
+
+    from contenders
+
+),
+
+{# An event that loses its place is kept, as of the load that replaced it: by it, what
+   was built from it is found again. #}
+int_event_versions as (
+
+    select
+        {{ dbt_utils.generate_surrogate_key(['session_id', 'item_in_session']) }}
+            as songplay_id,
+        session_id,
+        item_in_session,
+        start_time,
+        user_id,
+        page,
+        auth,
+        method,
+        status,
+        level,
+        first_name,
+        last_name,
+        gender,
+        location,
+        user_agent,
+        registered_at,
+        song_title,
+        artist_name,
+        duration_seconds,
+        precedence = 1 as is_current,
+        {% if is_incremental() %}
+
+        case
+            when precedence > 1 and was_current
+                then
+                    max(loaded_at) over (
+                        partition by session_id, item_in_session
+                    )
+            else loaded_at
+        end as loaded_at
+
+        {% else %}
+
+            loaded_at
+
+        {% endif %}
+
+    from ranked_versions
+
+    where precedence = 1 or is_known
+
+)
+
+select * from int_event_versions

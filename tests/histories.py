@@ -1,0 +1,158 @@
+"""Histories of a warehouse for the law: what arrives, in which files and loads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from raw_lines import event, song
+
+FIRST_MOMENT: Final = 1541105830000
+LOADS: Final = 4
+BROKEN: Final = (b"{", b"[]", b'{"sessionId": "one"}', b'{"song_id": 1}')
+
+NAMES = st.sampled_from("ab")
+PICKS = st.integers(0, 1)
+EVENT_LINES = st.fixed_dictionaries(
+    {
+        "session": PICKS,
+        "item": PICKS,
+        "moment": st.integers(0, 3),
+        "page": st.sampled_from(["NextSong", "NextSong", "NextSong", "Home", None]),
+        "user": st.sampled_from(["0", "1", ""]),
+        "level": st.sampled_from(["free", "paid"]),
+        "song": st.sampled_from(["a", "b", None]),
+        "artist": NAMES,
+        "length": st.sampled_from([None, 1.5, 2, 3]),
+        "first_name": st.sampled_from(["Al", "Bo", None]),
+    }
+)
+SONG_LINES = st.fixed_dictionaries(
+    {
+        "song": PICKS,
+        "of": PICKS,
+        "title": NAMES,
+        "artist": NAMES,
+        "year": st.integers(0, 2),
+        "length": st.sampled_from([None, 1, 2.5, 3]),
+        "location": st.sampled_from([None, "Here", "There"]),
+    }
+)
+LINES = st.one_of(EVENT_LINES, EVENT_LINES, SONG_LINES, st.sampled_from(BROKEN))
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that arrives: its name among those of its history, and its lines."""
+
+    name: str
+    lines: list[Any]
+
+
+FILES = st.builds(File, NAMES, st.lists(LINES, min_size=1, max_size=4))
+HISTORIES = st.lists(st.lists(FILES, max_size=2), min_size=1, max_size=LOADS)
+"""A history: for each load the files that arrive before it."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """Histories that share a warehouse, and what becomes of the build after a load.
+
+    No record of one history bears on another's, so each is an example by itself. Where
+    ``rewrites``, a name that returns in a history is a file in a new version.
+    """
+
+    histories: list[list[list[File]]]
+    builds: list[str]
+    rewrites: bool
+
+
+def courses(width: int) -> st.SearchStrategy[Course]:
+    """Draw histories that share a warehouse, as many as its width."""
+    return st.builds(
+        Course,
+        st.lists(HISTORIES, min_size=width, max_size=width),
+        st.lists(
+            st.sampled_from(["whole", "whole", "none", "half"]),
+            min_size=LOADS,
+            max_size=LOADS,
+        ),
+        st.integers(0, 3).map(lambda n: n == 0),
+    )
+
+
+def files_of(course: Course, load: int) -> dict[str, bytes]:
+    """Give the files that arrive before a load, by path below the root."""
+    found: dict[str, bytes] = {}
+    for number, history in enumerate(course.histories):
+        for file in history[load] if load < len(history) else []:
+            name = f"{number}-{file.name}" + ("" if course.rewrites else f"-{load}")
+            for part, is_song in (("log_data", False), ("song_data", True)):
+                lines = [
+                    render(line, number)
+                    for line in file.lines
+                    if isinstance(line, bytes) or ("title" in line) is is_song
+                ]
+                if lines:
+                    found[f"{part}/{name}.json"] = b"\n".join(lines)
+    return found
+
+
+def render(line: Any, number: int) -> bytes:
+    """Give a line of a file; its keys and names belong to one history alone."""
+    if isinstance(line, bytes):
+        return line
+    if "title" in line:
+        return song(
+            f"SO{number}-{line['song']}",
+            artist_id=f"AR{number}-{line['of']}",
+            title=f"{number}{line['title']}",
+            artist_name=f"{number}{line['artist']}",
+            artist_location=line["location"],
+            year=line["year"] and 2000 + line["year"],
+            duration=line["length"],
+        )
+    return event(
+        2 * number + line["session"],
+        line["item"],
+        ts=FIRST_MOMENT + 10 * number + line["moment"],
+        page=line["page"],
+        userId=line["user"] and str(2 * number + int(line["user"])),
+        level=line["level"],
+        song=line["song"] and f"{number}{line['song']}",
+        artist=f"{number}{line['artist']}",
+        length=line["length"],
+        firstName=line["first_name"],
+    )
+
+
+def text_of(course: Course) -> str:
+    """Write a course in JSON, so that it can be a named case."""
+
+    def as_json(value: object) -> object:
+        return value.decode() if isinstance(value, bytes) else vars(value)
+
+    return json.dumps(course, default=as_json, indent=1)
+
+
+def read_course(path: Path) -> Course:
+    """Read what ``text_of`` wrote; text stands for a broken line."""
+    found = json.loads(path.read_text(encoding="utf-8"))
+    found["histories"] = [
+        [
+            [
+                File(
+                    file["name"],
+                    [x.encode() if isinstance(x, str) else x for x in file["lines"]],
+                )
+                for file in files
+            ]
+            for files in history
+        ]
+        for history in found["histories"]
+    ]
+    return Course(**found)
