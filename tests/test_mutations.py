@@ -86,8 +86,8 @@ MUTATIONS = [
     Mutation(
         "an event has one record",
         "models/intermediate/int_event_versions.sql",
-        "            partition by session_id, item_in_session\n            order by",
-        "            partition by session_id, item_in_session, page\n            order by",
+        "session_id, item_in_session\n            order by",
+        "session_id, item_in_session, page\n            order by",
     ),
     Mutation(
         "the later record wins",
@@ -226,8 +226,8 @@ MUTATIONS = [
     Mutation(
         "time has one row per moment",
         "models/marts/core/time.sql",
-        "group by start_time",
-        "group by start_time, songplay_id",
+        "group by songplays.start_time",
+        "group by songplays.start_time, songplays.songplay_id",
     ),
 ]
 
