@@ -78,23 +78,31 @@ def _findings(sql: str) -> Iterator[Finding]:
 
 
 def compiled_files() -> list[Path]:
-    """Compile the project for Redshift, and list the SQL. Raises SparkifyError."""
+    """Compile the project for Redshift, as builds from nothing and as added to.
+
+    Lists the SQL. Raises SparkifyError.
+    """
     from dbt.cli.main import dbtRunner
 
-    shutil.rmtree(TARGET_PATH / "compiled", ignore_errors=True)
+    shutil.rmtree(TARGET_PATH, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         profiles = Path(folder) / "profiles.yml"
         profiles.write_text(PROFILE, encoding="utf-8")
         options = ["--project-dir", str(PROJECT), "--profiles-dir", folder]
-        options += ["--target", "redshift", "--target-path", str(TARGET_PATH)]
-        offline = ["--no-populate-cache", "--no-introspect"]
-        result = dbtRunner().invoke(["--quiet", "compile", *offline, *options])
-    if not result.success:
-        raise SparkifyError(
-            "The project could not be compiled for Redshift.",
-            "See above. Without dbt-redshift: make check-redshift installs it.",
-        )
-    found = sorted((TARGET_PATH / "compiled").rglob("*.sql"))
+        options += ["--target", "redshift"]
+        options += ["--no-populate-cache", "--no-introspect"]
+        for form, adds in (("whole", "false"), ("added-to", "true")):
+            options_of_form = ["--vars", f"assume_incremental: {adds}"]
+            options_of_form += ["--target-path", str(TARGET_PATH / form)]
+            result = dbtRunner().invoke(
+                ["--quiet", "compile", *options, *options_of_form]
+            )
+            if not result.success:
+                raise SparkifyError(
+                    "The project could not be compiled for Redshift.",
+                    "See above. Without dbt-redshift: make check-redshift installs it.",
+                )
+    found = sorted(TARGET_PATH.glob("*/compiled/**/*.sql"))
     if not found:
         raise SparkifyError("dbt compiled nothing.", f"Look into {TARGET_PATH}.")
     return found

@@ -1,5 +1,5 @@
 {# Returns whether rows can be added to a table, and others taken away, in one
-   transaction with the note of it in int_builds. Where not, each build is a full one. #}
+   transaction with the note of it in int_builds. If not, each build is a full one. #}
 {% macro adds_to_tables() %}
     {{ return(adapter.dispatch('adds_to_tables')()) }}
 {% endmacro %}

@@ -2,8 +2,12 @@
    name: also where what it was built from is not merely added to. Rows were replaced
    (docs/decisions/0009), or its SQL, or that of a model before it, changed. #}
 {% macro should_full_refresh() %}
-    {% if dbt.should_full_refresh() or not adds_to_tables() %}{{ return(true) }}{% endif %}
-    {% if not execute or not keeps_builds() %}{{ return(false) }}{% endif %}
+    {% if dbt.should_full_refresh() or not adds_to_tables() %}
+        {{ return(true) }}
+    {% endif %}
+    {% if not execute or not keeps_builds() %}
+        {{ return(false) }}
+    {% endif %}
     {% set last = last_build(model.name) %}
     {% set now = build_basis() %}
     {{ return(

@@ -1,6 +1,7 @@
 {# Returns, as a timestamp, the load up to which the incremental model at hand has been
    built: what was loaded later is new to it. #}
 {% macro watermark() -%}
-{%- set last = last_build(model.name) if execute -%}
+{%- set is_known = execute and flags.INTROSPECT is not sameas false -%}
+{%- set last = last_build(model.name) if is_known -%}
 cast('{{ last.built_through if last else '1970-01-01' }}' as timestamp)
 {%- endmacro %}
