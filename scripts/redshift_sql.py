@@ -51,7 +51,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="file",
         help="SQL without Jinja (default: all models, tests and analyses, compiled)",
     )
-    files = parser.parse_args(argv).files or compiled_files()
+    parser.add_argument("--list", action="store_true", help="list what it looks for")
+    options = parser.parse_args(argv)
+    if options.list:
+        for construct in CONSTRUCTS:
+            print(f"{construct.name}: {construct.reason}.\n    {construct.instead}")
+        return 0
+    files = options.files or compiled_files()
     count = 0
     for file in files:
         for finding in check(_read(file)):

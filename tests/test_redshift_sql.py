@@ -249,6 +249,18 @@ def test_the_command_names_file_line_reason_and_what_to_write(
     assert "gone.sql cannot be read" in capsys.readouterr().err
 
 
+def test_the_command_lists_what_it_looks_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert redshift_sql.main(["--list"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[:2] == [
+        "distinct on: no such clause.",
+        "    Number the rows by row_number() and keep the first.",
+    ]
+    assert len(said) == 2 * len(CONSTRUCTS)
+
+
 def test_redshift_takes_all_sql_of_the_project(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -308,6 +308,7 @@ def test_statements_are_listed_by_name(claims: StandIn) -> None:
         ({"ClusterIdentifier": "other"}, "endpoint doesn't exist"),
         ({"WorkgroupName": "sparkify-workgroup"}, "exclude each other"),
         ({"Sql": "select 1 -- " + "x" * 100_000}, "too long"),
+        ({"Sql": "select 1; select 2"}, "Multiple SQL statements"),
         ({"Parameters": [{"name": "a", "value": "b"}]}, "not used"),
     ],
 )

@@ -6,6 +6,7 @@ names it, four bytes for its length, and its body.
 
 from __future__ import annotations
 
+import select
 import socket
 import socketserver
 import ssl
@@ -76,6 +77,7 @@ class Session(socketserver.BaseRequestHandler):
         self.own: SimpleQueue[tuple[bytes, bytes]] | None = None
         self.own_statements: dict[bytes, str] = {}
         self.parameters: dict[str, str] = {}
+        self.client_lock = threading.Lock()
         self.transaction = b"I"
         self.pid = 0
         self.copy_id = 0
@@ -244,7 +246,8 @@ class Session(socketserver.BaseRequestHandler):
                     start = end
                 waiting = waiting[start:]
                 if passed:
-                    self.request.sendall(passed)
+                    with self.client_lock:
+                        self.request.sendall(passed)
         except OSError:
             pass
         finally:
@@ -258,11 +261,20 @@ class Session(socketserver.BaseRequestHandler):
     def _read(self, size: int) -> bytes:
         parts = bytearray()
         while len(parts) < size:
-            chunk = self.request.recv(min(size - len(parts), CHUNK))
+            chunk = self._receive(min(size - len(parts), CHUNK))
             if not chunk:
                 raise EOFError
             parts += chunk
         return bytes(parts)
+
+    def _receive(self, size: int) -> bytes:
+        """Read from the client, never while the other thread writes: TLS can't."""
+        is_waiting = isinstance(self.request, ssl.SSLSocket) and self.request.pending()
+        if not is_waiting:
+            select.select([self.request], [], [])
+        with self.client_lock:
+            received: bytes = self.request.recv(size)
+        return received
 
 
 def _shut(one: socket.socket) -> None:
