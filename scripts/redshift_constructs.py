@@ -40,10 +40,11 @@ def sequence(*words: str) -> Find:
     """Find keywords that follow each other."""
 
     def find(tokens: Tokens) -> Iterator[Token]:
-        for index in range(len(tokens) - len(words) + 1):
-            found = [token.word for token in tokens[index : index + len(words)]]
-            if found == list(words):
-                yield tokens[index]
+        for index, token in enumerate(tokens):
+            if token.word == words[0]:
+                found = tuple(each.word for each in tokens[index : index + len(words)])
+                if found == words:
+                    yield token
 
     return find
 
@@ -62,11 +63,12 @@ def calls(*names: str, counts: Callable[[int], bool] = lambda _: True) -> Find:
     """Find calls of functions, by how many arguments they are given."""
 
     def find(tokens: Tokens) -> Iterator[Token]:
-        for index, token in _called(tokens):
+        for index, token in enumerate(tokens[:-1]):
+            if token.word not in names or tokens[index + 1].word != "(":
+                continue
             before = tokens[index - 1].word if index else ""
             is_name = before in (".", "as", "table", "into")
-            is_meant = token.word in names and not is_name
-            if is_meant and counts(len(arguments(tokens, index + 1))):
+            if not is_name and counts(len(arguments(tokens, index + 1))):
                 yield token
 
     return find
@@ -144,10 +146,11 @@ def _column_definitions(tokens: Tokens) -> Iterator[list[int]]:
 
 
 def _filter(tokens: Tokens) -> Iterator[Token]:
-    for index in range(1, len(tokens) - 2):
-        found = [token.word for token in tokens[index - 1 : index + 3]]
-        if found == [")", "filter", "(", "where"]:
-            yield tokens[index]
+    for index, token in enumerate(tokens):
+        if token.word == "filter" and index:
+            found = [each.word for each in tokens[index - 1 : index + 3]]
+            if found == [")", "filter", "(", "where"]:
+                yield token
 
 
 AGGREGATES: Final = words_of(
@@ -359,11 +362,11 @@ def _local_copy(tokens: Tokens) -> Iterator[Token]:
 
 def _text_of_truth(tokens: Tokens) -> Iterator[Token]:
     texts = ("varchar", "text", "char")
-    for index in range(len(tokens) - 2):
-        value, cast, kind = (token.word for token in tokens[index : index + 3])
-        is_cast = cast in ("::", "as") and kind in texts
-        if value in ("true", "false") and is_cast:
-            yield tokens[index]
+    for index, token in enumerate(tokens):
+        if token.word in ("true", "false"):
+            after = [each.word for each in tokens[index + 1 : index + 3]]
+            if after[:1] in (["::"], ["as"]) and after[1:] and after[1] in texts:
+                yield token
 
 
 def _locks(tokens: Tokens) -> Iterator[Token]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 _TOKEN: Final = re.compile(
@@ -30,11 +30,13 @@ class Token:
     kind: str
     text: str
     line: int
+    word: str = field(init=False, compare=False)
+    """A keyword, name or symbol in lower case; empty for all else."""
 
-    @property
-    def word(self) -> str:
-        """Give a keyword, name or symbol in lower case; empty for all else."""
-        return self.text.lower() if self.kind in ("word", "symbol") else ""
+    def __post_init__(self) -> None:
+        """Find the word once: every rule asks for it."""
+        is_word = self.kind in ("word", "symbol")
+        object.__setattr__(self, "word", self.text.lower() if is_word else "")
 
 
 def tokens_of(sql: str) -> list[Token]:
