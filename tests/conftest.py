@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -235,8 +236,12 @@ def built(made: Warehouse, data: Path) -> Warehouse:
     if made.engine == "spark":
         spark_session.stop()
     script = [sys.executable, str(PROJECT / "scripts" / "bootstrap.py")]
+    source = ["--data", str(data)]
+    if made.stand_in is not None:
+        bucket = put_into_bucket(made.stand_in, made.database.replace("_", "-"), data)
+        source = ["--data", f"{bucket}/data", "--compact", f"{bucket}/parts"]
     loading = subprocess.run(
-        [*script, "--data", str(data)],
+        [*script, *source],
         env=made.environment,
         capture_output=True,
         text=True,
@@ -247,6 +252,19 @@ def built(made: Warehouse, data: Path) -> Warehouse:
         done = made.dbt(*command)
         assert done.returncode == 0, done.stdout + done.stderr
     return made
+
+
+def put_into_bucket(stand_in: StandIn, bucket: str, data: Path) -> str:
+    """Copy log_data and song_data below data/ in a bucket, and give its address."""
+    s3 = stand_in.s3()
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        region = {"LocationConstraint": stand_in.region}
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=region)
+    for part in ("log_data", "song_data"):
+        for path in sorted((data / part).rglob("*.json*")):
+            key = f"data/{path.relative_to(data).as_posix()}"
+            s3.put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
+    return f"s3://{bucket}"
 
 
 @pytest.fixture(scope="session")
@@ -312,8 +330,11 @@ def built_warehouse(
                 server = request.getfixturevalue("postgres_server")
             if engine == "spark":
                 require_spark()
+            here = None
+            if engine == "redshift":
+                here = request.getfixturevalue("stand_in")
             folder = tmp_path_factory.mktemp(f"{engine}_{data}")
-            empty = make_warehouse(folder, engine, server)
+            empty = make_warehouse(folder, engine, server, here)
             BUILT[engine, data] = built(empty, request.getfixturevalue(f"{data}_data"))
         return BUILT[engine, data]
 

@@ -11,7 +11,8 @@ from conftest import ENGINES, PROJECT, TABLES, Warehouse, assert_table_is_the_or
 from oracle import Star, answers, build_star, read_folder
 
 QUESTIONS = sorted(path.stem for path in (PROJECT / "analyses").glob("*.sql"))
-CASES = [(engine, data) for data in ("sample", "real") for engine in ENGINES]
+BUILDERS = (*ENGINES, "redshift")
+CASES = [(engine, data) for data in ("sample", "real") for engine in BUILDERS]
 
 
 @pytest.fixture(params=CASES, ids="-".join)
