@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ def start(target: dict[str, Any]) -> SparkSession:
             "Spark is not installed.", "Run make build TARGET=spark."
         ) from error
     lake.mkdir(parents=True, exist_ok=True)
-    lock = _locked(lake)
+    lock = hold(lake)
     builder = SparkSession.builder.enableHiveSupport()
     for name, value in target["server_side_parameters"].items():
         builder = builder.config(name, str(value))
@@ -83,6 +84,7 @@ def start(target: dict[str, Any]) -> SparkSession:
             session = builder.getOrCreate()
             _running.append(_Running(session, lake, lock))
             session.sql("show schemas").collect()
+            _remove_halves(lake)
         except Exception as error:
             stop()
             raise _unstarted(lake, error) from error
@@ -105,7 +107,8 @@ def stop() -> None:
         running.lock.close()
 
 
-def _locked(lake: Path) -> IO[bytes]:
+def hold(lake: Path) -> IO[bytes]:
+    """Wait until no other process holds a lake; it is held until the file is closed."""
     lock = (lake / "lock").open("wb")
     waiting = False
     while True:
@@ -118,6 +121,13 @@ def _locked(lake: Path) -> IO[bytes]:
             time.sleep(0.2)
         else:
             return lock
+
+
+def _remove_halves(lake: Path) -> None:
+    """Remove the files of tables whose writing was stopped before its end."""
+    for folder in lake.glob("warehouse/*_versions.db/*"):
+        if not (folder / "_SUCCESS").exists():
+            shutil.rmtree(folder)
 
 
 @contextlib.contextmanager

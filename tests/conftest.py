@@ -312,6 +312,7 @@ def require_spark() -> None:
         java.require_java()
     except SparkifyError as error:
         pytest.skip(str(error).splitlines()[0])
+    pytest.importorskip("pyspark", reason="make .venv/.spark-installed installs Spark")
 
 
 BUILT: dict[tuple[str, str], Warehouse] = {}

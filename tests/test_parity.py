@@ -1,0 +1,346 @@
+"""Where engines differ: a crafted case each, and one star on all of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import (
+    ENGINES,
+    TABLES,
+    Warehouse,
+    assert_table_is_the_oracles,
+    write_source,
+)
+from oracle import Star, build_star, read_folder
+from raw_lines import event, song
+
+ELSEWHERE = "America/Los_Angeles"
+"""Where the builds run: a time zone with summer time, behind UTC."""
+
+
+def at(text: str) -> int:
+    """Give the milliseconds since 1970 of a moment in UTC."""
+    moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return round(moment.timestamp() * 1000)
+
+
+@dataclass
+class Case:
+    """Records that share no key with those of another case."""
+
+    number: int
+    events: list[dict[str, Any]] = field(default_factory=list)
+    songs: list[dict[str, Any]] = field(default_factory=list)
+
+    def play(self, title: object = None, artist: object = None, **others: Any) -> None:
+        """Add a play, in an item of its own unless one is given."""
+        user = {"userId": str(self.number), "level": "free", "gender": "F"}
+        given = {"session": self.number, "item": len(self.events), "page": "NextSong"}
+        self.events.append(given | user | {"song": title, "artist": artist} | others)
+
+    def catalogue(self, title: object, artist: object, **others: Any) -> None:
+        """Add a song of the catalogue, of an artist of its own unless one is given."""
+        key = f"{self.number}x{len(self.songs)}"
+        given = {"song_id": f"SO{key}", "artist_id": f"AR{key}"}
+        self.songs.append(given | {"title": title, "artist_name": artist} | others)
+
+
+def moments(case: Case, *texts: str) -> None:
+    for text in texts:
+        case.play(ts=at(text))
+
+
+def collation(case: Case) -> None:
+    """Code points decide, where a collation would put a before Z."""
+    for name in ("aa", "Zz", "éé", "_z", "-z", "a z", "ÅÅ", "zé"):
+        case.catalogue("t", name, artist_id="ARcollation")
+    for title in ("b", "B", "ä", "_", "ß", "ss"):
+        case.catalogue(title, "x", song_id="SOcollation")
+    for key in ("SOtie-b", "SOtieB", "SOtieb", "SOtie_"):
+        case.catalogue("Tied", "Tie", song_id=key, duration=5.0)
+    case.play("Tied", "Tie", length=5.0)
+    for artist in ("a", "B", "é", "_"):
+        case.play("t", artist, item=900, ts=7)
+
+
+def time_zones(case: Case) -> None:
+    """Moments that another zone has twice, or not, or on another day."""
+    moments(
+        case,
+        "2018-03-11T09:59:59.999",
+        "2018-03-11T10:00:00.000",
+        "2018-03-11T02:30:00.001",
+        "2018-11-04T08:30:00.500",
+        "2018-11-04T09:30:00.500",
+        "2018-11-04T01:30:00.500",
+        "2018-11-21T00:00:00.000",
+        "2018-11-20T23:59:59.999",
+        "2018-03-25T01:30:00.000",
+        "1970-01-01T00:00:00.001",
+    )
+
+
+def decimal_rounding(case: Case) -> None:
+    """Ties go away from zero, exactly, though no binary number holds them."""
+    for length in (
+        *(0.000005, 0.000015, 2.675005, 1.000025, 9999999.99999, 246.30812, -0.000005),
+        *("1e-5", "5E-6", "0.00000449", "100.123455", 1e3, 0, None),
+    ):
+        case.play("Rounded", "Round", length=length)
+    for duration in (100.123455, "100.1234549", 0.1, "2e2", -1.5):
+        case.catalogue("Rounded", "Round", duration=duration)
+
+
+def md5_of_text(case: Case) -> None:
+    """The key of a play is an MD5 over numbers as text, however large."""
+    for session in (2**63 - 1, -(2**63), -1, 10**15, 12345):
+        for item in (0, -1, 2**31 - 1):
+            case.play(session=session, item=item)
+
+
+def integer_division(case: Case) -> None:
+    """Milliseconds are cut into seconds without a binary number in between."""
+    for ts in (0, 1, 999, 1000, 1001, 1541105830796, 2**31 * 1000 + 7, 2**53 % 10**14):
+        case.play(ts=ts)
+    case.play(ts=253402300799999)
+
+
+def null_order(case: Case) -> None:
+    """Null comes last, whichever way an engine leans."""
+    case.play(None, None, item=1, ts=7)
+    case.play("s", "a", item=1, ts=7)
+    case.play("s", None, item=1, ts=7)
+    case.play("Nulls", "Null", length=None)
+    case.play("Nulls", "Null", length=3.0)
+    for number, duration in enumerate((None, 9.0, 2.0)):
+        case.catalogue("Nulls", "Null", song_id=f"SOnull{number}", duration=duration)
+    for year, duration in ((0, None), (None, 8.0), (1999, None), (1999, 7.0)):
+        key = {"song_id": "SOnulls", "artist_id": "ARnulls"}
+        case.catalogue(None, None, year=year, duration=duration, **key)
+    for latitude, longitude in ((None, 1.0), (2.0, None), (None, None), (-0.0, 0.0)):
+        place = {"artist_latitude": latitude, "artist_longitude": longitude}
+        case.catalogue("t", "Same", artist_id="ARplaces", **place)
+
+
+def case_rules(case: Case) -> None:
+    """Upper and lower case are two texts, in every script."""
+    for artist in (
+        "Queen",
+        "QUEEN",
+        "queen",
+        "İ",
+        "i̇",
+        "\u0131",
+        "straße",
+        "STRASSE",
+        "Σ",
+    ):
+        case.play("One Vision", artist)
+    for artist in ("Queen", "İ", "straße", "ς"):
+        case.catalogue("One Vision", artist)
+    case.play("ONE VISION", "Queen")
+    case.play("One Vision", "Queen", page="nextsong")
+
+
+def trimming(case: Case) -> None:
+    """White space of ASCII goes, at the ends; other blanks stay."""
+    for title in (
+        "\t\n\v\f\r x ",
+        " x",
+        "x\r\n",
+        "\u00a0x",
+        "x\u3000",
+        "\u200bx",
+        "x y",
+    ):
+        case.play(title, " Trim\t")
+    for title in ("x ", "\u00a0x", "x\u3000"):
+        case.catalogue(title, "Trim", artist_location=" \t ")
+    case.catalogue("x", "Trim", song_id=" SOtrim\t", artist_id="\nARtrim ")
+    case.play("", "   ", firstName=" Ann ", lastName="\t", userId=f"\t{case.number} ")
+
+
+def iso_weeks(case: Case) -> None:
+    """The last days of a year may be in the first week of the next, or the reverse."""
+    moments(
+        case,
+        *("2018-12-30T23:59:59.999", "2018-12-31T00:00:00", "2019-12-30T12:00:00"),
+        *("2020-12-31T12:00:00", "2021-01-01T00:00:00", "2021-01-03T23:59:59.999"),
+        *("2021-01-04T00:00:00", "2016-01-03T12:00:00", "2024-12-30T00:00:00"),
+        *("2026-12-31T00:00:00", "2027-01-03T12:00:00", "2017-01-01T00:00:00"),
+    )
+
+
+def leap_days(case: Case) -> None:
+    """Also those of centuries, of which three in four have none."""
+    moments(
+        case,
+        *("1972-02-29T00:00:00", "2000-02-29T12:00:00", "2016-02-29T23:59:59.999"),
+        *("2020-02-29T00:00:00", "2100-02-28T23:59:59.999", "2100-03-01T00:00:00"),
+        *("2400-02-29T12:00:00", "2019-02-28T12:00:00", "2019-03-01T12:00:00"),
+    )
+
+
+def emoji_and_combining_characters(case: Case) -> None:
+    """A text is its code points: two ways to write one letter are two texts."""
+    family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
+    twice = "\U0001f3b5é".encode().decode("latin-1").encode().decode("latin-1")
+    for artist in ("é", "e\u0301", family, "\U0001f1e9\U0001f1ea", twice, "\ufeffx"):
+        case.play("Öde", artist)
+    for artist in ("é", family, "\U0001f1e9\U0001f1ea", "\U0001f3b5é"):
+        case.catalogue("Öde", artist)
+    for artist in ("\U0001f3b5\U0001f3b5", "abc", "\uffee\uffee"):
+        case.catalogue("t", artist, artist_id="ARemoji")
+
+
+def long_text(case: Case) -> None:
+    """As long as a text may be, and a repair that looks at each of its bytes."""
+    for title in ("Ã\x83Â©" * 128, "Ã" + "x" * 1022, "8" * 1024, "Ã\x83" * 256):
+        case.play(title, "é" * 512)
+        case.catalogue(title, "é" * 512)
+
+
+MAKERS = (
+    collation,
+    time_zones,
+    decimal_rounding,
+    md5_of_text,
+    integer_division,
+    null_order,
+    case_rules,
+    trimming,
+    iso_weeks,
+    leap_days,
+    emoji_and_combining_characters,
+    long_text,
+)
+
+
+def made(number: int, make: Callable[[Case], None]) -> Case:
+    case = Case(number)
+    make(case)
+    return case
+
+
+CASES = {
+    make.__name__: made(number, make) for number, make in enumerate(MAKERS, start=101)
+}
+
+
+@pytest.fixture(scope="session")
+def parity_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All cases, a file each."""
+    logs = {
+        f"{name}.json": b"\n".join(event(**record) for record in case.events)
+        for name, case in CASES.items()
+    }
+    songs = {
+        f"{name}.json": b"\n".join(song(**record) for record in case.songs)
+        for name, case in CASES.items()
+    }
+    return write_source(tmp_path_factory.mktemp("parity"), logs, songs)
+
+
+@pytest.fixture(scope="session")
+def star(parity_data: Path) -> Star:
+    """The oracle's star of all cases."""
+    records = read_folder(parity_data)
+    assert records.rejects == []
+    return build_star(records)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Be where local time is not UTC, for this process and those that it starts."""
+    monkeypatch.setenv("TZ", ELSEWHERE)
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+Rows = dict[str, list[tuple[Any, ...]]]
+FOUND: dict[str, Rows] = {}
+
+
+@pytest.fixture(params=ENGINES)
+def warehouse(
+    request: pytest.FixtureRequest,
+    elsewhere: None,
+    built_warehouse: Callable[[str, str], Warehouse],
+) -> Warehouse:
+    """The cases on an engine."""
+    del elsewhere
+    assert os.environ["TZ"] == ELSEWHERE
+    return built_warehouse(request.param, "parity")
+
+
+def found_in(warehouse: Warehouse, star: Star) -> Rows:
+    if warehouse.engine not in FOUND:
+        FOUND[warehouse.engine] = {
+            name: warehouse.query(
+                f'select {", ".join(table.columns)} from analytics."{name}"'
+            )
+            for name, table in star.tables().items()
+        }
+    return FOUND[warehouse.engine]
+
+
+def of_case(case: Case, tables: Rows, star: Star) -> Rows:
+    """Give the rows of the tables that a case's records decide, in order."""
+    columns = {name: list(table.columns) for name, table in star.tables().items()}
+    keys = {
+        "songplays": ("session_id", {record["session"] for record in case.events}),
+        "users": ("user_id", {case.number}),
+        "songs": ("song_id", {record["song_id"].strip() for record in case.songs}),
+        "artists": (
+            "artist_id",
+            {record["artist_id"].strip() for record in case.songs},
+        ),
+    }
+    rows = {
+        name: [row for row in tables[name] if row[columns[name].index(key)] in values]
+        for name, (key, values) in keys.items()
+    }
+    start_time = columns["songplays"].index("start_time")
+    starts = {row[start_time] for row in rows["songplays"]}
+    rows["time"] = [row for row in tables["time"] if row[0] in starts]
+    return {name: sorted(found, key=lambda row: row[0]) for name, found in rows.items()}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_engines_agree_with_the_oracle_on(
+    name: str, warehouse: Warehouse, star: Star
+) -> None:
+    """Row by row, value by value, type by type."""
+    found = of_case(CASES[name], found_in(warehouse, star), star)
+    oracles = {
+        table: [tuple(row) for row in rows.rows]
+        for table, rows in star.tables().items()
+    }
+    expected = of_case(CASES[name], oracles, star)
+    assert expected["songplays"]
+    assert found == expected
+    assert types_of(found) == types_of(expected)
+
+
+def types_of(tables: Rows) -> dict[str, list[list[type]]]:
+    return {
+        name: [[type(value) for value in row] for row in rows]
+        for name, rows in tables.items()
+    }
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_nothing_stands_in_a_table_besides_the_cases(
+    warehouse: Warehouse, star: Star, table: str
+) -> None:
+    assert_table_is_the_oracles(warehouse, star, table)

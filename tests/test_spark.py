@@ -1,0 +1,350 @@
+"""What is Spark's own: reading, commits, versions of tables, and Java."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+import spark_session
+from conftest import PROJECT, Load, Warehouse, only_spark, require_spark, write_source
+from loaders.lake import Lake
+from raw_lines import event, lines_of, song
+from records import EVENTS, SONGS, RawTable, RefusedRecordError, read_record
+
+BOOTSTRAP = [sys.executable, str(PROJECT / "scripts" / "bootstrap.py")]
+
+
+def in_python(table: RawTable, line: bytes) -> tuple[Any, ...]:
+    """Give a record's values by the rules, in the types that Spark should give."""
+    takes = {"bigint": int, "integer": int, "double precision": float}
+    values = read_record(table, line)
+    return tuple(
+        value
+        if value is None or kind.startswith("varchar")
+        else takes.get(kind, Decimal)(value)
+        for value, kind in zip(
+            values, (c.kind.sql_type for c in table.columns), strict=True
+        )
+    )
+
+
+# --- Reading -------------------------------------------------------------------------
+
+
+@only_spark
+@settings(
+    max_examples=2,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+@given(
+    st.lists(lines_of(EVENTS), min_size=150, max_size=200),
+    st.lists(lines_of(SONGS), min_size=100, max_size=150),
+)
+def test_spark_and_the_rules_never_differ(
+    tmp_path_factory: pytest.TempPathFactory,
+    warehouse: Warehouse,
+    load: Load,
+    events: list[bytes],
+    songs: list[bytes],
+) -> None:
+    """One line per file, so that Spark reads each line that it may read."""
+    parts = (
+        (EVENTS, [*events, event(artist=-0.0), event(registration=-0.0)]),
+        (SONGS, [*songs, song(artist_latitude=-0.0, duration=-0.0)]),
+    )
+    root = write_source(
+        tmp_path_factory.mktemp("data"),
+        *({f"{n:03}.json": line for n, line in enumerate(lines)} for _, lines in parts),
+    )
+    assert load(root, "--reset", "--yes") == 0
+    read_by_spark = 0
+    for table, lines in parts:
+        expected, refused = [], []
+        for number, line in enumerate(lines):
+            path = f"{table.part}/{number:03}.json"
+            if not line.strip(b" \t\n\v\f\r"):
+                continue
+            try:
+                expected.append((path, *in_python(table, line)))
+            except RefusedRecordError as reason:
+                refused.append((path, 1, str(reason)))
+        columns = ", ".join(f'"{c.name}"' for c in table.columns)
+        found = warehouse.query(
+            f"select source_path, {columns} from raw.{table.name} order by 1"
+        )
+        assert [list(map(repr, row)) for row in found] == [
+            list(map(repr, row)) for row in expected
+        ]
+        rejected = f"from raw.rejected_records where table_name = '{table.name}'"
+        assert (
+            warehouse.query(f"select path, line_number, reason {rejected} order by 1")
+            == refused
+        )
+        ((count,),) = warehouse.query(
+            f"select count(*) from lake.{table.name} where folder like '%-parser'"
+            " and loaded_at is not null"
+        )
+        read_by_spark += count
+    assert read_by_spark > 50
+
+
+@only_spark
+def test_files_that_spark_overlooks_or_cannot_name_are_loaded(
+    warehouse: Warehouse, load: Load, tmp_path: Path
+) -> None:
+    names = [
+        "_hidden.json",
+        "a b.json",
+        "{x}.json",
+        "100%.json",
+        "a%20b.json",
+        "ü.json",
+    ]
+    files = {name: event(item=n) for n, name in enumerate(names)}
+    assert load(write_source(tmp_path / "my data", files)) == 0
+    assert warehouse.query(
+        "select source_path, iteminsession from raw.staging_events order by 2"
+    ) == [(f"log_data/{name}", number) for number, name in enumerate(names)]
+
+
+@only_spark
+def test_lines_that_a_pattern_could_mistake_are_judged_by_the_rules(
+    warehouse: Warehouse, load: Load, tmp_path: Path
+) -> None:
+    lines = [
+        event(item=0) + "\u2028".encode(),
+        event(item=1, song="\ud83c"),
+        event(item=2, song="x").replace(b"x", b"\xed\xa0\xbc"),
+        event(item=3, song='\\"' * 400_000),
+        event(item=4, song="\ud83c\udfb5"),
+        b'{"sessionId": 1, "itemInSession": 5, "ts": 5}',
+    ]
+    assert load(write_source(tmp_path / "data", {"a.json": b"\n".join(lines)})) == 0
+    assert warehouse.query(
+        "select line_number, reason from raw.rejected_records order by 1"
+    ) == [
+        (1, "not JSON"),
+        (2, "song holds half of a surrogate pair"),
+        (3, "not UTF-8"),
+        (4, "song is longer than 1024 bytes"),
+    ]
+    assert warehouse.query(
+        "select iteminsession, song from raw.staging_events order by 1"
+    ) == [(4, "\U0001f3b5"), (5, None)]
+
+
+@only_spark
+def test_many_small_files_are_read_by_few_tasks_into_few_files(
+    warehouse: Warehouse, load: Load, tmp_path: Path
+) -> None:
+    files = {f"{n // 100}/{n}.json": event(item=n) for n in range(1500)}
+    assert load(write_source(tmp_path / "data", files)) == 0
+    assert warehouse.query("select count(*) from raw.staging_events") == [(1500,)]
+    parts = list((warehouse.lake / "raw" / "staging_events").rglob("*.parquet"))
+    assert len(parts) == 1
+
+
+# --- Commits -------------------------------------------------------------------------
+
+
+@only_spark
+def test_of_a_load_that_was_killed_nothing_counts_and_the_next_removes_it(
+    warehouse: Warehouse, load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_source(tmp_path / "data", {"a.json": event(1) + b"\nx"})
+    assert load(root) == 0
+    write_source(tmp_path / "data", {"a.json": event(2) + b"\ny", "b.json": event(3)})
+    with monkeypatch.context() as killed:
+        killed.setattr(Lake, "commit", lambda *_: (_ for _ in ()).throw(SystemExit))
+        killed.setattr(Lake, "remove_leftovers", lambda _: None)
+        with pytest.raises(SystemExit):
+            load(root)
+    folder = warehouse.lake / "raw" / "staging_events"
+    assert len(list(folder.glob("folder=*"))) > 1
+    seen = "select sessionid from raw.staging_events order by 1"
+    texts = "select raw_text from raw.rejected_records"
+    warehouse.session.catalog.refreshTable("lake.staging_events")
+    assert warehouse.query(seen) == [(1,)]
+    assert load(root) == 0
+    assert warehouse.query(seen) == [(2,), (3,)]
+    assert warehouse.query(texts) == [("y",)]
+    assert len(list((warehouse.lake / "raw" / "commits").iterdir())) == 2
+    loads = {path.name.partition("-")[0] for path in folder.glob("folder=*")}
+    assert len(loads) == 2
+
+
+@only_spark
+def test_a_dry_run_shows_the_statements_and_makes_nothing(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_source(tmp_path / "data", {"a.json": event()}, {"s.json": song()})
+    assert load(root, "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "create or replace view `raw`.`staging_events`" in said
+    assert "inner join files on lines.uri = files.uri" in said
+    assert "load  staging_events  log_data/a.json" in said
+    assert warehouse.raw_tables() == []
+
+
+def test_a_second_process_waits_for_the_one_that_holds_the_lake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (tmp_path / "lock").open("wb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        timer = threading.Timer(1, lambda: fcntl.flock(other, fcntl.LOCK_UN))
+        timer.start()
+        spark_session.hold(tmp_path).close()
+    assert f"Waiting for the process that holds {tmp_path}" in capsys.readouterr().out
+
+
+# --- Tables --------------------------------------------------------------------------
+
+
+def latest_version(lake: Path, table: str) -> Path:
+    """Give the newest version of a table that is whole, as a reader of files does."""
+    marks = (lake / "warehouse/analytics_versions.db").glob(f"{table}__*/_SUCCESS")
+    return max(mark.parent for mark in marks)
+
+
+def rows_of(version: Path) -> int:
+    with duckdb.connect() as connection:
+        ((count,),) = connection.execute(
+            f"select count(*) from read_parquet('{version}/**/*.parquet')"
+        ).fetchall()
+    return int(count)
+
+
+def test_large_tables_lie_by_month_in_files_of_a_good_size(
+    built_warehouse: Callable[[str, str], Warehouse],
+) -> None:
+    warehouse = built_warehouse("spark", "sample")
+    months = warehouse.query(
+        "select distinct concat('start_year=', year(start_time), '/start_month=',"
+        " month(start_time)) from analytics.songplays"
+    )
+    version = latest_version(warehouse.lake, "songplays")
+    files = [path.parent for path in version.rglob("*.parquet")]
+    assert sorted(str(path.relative_to(version)) for path in files) == sorted(
+        month for (month,) in months
+    )
+    users = latest_version(warehouse.lake, "users")
+    assert len(list(users.rglob("*.parquet"))) == 1
+
+
+def test_spark_leaves_nothing_in_the_project(
+    built_warehouse: Callable[[str, str], Warehouse],
+) -> None:
+    lake = built_warehouse("spark", "sample").lake
+    assert {path.name for path in lake.iterdir()} >= {"raw", "warehouse", "metastore"}
+    for name in ("metastore_db", "derby.log", "spark-warehouse"):
+        assert not (PROJECT / name).exists()
+        assert not Path(name).exists()
+
+
+def test_a_reader_sees_whole_tables_while_a_build_runs_and_is_killed(
+    built_warehouse: Callable[[str, str], Warehouse],
+) -> None:
+    warehouse = built_warehouse("spark", "sample")
+    ((count,),) = warehouse.query("select count(*) from analytics.songplays")
+    spark_session.stop()
+    versions = warehouse.lake / "warehouse" / "analytics_versions.db"
+    before = set(versions.glob("songplays__*"))
+    seen = set()
+    with subprocess.Popen(
+        [Path(sys.executable).parent / "dbt", "--quiet", "run"],
+        cwd=PROJECT,
+        env=warehouse.environment,
+        start_new_session=True,
+    ) as build:
+        try:
+            while build.poll() is None and before == set(versions.glob("songplays__*")):
+                seen.add(rows_of(latest_version(warehouse.lake, "songplays")))
+                time.sleep(0.02)
+            seen.add(rows_of(latest_version(warehouse.lake, "songplays")))
+            assert build.poll() is None
+        finally:
+            os.killpg(build.pid, signal.SIGKILL)
+    assert seen == {count}
+    half = versions / "songplays__20000101t000000000000"
+    (half / "_temporary").mkdir(parents=True)
+    assert warehouse.query("select count(*) from analytics.songplays") == [(count,)]
+    assert rows_of(latest_version(warehouse.lake, "songplays")) == count
+    assert not half.exists()
+
+
+# --- Java and profiles ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("java", "wrong"),
+    [
+        (None, "there is none in JAVA_HOME"),
+        ("echo 'openjdk version \"1.8.0_302\"' >&2", "bin/java is Java 8."),
+        ("echo 'openjdk version \"11\" 2018-09-25' >&2", "bin/java is Java 11."),
+        ("exit 1", "there is none in JAVA_HOME"),
+    ],
+    ids=["none", "8", "11", "broken"],
+)
+def test_without_java_17_it_is_one_sentence_and_status_2(
+    tmp_path: Path, java: str | None, wrong: str
+) -> None:
+    if java:
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin" / "java").write_text(f"#!/bin/sh\n{java}\n")
+        (tmp_path / "bin" / "java").chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, str(PROJECT / "scripts" / "java.py")],
+        env=os.environ | {"JAVA_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: Spark needs Java 17 or newer, and ")
+    assert wrong in done.stderr
+    assert len(done.stderr.splitlines()) == 2
+
+
+def test_a_load_without_java_is_one_sentence_and_status_2(
+    tmp_path: Path,
+) -> None:
+    require_spark()
+    root = write_source(tmp_path / "data", {"a.json": event()})
+    example = (PROJECT / "profiles.example.yml").read_text(encoding="utf-8")
+    (tmp_path / "profiles.yml").write_text(example, encoding="utf-8")
+    here = {
+        "JAVA_HOME": str(tmp_path),
+        "DBT_PROFILES_DIR": str(tmp_path),
+        "SPARKIFY_LAKE": str(tmp_path / "lake"),
+    }
+    for target, wrong in (
+        ("spark", "Spark needs Java 17 or newer"),
+        ("spark_thrift", "spark_thrift is a Spark server, through which nothing"),
+    ):
+        done = subprocess.run(
+            [*BOOTSTRAP, "--data", str(root), "--target", target],
+            env=os.environ | here,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 2
+        assert wrong in done.stderr
+        assert len(done.stderr.splitlines()) == 2
+    assert not (tmp_path / "lake" / "raw").exists()
