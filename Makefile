@@ -33,7 +33,7 @@ ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 .DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: help setup packages build stop test law lint lint-python lint-sql lint-yaml \
-	lint-infra fix star lock check-redshift check-design clean FORCE
+	lint-infra fix star engines lock check-redshift check-design clean FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -97,6 +97,12 @@ check-redshift: setup $(VENV)/.redshift-installed ## find SQL that Redshift refu
 star: setup ## draw the star of the README anew from the relationships tests
 	@echo 'Drawing the star'
 	@$(PYTHON) scripts/draw_star.py
+
+engines: setup $(VENV)/.test-installed ## write docs/engines.md from a run on each engine
+	@if $(PYTHON) scripts/java.py; then $(MAKE) --no-print-directory $(VENV)/.spark-installed; \
+		else echo 'So the column of Spark stays as it is.'; fi
+	@echo 'Trying dbt on each engine'
+	@WRITE_ENGINES=1 $(PYTHON) -m pytest tests/test_engines.py
 
 check-design: setup $(VENV)/.redshift-installed ## compare Redshift's keys with the models'; TARGET=name
 	@$(PYTHON) scripts/physical_design.py --target "$(or $(TARGET),redshift)"
