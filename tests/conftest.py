@@ -42,6 +42,10 @@ sparkify:
 
 
 only_duckdb = pytest.mark.parametrize("warehouse", ["duckdb"], indirect=True)
+# Spark takes seconds a load: tests/test_spark.py tries all such cases in one.
+without_spark = pytest.mark.parametrize(
+    "warehouse", [engine for engine in ENGINES if engine != "spark"], indirect=True
+)
 only_spark = pytest.mark.parametrize("warehouse", ["spark"], indirect=True)
 only_postgres = pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
 

@@ -31,8 +31,8 @@ profile: sparkify
 flags: {send_anonymous_usage_stats: false}
 """,
     "seeds/people.csv": "id,name\n1,Ann\n2,Bob\n",
-    "models/numbers.sql": "{{ config(persist_docs={'relation': true,"
-    " 'columns': true}) }} select 1 as id, cast('2020-01-01' as timestamp) as loaded_at",
+    "models/numbers.sql": "select 1 as id,"
+    " cast('2020-01-01' as timestamp) as loaded_at",
     "models/contract_wrong.sql": "select 1 as id",
     "models/null_wrong.sql": "select id from {{ ref('numbers') }} where id = 1"
     " union all select cast(null as integer) as id",
@@ -46,7 +46,7 @@ flags: {send_anonymous_usage_stats: false}
 models:
   - name: numbers
     description: Kept of the table.
-    config: {materialized: table}
+    config: {materialized: table, persist_docs: {relation: true, columns: true}}
     columns:
       - name: id
         description: Kept of the column.

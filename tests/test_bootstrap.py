@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
-from conftest import Load, Warehouse, only_duckdb, write_source
+from conftest import Load, Warehouse, only_duckdb, without_spark, write_source
 from raw_lines import event, lines_of, song
 from records import EVENTS, RAW_TABLES, SONGS, RefusedRecordError, read_record
 
@@ -32,19 +32,35 @@ def items(warehouse: Warehouse) -> list[tuple[Any, ...]]:
 # --- Files ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"\n".join([event(item=0), event(item=1)]),
-        b"\n".join([event(item=0), event(item=1), b""]),
-        b"\r\n".join([event(item=0), event(item=1), b""]),
-        b"\xef\xbb\xbf" + b"\n".join([event(item=0), event(item=1)]),
-        b"\n \t\n" + event(item=0) + b"\n\n\r\n" + event(item=1) + b"\n\n",
-        event(item=0) + b"\n" + b"  " + event(item=1) + b"\t",
-    ],
-    ids=["no newline at end", "newline at end", "CRLF", "BOM", "blank lines", "blanks"],
-)
-@pytest.mark.parametrize("name", ["plain.json", "zipped.json.gz", "zipped.json"])
+FORMS = {
+    "no newline at end": b"\n".join([event(item=0), event(item=1)]),
+    "newline at end": b"\n".join([event(item=0), event(item=1), b""]),
+    "CRLF": b"\r\n".join([event(item=0), event(item=1), b""]),
+    "BOM": b"\xef\xbb\xbf" + b"\n".join([event(item=0), event(item=1)]),
+    "blank lines": b"\n \t\n" + event() + b"\n\n\r\n" + event(item=1) + b"\n\n",
+    "blanks": event(item=0) + b"\n" + b"  " + event(item=1) + b"\t",
+}
+FILES = ["plain.json", "zipped.json.gz", "zipped.json"]
+NAMES = [
+    "it's.json",
+    'quote".json',
+    "*.json",
+    "[a].json",
+    "{a,b}.json",
+    "a b.json",
+    "ü ♫.json",
+    "semi;drop table x;--.json",
+    "year=2018/x.json",
+    "back\\slash.json",
+    "new\nline.json",
+    "$files.json",
+    "LOUD.JSON",
+]
+
+
+@without_spark
+@pytest.mark.parametrize("content", FORMS.values(), ids=FORMS.keys())
+@pytest.mark.parametrize("name", FILES)
 def test_a_file_is_read_right(
     warehouse: Warehouse, load: Load, tmp_path: Path, name: str, content: bytes
 ) -> None:
@@ -74,24 +90,8 @@ def test_a_plain_file_that_is_named_as_zipped_is_read(
     assert items(warehouse) == [("log_data/plain.json.gz", 0)]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "it's.json",
-        'quote".json',
-        "*.json",
-        "[a].json",
-        "{a,b}.json",
-        "a b.json",
-        "ü ♫.json",
-        "semi;drop table x;--.json",
-        "year=2018/x.json",
-        "back\\slash.json",
-        "new\nline.json",
-        "$files.json",
-        "LOUD.JSON",
-    ],
-)
+@without_spark
+@pytest.mark.parametrize("name", NAMES)
 def test_a_file_may_have_any_name(
     warehouse: Warehouse, load: Load, tmp_path: Path, name: str
 ) -> None:

@@ -317,7 +317,7 @@ def _suits_parser(local: str, path: str) -> bool:
 
 def _uri(local: str) -> str:
     """Give what Spark calls a file whose name suits it."""
-    return "file://" + local.replace(" ", "%20")
+    return "file:" + local.replace(" ", "%20")
 
 
 def java_pattern(table: RawTable) -> str:
