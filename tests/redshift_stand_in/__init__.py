@@ -175,6 +175,7 @@ def start_stand_in(postgres_socket: str) -> Iterator[StandIn]:
             return credentials.serverless(operation, body)
 
         layer = Layer(json_operations, credentials.provisioned)
+        spectrum.count_writes = lambda: layer.s3_writes
         server = AwsServer(layer)
         source.endpoint_url = server.url
         credentials.endpoint = ("127.0.0.1", port)

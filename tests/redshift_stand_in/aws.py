@@ -99,6 +99,9 @@ class Layer:
     json_operations: JsonOperations
     query_operations: QueryOperations
     faults: Faults = field(default_factory=Faults)
+    s3_writes: int = 0
+    """Grows with each write to S3, so that nobody need look for changes in vain."""
+
     stopped: threading.Event = field(default_factory=threading.Event)
     moto: Wsgi = field(
         default_factory=lambda: DomainDispatcherApplication(create_backend_app)
@@ -117,9 +120,13 @@ class Layer:
             self.stopped.wait(TIMEOUT_SECONDS)
         if how == "lost answer":
             list(self._answer(service, operation, body)(environ, _say_nothing))
+            self.s3_writes += 1
         if how:
             _reset(environ)
-        return self._answer(service, operation, body)(environ, start)
+        answer = self._answer(service, operation, body)(environ, start)
+        if service == "s3" and environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
+            self.s3_writes += 1
+        return answer
 
     def _answer(self, service: str, operation: str, body: bytes) -> Wsgi:
         try:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -43,7 +45,9 @@ class ExternalTable:
     role: str
     columns: list[Column]
     files: tuple[tuple[str, str], ...] | None = None
+    writes_seen: int = -1
     problem: str = ""
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 @dataclass
@@ -52,6 +56,9 @@ class Spectrum:
 
     source: CopySource
     databases: Databases
+    count_writes: Callable[[], int] = lambda: 0
+    """Tells how often S3 was written to."""
+
     roles: dict[tuple[str, str], str] = field(default_factory=dict)
     tables: dict[str, list[ExternalTable]] = field(default_factory=dict)
 
@@ -137,6 +144,16 @@ class Spectrum:
     def refresh(self, session: Session) -> None:
         """Fill external tables whose files changed. Raises RefusedStatementError."""
         for table in self.tables.get(session.database, []):
+            writes = self.count_writes()
+            if writes != table.writes_seen:
+                self._look(session, table)
+                table.writes_seen = writes
+            if table.problem:
+                raise RefusedStatementError("XX000", table.problem, "")
+
+    def _look(self, session: Session, table: ExternalTable) -> None:
+        """Fill a table if its files are others than before."""
+        with table.lock:
             client = self.source.client()
             options = CopyOptions(table.name, [], table.location, json="auto")
             self.source.role_of(CopyOptions([], [], "", role=table.role), "Spectrum")
@@ -157,8 +174,6 @@ class Spectrum:
                 except _ScanError as error:
                     table.problem = str(error)
                 table.files = files
-            if table.problem:
-                raise RefusedStatementError("XX000", table.problem, "")
 
     def _fill(
         self,
