@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import shutil
 import signal
@@ -20,10 +21,12 @@ import pytest
 import redshift_connector
 
 import bootstrap
+import compact
 import generate_events
 from conftest import PROJECT, Load, Warehouse, make_warehouse, only_duckdb, write_source
 from loaders import redshift_data_api
 from oracle import read_folder
+from quoting import quote_identifier, quote_redshift_literal
 from raw_lines import event, song
 from records import EVENTS, SONGS, RawTable
 from redshift_stand_in import StandIn
@@ -255,6 +258,30 @@ def test_a_folder_is_loaded_through_compaction(
     assert_holds(redshift, clean_data)
 
 
+def test_parts_are_one_or_a_multiple_of_four_and_hold_all(
+    redshift: Redshift, clean_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = sum(p.stat().st_size for p in (clean_data / "log_data").rglob("*.json"))
+    monkeypatch.setattr(compact, "PART_BYTES", size // 3)
+    assert compact.part_count(size // 3) == 1
+    assert compact.part_count(size) == 4
+    redshift.put(clean_data)
+    before = set(objects_of(redshift))
+    assert redshift.load("--compact", PLACE) == 0
+    assert_holds(redshift, clean_data)
+    names = [key.rpartition("/")[2] for key in set(objects_of(redshift)) - before]
+    parts = [name for name in names if name.endswith(".json.gz")]
+    logs = [name for name in parts if name.startswith("staging_events")]
+    assert 1 < len(logs) <= 4
+    assert sum(name.startswith("staging_songs") for name in parts) == 1
+
+
+def objects_of(redshift: Redshift) -> list[str]:
+    pages = redshift.stand_in.s3().get_paginator("list_objects_v2")
+    found = pages.paginate(Bucket="place")
+    return [item["Key"] for page in found for item in page.get("Contents", [])]
+
+
 def test_a_part_of_a_prefix_needs_a_manifest(
     redshift: Redshift, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -289,6 +316,113 @@ def test_a_file_that_arrives_while_its_prefix_is_copied_is_told(
     monkeypatch.setattr(redshift_data_api.DataApi, "run", run_and_write)
     assert redshift.load() == 2
     assert "log_data/late.json arrived while" in capsys.readouterr().err
+
+
+# --- External -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def spectrum(redshift: Redshift, monkeypatch: pytest.MonkeyPatch) -> Redshift:
+    """A warehouse whose external tables are plain ones that hold the bucket's records.
+
+    The stand-in has no Spectrum: this shows what the views and the books make of it.
+    """
+    run_alone = redshift_data_api.DataApi.run_alone
+
+    def imitate(api: redshift_data_api.DataApi, sql: str) -> None:
+        if sql.startswith("create external table"):
+            head, _, columns = sql.partition("row format")[0].partition("(")
+            name = head.split()[3]
+            pseudo = ', "$path" varchar(4096))'
+            run_alone(api, f"create table if not exists {name} ({columns.strip()[:-1]}{pseudo}")
+        elif sql.startswith("create external schema"):
+            run_alone(api, 'create schema if not exists "raw_external"')
+        else:
+            run_alone(api, sql)
+
+    monkeypatch.setattr(redshift_data_api.DataApi, "run_alone", imitate)
+    return redshift
+
+
+def put_external(redshift: Redshift, table: RawTable, path: str, line: bytes) -> None:
+    """Write a file of one record, and show it in the external table."""
+    redshift.write(path, line)
+    record = json.loads(line)
+    columns = [c.name for c in table.columns if record.get(c.name) is not None]
+    names = ", ".join(quote_identifier(name.lower()) for name in columns)
+    values = ", ".join(quote_redshift_literal(str(record[name])) for name in columns)
+    address = quote_redshift_literal(f"{redshift.data}/{path}")
+    name = quote_identifier(table.name)
+    with redshift.stand_in.databases.connect(redshift.warehouse.database) as connection:
+        connection.execute(
+            f'delete from raw_external.{name} where "$path" = {address};'
+            f' insert into raw_external.{name} ({names}, "$path")'
+            f" values ({values}, {address})".encode()
+        )
+
+
+def test_external_records_are_seen_when_their_file_is_booked(
+    spectrum: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spectrum.write("log_data/a.json", event(item=0))
+    spectrum.write("song_data/s.json", song())
+    assert spectrum.load("--external") == 0
+    for number, name in enumerate(["b.json", "it's ü.json"], start=1):
+        line = event(item=number)
+        put_external(spectrum, EVENTS, f"log_data/{name}", line)
+    put_external(spectrum, EVENTS, "log_data/bad.json", event(item=7, ts=-1))
+    put_external(spectrum, SONGS, "song_data/t.json", song(song_id="SO2"))
+    assert spectrum.records(EVENTS) == []
+    assert spectrum.load("--external") == 0
+    found = spectrum.query(
+        "select e.iteminsession, e.source_path, e.loaded_at = h.loaded_at"
+        " from raw.staging_events e inner join raw.load_history h"
+        " on e.source_path = h.path order by 1"
+    )
+    assert found == [
+        (1, "log_data/b.json", True),
+        (2, "log_data/it's ü.json", True),
+    ]
+    assert spectrum.query(
+        "select path, line_number, reason from raw.rejected_records"
+    ) == [("log_data/bad.json", None, "ts is out of range")]
+    history = spectrum.query(
+        "select path, loaded_count, rejected_count from raw.load_history"
+        " where path like 'log%' order by loaded_at, path"
+    )
+    assert history == [
+        ("log_data/a.json", 0, 0),
+        ("log_data/b.json", 1, 0),
+        ("log_data/bad.json", 0, 1),
+        ("log_data/it's ü.json", 1, 0),
+    ]
+    assert spectrum.load("--external") == 0
+    assert capsys.readouterr().out.endswith("Nothing new to load.\n")
+    put_external(spectrum, EVENTS, "log_data/bad.json", event(item=7))
+    assert spectrum.load("--external") == 0
+    assert spectrum.counts() == (6, 4, 0)
+
+
+def test_copies_and_views_do_not_mix(
+    spectrum: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spectrum.write("log_data/a.json", event())
+    spectrum.write("song_data/s.json", song())
+    for arguments, said in (([], "copies"), (["--external"], "views on files")):
+        assert spectrum.load("--reset", "--yes", *arguments) == 0
+        other = [] if arguments else ["--external"]
+        capsys.readouterr()
+        assert spectrum.load(*other) == 2
+        assert f"raw tables of this warehouse are {said}" in capsys.readouterr().err
+
+
+def test_a_name_that_spectrum_does_not_read_is_told(
+    spectrum: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spectrum.write("log_data/_a.json", event())
+    spectrum.write("song_data/s.json", song())
+    assert spectrum.load("--external") == 2
+    assert "begins with _: log_data/_a.json" in capsys.readouterr().err
 
 
 # --- New versions ---------------------------------------------------------------------
@@ -498,6 +632,27 @@ def test_a_load_after_a_reset_runs_again(redshift: Redshift) -> None:
     assert redshift.counts() == (2, 51, 0)
 
 
+@pytest.mark.parametrize(
+    "how", [["cluster", "user"], ["cluster", "iam"], ["workgroup"], ["secret"]]
+)
+def test_all_ways_to_log_in_load(
+    redshift: Redshift, monkeypatch: pytest.MonkeyPatch, how: list[str]
+) -> None:
+    profile = redshift.warehouse.folder / "profiles.yml"
+    text = profile.read_text(encoding="utf-8")
+    if "iam" in how or "workgroup" in how:
+        text = text.replace(f"user: {redshift.stand_in.user},", "")
+    if "workgroup" in how:
+        text = text.replace(f"cluster_id: {redshift.stand_in.cluster},", "")
+        monkeypatch.setenv("SPARKIFY_REDSHIFT_WORKGROUP", redshift.stand_in.workgroup)
+    if "secret" in how:
+        monkeypatch.setenv("SPARKIFY_REDSHIFT_SECRET", redshift.stand_in.secret_arn)
+    profile.write_text(text, encoding="utf-8")
+    small(redshift)
+    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.counts() == (2, 51, 0)
+
+
 # --- Failures -------------------------------------------------------------------------
 
 
@@ -509,7 +664,7 @@ def test_a_dry_run_prints_statements_and_no_secret_and_does_nothing(
     small(redshift)
     secret = "not-to-be-seen"  # noqa: S105 -- that is the point
     monkeypatch.setenv("SPARKIFY_REDSHIFT_PASSWORD", secret)
-    before = redshift.stand_in.s3().list_objects_v2(Bucket="place")["KeyCount"]
+    before = objects_of(redshift)
     for arguments in WAYS.values():
         assert redshift.load("--dry-run", *arguments) == 0
         said = capsys.readouterr().out
@@ -519,8 +674,7 @@ def test_a_dry_run_prints_statements_and_no_secret_and_does_nothing(
             assert value not in said
         assert redshift.stand_in.password not in said
     assert redshift.warehouse.raw_tables() == []
-    after = redshift.stand_in.s3().list_objects_v2(Bucket="place")["KeyCount"]
-    assert after == before
+    assert objects_of(redshift) == before
 
 
 @only_duckdb

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import redshift_sql
 from loaders import NewFile
 from loaders import redshift_statements as sql
 from loaders.bookkeeping import Rejection
@@ -83,6 +84,27 @@ def test_the_statements_are_the_golden_ones(case: str) -> None:
     if os.environ.get("GOLDEN") == "write":
         file.write_text(text, encoding="utf-8")
     assert text == file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_statement_has_a_construct_that_redshift_refuses(case: str) -> None:
+    assert [f.construct.name for s in CASES[case] for f in redshift_sql.check(s)] == []
+
+
+def test_the_bucket_of_the_course_fits_into_a_batch_without_a_place() -> None:
+    songs = [
+        SourceFile(f"song_data/A/B/C/TRABC{number:013}.json", 300, f"{number:032}")
+        for number in range(14_896)
+    ]
+    logs = [SourceFile(f"log_data/{n}.json", 9, f"{n:032}") for n in range(30)]
+    files = [
+        NewFile(table, file, replaces=False)
+        for table, part in ((EVENTS, logs), (SONGS, songs))
+        for file in part
+    ]
+    steps = load_of(tuple(files), "").steps()
+    assert len(steps) <= sql.MAX_STATEMENTS
+    assert len(load_of(tuple(files)).steps()) < 20
 
 
 def test_a_load_has_one_name_and_another_load_has_another() -> None:

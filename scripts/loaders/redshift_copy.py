@@ -61,15 +61,10 @@ class CopyWarehouse:
 
     def _exists(self) -> bool:
         """Tell whether there are raw tables, of the kind that this run is for."""
-        kinds = dict(
-            self.api.rows(
-                "select table_name, table_type from information_schema.tables"
-                f" where table_schema = {quote_redshift_literal(RAW)}"
-            )
-        )
+        kinds = dict(self.api.rows(sql.kinds_statement()))
         if "load_history" not in kinds:
             return False
-        if (kinds.get("staging_events") == "VIEW") != self.is_external:
+        if ("view" in kinds.values()) != self.is_external:
             raise SparkifyError(
                 "The raw tables of this warehouse are"
                 + (" copies." if self.is_external else " views on files in S3."),
@@ -142,8 +137,10 @@ class CopyWarehouse:
                 " may be written with --compact s3://bucket/prefix.",
             )
         place = self.place
-        files, whole_loads = self._with_whole_loads(source, files)
-        if place is None:
+        whole_loads: dict[str, list[str]] = {}
+        if not self.is_external:
+            files, whole_loads = self._with_whole_loads(source, files)
+        if place is None and not self.is_external:
             assert isinstance(source, S3Prefix)  # noqa: S101 -- for the type checker
             for table in tables_of(files):
                 _check_prefix(source, table, files)
@@ -231,7 +228,7 @@ class CopyWarehouse:
         rejections = quarantine.rejections
         load.write_lists(parts, rejections)
         try:
-            return self._run(load.steps(rejections), load.id)
+            return self._run(load, load.steps(rejections))
         except FailedStatementError as error:
             raise stopped(error.reason) from error
 
@@ -240,7 +237,7 @@ class CopyWarehouse:
         load.write_lists({}, ())
         steps = load.steps()
         try:
-            return self._run(steps, load.id)
+            return self._run(load, steps)
         except FailedStatementError as error:
             if not steps[error.index].sql.startswith("copy "):
                 raise stopped(error.reason) from error
@@ -255,18 +252,24 @@ class CopyWarehouse:
         _refuse_all(rejections, load.max_rejects)
         load.write_lists({}, rejections)
         try:
-            return self._run(load.steps(rejections, taken), f"{load.id}-rejects")
+            return self._run(load, load.steps(rejections, taken), "-rejects")
         except FailedStatementError as error:
             raise stopped(error.reason) from error
 
-    def _run(self, steps: Sequence[Step], name: str) -> LoadResult:
+    def _run(self, load: Load, steps: Sequence[Step], suffix: str = "") -> LoadResult:
+        """Run a load's batch, and read in the history what came of it."""
         if len(steps) > sql.MAX_STATEMENTS:
             raise SparkifyError(
                 "The list of files and rejects is too long for statements.",
                 "Name a place in S3 for it with --manifest s3://bucket/prefix.",
             )
-        finished = self.api.run(steps, f"sparkify-{name}")
-        ((files, loaded, rejected),) = self.api.result(finished, len(steps) - 1)
+        self.api.run(steps, f"sparkify-{load.id}{suffix}")
+        ((files, loaded, rejected),) = self.api.rows(sql.result_statement(load.id))
+        if not files:
+            raise SparkifyError(
+                "Redshift ran the load, but the history does not have it.",
+                "Repeat the command; what is loaded is not loaded again.",
+            )
         return LoadResult(int(files), int(loaded), int(rejected))
 
     def _try_out(self, load: Load) -> tuple[list[Rejection], dict[str, int]]:

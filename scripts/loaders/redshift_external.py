@@ -85,7 +85,7 @@ class ExternalWarehouse(CopyWarehouse):
             if not (name and statement.startswith("create external table")):
                 self.api.run_alone(statement)
         try:
-            result = self._run(steps_of(load), load.id)
+            result = self._run(load, steps_of(load))
         except FailedStatementError as error:
             raise stopped(error.reason) from error
         for _ in files:
@@ -171,7 +171,6 @@ def steps_of(load: Load) -> list[Step]:
         *(Step(quarantine_statement(table, load.source.root)) for table in tables),
         load.limit(),
         *(Step(book_statement(table, load.source.root)) for table in tables),
-        Step(sql.result_statement(load.id)),
     ]
 
 

@@ -123,7 +123,6 @@ class Load:
         steps.append(
             Step(sql.book_statement(parts, first, counted=self.is_compact)),
         )
-        steps.append(Step(sql.result_statement(self.id)))
         return steps
 
     def limit(self) -> Step:

@@ -149,6 +149,18 @@ def _type(name: str, kind: str) -> str:
     return f"varchar({LENGTHS[name]})" if kind == "varchar" else kind
 
 
+def kinds_statement() -> str:
+    """Give the query of what the raw schema has: names, and if table or view."""
+    schema = quote_literal(RAW)
+    return f"""select cast(tablename as varchar(128)), cast('table' as varchar(5))
+from pg_tables
+where schemaname = {schema}
+union all
+select cast(viewname as varchar(128)), cast('view' as varchar(5))
+from pg_views
+where schemaname = {schema}"""
+
+
 def history_statement() -> str:
     """Give the query of what is loaded, with the moment of each file's load."""
     return (
