@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -309,7 +309,7 @@ def test_a_file_that_arrives_while_its_prefix_is_copied_is_told(
 
     def run_and_write(*arguments: Any) -> Any:
         done = run(*arguments)
-        if len(arguments) > 2:  # the one batch that bears a name is the load
+        if len(arguments) > 2:
             redshift.write("log_data/late.json", event(item=1))
         return done
 
@@ -334,7 +334,10 @@ def spectrum(redshift: Redshift, monkeypatch: pytest.MonkeyPatch) -> Redshift:
             head, _, columns = sql.partition("row format")[0].partition("(")
             name = head.split()[3]
             pseudo = ', "$path" varchar(4096))'
-            run_alone(api, f"create table if not exists {name} ({columns.strip()[:-1]}{pseudo}")
+            run_alone(
+                api,
+                f"create table if not exists {name} ({columns.strip()[:-1]}{pseudo}",
+            )
         elif sql.startswith("create external schema"):
             run_alone(api, 'create schema if not exists "raw_external"')
         else:
@@ -600,6 +603,58 @@ def small(redshift: Redshift) -> None:
     redshift.write("song_data/s.json", song())
 
 
+def before_the_load(
+    monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]
+) -> None:
+    """Let something happen just before the batch of the next load is submitted."""
+    run = redshift_data_api.DataApi.run
+
+    def act_and_run(*arguments: Any) -> Any:
+        if len(arguments) > 2:  # the one batch that bears a name is the load
+            monkeypatch.setattr(redshift_data_api.DataApi, "run", run)
+            action()
+        return run(*arguments)
+
+    monkeypatch.setattr(redshift_data_api.DataApi, "run", act_and_run)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("times", "status"), [(1, 0), (9, 2)])
+def test_a_lost_answer_and_a_repeat_load_once(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+    times: int,
+    status: int,
+) -> None:
+    small(redshift)
+    fail = redshift.stand_in.fail_next
+    before_the_load(
+        monkeypatch, lambda: fail("BatchExecuteStatement", "lost answer", times)
+    )
+    assert redshift.load(*WAYS[way]) == status
+    redshift.stand_in.faults.waiting.clear()
+    assert redshift.load(*WAYS[way]) == 0
+    assert redshift.counts() == (2, 51, 0)
+
+
+def test_another_load_in_between_makes_the_load_fail(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small(redshift)
+
+    def load_something_else() -> None:
+        redshift.write("log_data/b.json", event(item=99))
+        assert redshift.load("--manifest", PLACE) == 0
+
+    before_the_load(monkeypatch, load_something_else)
+    assert redshift.load("--manifest", PLACE) == 2
+    assert "Another load was committed" in capsys.readouterr().err
+    assert redshift.counts() == (3, 52, 0)
+
+
 def test_bootstraps_at_the_same_moment_load_once(redshift: Redshift) -> None:
     small(redshift)
     running = [redshift.start(*WAYS["manifest"]) for _ in range(3)]
@@ -694,7 +749,7 @@ def test_an_option_that_an_engine_does_not_have_is_refused(
     assert f"The engine duckdb has no {option[0]}." in said
 
 
-@pytest.mark.parametrize("place", ["folder", "s3://"])
+@pytest.mark.parametrize("place", ["folder", "s3://", "s3://no-such-bucket-here/x"])
 def test_a_place_that_is_none_is_told(
     redshift: Redshift, place: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -723,6 +778,7 @@ def test_a_place_in_another_region_is_told(
         ("AWS_PROFILE=nobody", "AWS_PROFILE"),
         ("AWS_ENDPOINT_URL=http://127.0.0.1:9", "AWS_ENDPOINT_URL"),
         ("SPARKIFY_REDSHIFT_WORKGROUP=both", "Set one of"),
+        ("SPARKIFY_REDSHIFT_SECRET=none", "secret"),
     ],
 )
 def test_a_failure_is_two_sentences_and_status_2(
@@ -739,6 +795,77 @@ def test_a_failure_is_two_sentences_and_status_2(
     assert said.startswith("error: ")
     assert len(said.splitlines()) == 2
     assert advice in said.splitlines()[1]
+
+
+@pytest.mark.parametrize("how", ["throttle", "500", "reset", "timeout"])
+@pytest.mark.parametrize(
+    "operation", ["BatchExecuteStatement", "DescribeStatement", "PutObject"]
+)
+def test_a_passing_fault_is_no_failure(
+    redshift: Redshift, monkeypatch: pytest.MonkeyPatch, operation: str, how: str
+) -> None:
+    if (operation, how) == ("PutObject", "timeout"):
+        pytest.skip("S3 is waited for a minute")
+    monkeypatch.setattr(redshift_data_api, "LONGEST_WAIT", 1)
+    monkeypatch.setattr(redshift_data_api, "READ_TIMEOUT", 3)
+    small(redshift)
+    redshift.stand_in.fail_next(operation, how, times=2)
+    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.counts() == (2, 51, 0)
+
+
+@pytest.mark.parametrize(
+    ("how", "wrong", "advice"),
+    [
+        ("throttle", "Throttling", "repeat the command"),
+        ("expired", "ExpiredToken", "Log in again"),
+        ("denied", "AccessDenied", "docs/redshift.md"),
+    ],
+)
+def test_a_fault_that_stays_is_told(
+    redshift: Redshift,
+    how: str,
+    wrong: str,
+    advice: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small(redshift)
+    redshift.stand_in.fail_next("BatchExecuteStatement", how, times=9)
+    assert redshift.load("--manifest", PLACE) == 2
+    redshift.stand_in.faults.waiting.clear()
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert wrong in said[0]
+    assert advice in said[1]
+
+
+def test_a_paused_cluster_is_told(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(redshift)
+    redshift.stand_in.pause()
+    try:
+        assert redshift.load("--manifest", PLACE) == 2
+    finally:
+        redshift.stand_in.resume()
+    said = capsys.readouterr().err.splitlines()
+    assert "paused" in said[0]
+    assert said[1].startswith("Resume the cluster")
+
+
+def test_a_role_without_access_is_told(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small(redshift)
+    here = redshift.stand_in
+    monkeypatch.setitem(here.roles, here.role_arn, ["s3://elsewhere/"])
+    assert redshift.load("--manifest", PLACE) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert "Access Denied" in said[0]
+    assert said[1].startswith("Let the role")
+    assert len(said) == 2
 
 
 def test_what_takes_too_long_is_cancelled(

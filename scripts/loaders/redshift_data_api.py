@@ -21,6 +21,7 @@ HOST: Final = re.compile(
     r"(?P<name>[^.]+)\.[^.]+\.(?P<region>[^.]+)\.redshift(?P<less>-serverless)?\."
 )
 LONGEST_WAIT: Final = 30
+READ_TIMEOUT: Final = 60
 TIMEOUT_MINUTES: Final = 60
 ENDED: Final = ("FINISHED", "FAILED", "ABORTED")
 
@@ -121,7 +122,7 @@ class DataApi:
                 "redshift-data",
                 self.address.region or None,
                 profile=self.address.aws_profile or None,
-                read_timeout=LONGEST_WAIT + 30,
+                read_timeout=READ_TIMEOUT,
             )
         return self._client
 
