@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import json
 import os
 import shutil
 import signal
@@ -23,10 +22,18 @@ import redshift_connector
 import bootstrap
 import compact
 import generate_events
-from conftest import PROJECT, Load, Warehouse, make_warehouse, only_duckdb, write_source
+from conftest import (
+    PROJECT,
+    TABLES,
+    Load,
+    Warehouse,
+    assert_table_is_the_oracles,
+    make_warehouse,
+    only_duckdb,
+    write_source,
+)
 from loaders import redshift_data_api
-from oracle import read_folder
-from quoting import quote_identifier, quote_redshift_literal
+from oracle import build_star, read_folder
 from raw_lines import event, song
 from records import EVENTS, SONGS, RawTable
 from redshift_stand_in import StandIn
@@ -37,7 +44,9 @@ WAYS = {
     "manifest": ["--manifest", PLACE],
     "prefix": [],
     "compact": ["--compact", PLACE],
+    "external": ["--external"],
 }
+COPIED = ("manifest", "prefix", "compact")
 
 
 @dataclass(frozen=True)
@@ -186,7 +195,7 @@ def test_all_records_arrive_once_and_a_day_more_is_loaded_alone(
     shutil.copytree(clean_data, more)
     write_source(more, {"2099/11/day.json": event(session=10**9)})
     redshift.put(more)
-    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.load(*WAYS["manifest" if way == "prefix" else way]) == 0
     assert_holds(redshift, more)
     history = redshift.query(
         "select path, loaded_count, rejected_count from raw.load_history"
@@ -205,7 +214,29 @@ def test_the_real_data_arrive(redshift: Redshift, real_data: Path, way: str) -> 
     assert redshift.counts()[2] == 0
 
 
-@pytest.mark.parametrize("way", ["manifest", "compact"])
+@pytest.mark.parametrize("data", ["sample", "real"])
+def test_the_whole_way_ends_in_the_oracles_star(
+    redshift: Redshift, request: pytest.FixtureRequest, tmp_path: Path, data: str
+) -> None:
+    folder: Path = request.getfixturevalue(f"{data}_data")
+    more = tmp_path / "more"
+    for part in PARTS:
+        shutil.copytree(folder / part, more / part)
+    day = event(session=10**9, page="NextSong")
+    write_source(more, {"2099/day.json": day})
+    redshift.put(folder)
+    for source in (folder, more):
+        if source is more:
+            redshift.write("log_data/2099/day.json", day)
+        assert redshift.load("--compact", PLACE) == 0
+        done = redshift.warehouse.dbt("build")
+        assert done.returncode == 0, done.stdout + done.stderr
+        star = build_star(read_folder(source))
+        for table in TABLES:
+            assert_table_is_the_oracles(redshift.warehouse, star, table)
+
+
+@pytest.mark.parametrize("way", ["manifest", "compact", "external"])
 @pytest.mark.parametrize(
     "name",
     [
@@ -321,110 +352,69 @@ def test_a_file_that_arrives_while_its_prefix_is_copied_is_told(
 # --- External -------------------------------------------------------------------------
 
 
-@pytest.fixture
-def spectrum(redshift: Redshift, monkeypatch: pytest.MonkeyPatch) -> Redshift:
-    """A warehouse whose external tables are plain ones that hold the bucket's records.
-
-    The stand-in has no Spectrum: this shows what the views and the books make of it.
-    """
-    run_alone = redshift_data_api.DataApi.run_alone
-
-    def imitate(api: redshift_data_api.DataApi, sql: str) -> None:
-        if sql.startswith("create external table"):
-            head, _, columns = sql.partition("row format")[0].partition("(")
-            name = head.split()[3]
-            pseudo = ', "$path" varchar(4096))'
-            run_alone(
-                api,
-                f"create table if not exists {name} ({columns.strip()[:-1]}{pseudo}",
-            )
-        elif sql.startswith("create external schema"):
-            run_alone(api, 'create schema if not exists "raw_external"')
-        else:
-            run_alone(api, sql)
-
-    monkeypatch.setattr(redshift_data_api.DataApi, "run_alone", imitate)
-    return redshift
-
-
-def put_external(redshift: Redshift, table: RawTable, path: str, line: bytes) -> None:
-    """Write a file of one record, and show it in the external table."""
-    redshift.write(path, line)
-    record = json.loads(line)
-    columns = [c.name for c in table.columns if record.get(c.name) is not None]
-    names = ", ".join(quote_identifier(name.lower()) for name in columns)
-    values = ", ".join(quote_redshift_literal(str(record[name])) for name in columns)
-    address = quote_redshift_literal(f"{redshift.data}/{path}")
-    name = quote_identifier(table.name)
-    with redshift.stand_in.databases.connect(redshift.warehouse.database) as connection:
-        connection.execute(
-            f'delete from raw_external.{name} where "$path" = {address};'
-            f' insert into raw_external.{name} ({names}, "$path")'
-            f" values ({values}, {address})".encode()
-        )
-
-
 def test_external_records_are_seen_when_their_file_is_booked(
-    spectrum: Redshift, capsys: pytest.CaptureFixture[str]
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spectrum.write("log_data/a.json", event(item=0))
-    spectrum.write("song_data/s.json", song())
-    assert spectrum.load("--external") == 0
-    for number, name in enumerate(["b.json", "it's ü.json"], start=1):
-        line = event(item=number)
-        put_external(spectrum, EVENTS, f"log_data/{name}", line)
-    put_external(spectrum, EVENTS, "log_data/bad.json", event(item=7, ts=-1))
-    put_external(spectrum, SONGS, "song_data/t.json", song(song_id="SO2"))
-    assert spectrum.records(EVENTS) == []
-    assert spectrum.load("--external") == 0
-    found = spectrum.query(
+    redshift.write("log_data/a.json", event(item=0))
+    redshift.write("song_data/s.json", song())
+    assert redshift.load("--external") == 0
+    redshift.write("log_data/b.json", event(item=1))
+    redshift.write("log_data/it's ü.json", event(item=2))
+    redshift.write("log_data/bad.json", event(item=7, ts=-1))
+    assert len(redshift.records(EVENTS)) == 1
+    assert redshift.load("--external") == 0
+    found = redshift.query(
         "select e.iteminsession, e.source_path, e.loaded_at = h.loaded_at"
         " from raw.staging_events e inner join raw.load_history h"
         " on e.source_path = h.path order by 1"
     )
     assert found == [
+        (0, "log_data/a.json", True),
         (1, "log_data/b.json", True),
         (2, "log_data/it's ü.json", True),
     ]
-    assert spectrum.query(
+    assert redshift.query(
         "select path, line_number, reason from raw.rejected_records"
     ) == [("log_data/bad.json", None, "ts is out of range")]
-    history = spectrum.query(
+    history = redshift.query(
         "select path, loaded_count, rejected_count from raw.load_history"
         " where path like 'log%' order by loaded_at, path"
     )
     assert history == [
-        ("log_data/a.json", 0, 0),
+        ("log_data/a.json", 1, 0),
         ("log_data/b.json", 1, 0),
         ("log_data/bad.json", 0, 1),
         ("log_data/it's ü.json", 1, 0),
     ]
-    assert spectrum.load("--external") == 0
+    assert redshift.load("--external") == 0
     assert capsys.readouterr().out.endswith("Nothing new to load.\n")
-    put_external(spectrum, EVENTS, "log_data/bad.json", event(item=7))
-    assert spectrum.load("--external") == 0
-    assert spectrum.counts() == (6, 4, 0)
+    redshift.write("log_data/bad.json", event(item=7))
+    assert redshift.load("--external") == 0
+    assert redshift.counts() == (5, 5, 0)
+    assert redshift.query("select path from raw.load_history where is_new_version") == [
+        ("log_data/bad.json",)
+    ]
 
 
 def test_copies_and_views_do_not_mix(
-    spectrum: Redshift, capsys: pytest.CaptureFixture[str]
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spectrum.write("log_data/a.json", event())
-    spectrum.write("song_data/s.json", song())
+    redshift.write("log_data/a.json", event())
+    redshift.write("song_data/s.json", song())
     for arguments, said in (([], "copies"), (["--external"], "views on files")):
-        assert spectrum.load("--reset", "--yes", *arguments) == 0
+        assert redshift.load("--reset", "--yes", *arguments) == 0
         other = [] if arguments else ["--external"]
         capsys.readouterr()
-        assert spectrum.load(*other) == 2
+        assert redshift.load(*other) == 2
         assert f"raw tables of this warehouse are {said}" in capsys.readouterr().err
 
 
 def test_a_name_that_spectrum_does_not_read_is_told(
-    spectrum: Redshift, capsys: pytest.CaptureFixture[str]
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    spectrum.write("log_data/_a.json", event())
-    spectrum.write("song_data/s.json", song())
-    assert spectrum.load("--external") == 2
+    redshift.write("log_data/_a.json", event())
+    redshift.write("song_data/s.json", song())
+    assert redshift.load("--external") == 2
     assert "begins with _: log_data/_a.json" in capsys.readouterr().err
 
 
@@ -578,7 +568,7 @@ def test_what_copy_takes_and_a_rule_refuses_is_in_quarantine(
 
 
 @pytest.mark.parametrize("bad", [b'{"not": json', event(item=1, ts=-1)])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", COPIED)
 def test_more_rejects_than_allowed_load_nothing(
     redshift: Redshift, way: str, bad: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -720,8 +710,8 @@ def test_a_dry_run_prints_statements_and_no_secret_and_does_nothing(
     secret = "not-to-be-seen"  # noqa: S105 -- that is the point
     monkeypatch.setenv("SPARKIFY_REDSHIFT_PASSWORD", secret)
     before = objects_of(redshift)
-    for arguments in WAYS.values():
-        assert redshift.load("--dry-run", *arguments) == 0
+    for way in COPIED:
+        assert redshift.load("--dry-run", *WAYS[way]) == 0
         said = capsys.readouterr().out
         assert 'copy "copied_staging_events"' in said
         assert 'lock "raw"."load_history"' in said
