@@ -739,6 +739,15 @@ def test_an_option_that_an_engine_does_not_have_is_refused(
     assert f"The engine duckdb has no {option[0]}." in said
 
 
+@pytest.mark.parametrize("other", [["--manifest", PLACE], ["--external"]])
+def test_two_ways_at_once_are_refused(
+    redshift: Redshift, other: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(redshift)
+    assert redshift.load("--compact", PLACE, *other) == 2
+    assert f"--compact and {other[0]} are two ways" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("place", ["folder", "s3://", "s3://no-such-bucket-here/x"])
 def test_a_place_that_is_none_is_told(
     redshift: Redshift, place: str, capsys: pytest.CaptureFixture[str]
@@ -787,15 +796,21 @@ def test_a_failure_is_two_sentences_and_status_2(
     assert advice in said.splitlines()[1]
 
 
-@pytest.mark.parametrize("how", ["throttle", "500", "reset", "timeout"])
 @pytest.mark.parametrize(
-    "operation", ["BatchExecuteStatement", "DescribeStatement", "PutObject"]
+    ("operation", "how"),
+    [
+        ("BatchExecuteStatement", "throttle"),
+        ("BatchExecuteStatement", "timeout"),
+        ("DescribeStatement", "reset"),
+        ("DescribeStatement", "500"),
+        ("DescribeStatement", "timeout"),
+        ("PutObject", "throttle"),
+        ("PutObject", "reset"),
+    ],
 )
 def test_a_passing_fault_is_no_failure(
     redshift: Redshift, monkeypatch: pytest.MonkeyPatch, operation: str, how: str
 ) -> None:
-    if (operation, how) == ("PutObject", "timeout"):
-        pytest.skip("S3 is waited for a minute")
     monkeypatch.setattr(redshift_data_api, "LONGEST_WAIT", 1)
     monkeypatch.setattr(redshift_data_api, "READ_TIMEOUT", 3)
     small(redshift)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from errors import SparkifyError
 from loaders.redshift_copy import CopyWarehouse
 from loaders.redshift_data_api import setting
 from loaders.redshift_external import ExternalWarehouse
@@ -14,6 +15,12 @@ OPTIONS: Final = ("manifest", "compact", "external", "timeout")
 
 def open_warehouse(target: dict[str, Any]) -> CopyWarehouse:
     """Open the cluster or workgroup that the profile's target names."""
+    for other in ("manifest", "external"):
+        if target.get("compact") and target.get(other):
+            raise SparkifyError(
+                f"--compact and --{other} are two ways to load.",
+                "Leave one of them out.",
+            )
     if target.get("external") or setting("EXTERNAL"):
         return ExternalWarehouse(target)
     return CopyWarehouse(target)

@@ -11,14 +11,8 @@ from errors import SparkifyError
 from loaders import LoadedFile, LoadOptions, LoadResult, NewFile, tables_of
 from loaders import redshift_statements as sql
 from loaders.bookkeeping import Quarantine, Rejection
-from loaders.redshift_data_api import (
-    TIMEOUT_MINUTES,
-    DataApi,
-    FailedStatementError,
-    address_of,
-    setting,
-)
-from loaders.redshift_errors import stopped
+from loaders.redshift_data_api import TIMEOUT_MINUTES, DataApi, address_of, setting
+from loaders.redshift_errors import FailedStatementError
 from loaders.redshift_load import GZIP, Load
 from loaders.redshift_statements import Step
 from loaders.schema import RAW, raw
@@ -67,11 +61,9 @@ class CopyWarehouse:
         if ("view" in kinds.values()) != self.is_external:
             raise SparkifyError(
                 "The raw tables of this warehouse are"
-                + (" copies." if self.is_external else " views on files in S3."),
+                f" {'copies' if self.is_external else 'views on files in S3'}.",
                 "Start over with --reset, or"
-                + (
-                    " leave --external out." if self.is_external else " add --external."
-                ),
+                f" {'leave --external out' if self.is_external else 'add --external'}.",
             )
         return True
 
@@ -79,9 +71,9 @@ class CopyWarehouse:
         """Create the raw tables that are missing."""
         try:
             self.api.run([Step(text) for text in self.create_statements()])
-        except FailedStatementError as error:
+        except FailedStatementError:
             if not self._exists():  # else another command created them just now
-                raise stopped(error.reason) from error
+                raise
 
     def create_statements(self) -> list[str]:
         """Give the statements that create the raw tables."""
@@ -90,10 +82,7 @@ class CopyWarehouse:
     def reset(self) -> None:
         """Drop the raw tables."""
         drop = f"drop schema if exists {quote_identifier(RAW)} cascade"
-        try:
-            self.api.run([Step(drop)])
-        except FailedStatementError as error:
-            raise stopped(error.reason) from error
+        self.api.run([Step(drop)])
         self._seen, self._moments = "", {}
 
     def count_rows(self, schema: str, tables: Iterable[str]) -> dict[str, int]:
@@ -227,10 +216,7 @@ class CopyWarehouse:
         }
         rejections = quarantine.rejections
         load.write_lists(parts, rejections)
-        try:
-            return self._run(load, load.steps(rejections))
-        except FailedStatementError as error:
-            raise stopped(error.reason) from error
+        return self._run(load, load.steps(rejections))
 
     def _load_copied(self, load: Load) -> LoadResult:
         """Load by COPY alone: at first as if all records were good."""
@@ -240,21 +226,16 @@ class CopyWarehouse:
             return self._run(load, steps)
         except FailedStatementError as error:
             if not steps[error.index].sql.startswith("copy "):
-                raise stopped(error.reason) from error
-            refused = self._refusals(
-                load, error.query_ids[error.index : error.index + 1]
-            )
+                raise
+            refused = self._refusals(load, [error.query_ids[error.index]])
             if not refused:
-                raise stopped(error.reason) from error
+                raise
             if not load.max_rejects:
                 _refuse_all(refused, load.max_rejects)
         rejections, taken = self._try_out(load)
         _refuse_all(rejections, load.max_rejects)
         load.write_lists({}, rejections)
-        try:
-            return self._run(load, load.steps(rejections, taken), "-rejects")
-        except FailedStatementError as error:
-            raise stopped(error.reason) from error
+        return self._run(load, load.steps(rejections, taken), "-rejects")
 
     def _run(self, load: Load, steps: Sequence[Step], suffix: str = "") -> LoadResult:
         """Run a load's batch, and read in the history what came of it."""
@@ -281,10 +262,7 @@ class CopyWarehouse:
             steps += load.copies(table, sql.MAX_COPY_ERRORS)
             counts[table.name] = len(steps)
             steps.append(Step(f"select count(*) from {sql.copied(table.name)}"))
-        try:
-            finished = self.api.run(steps)
-        except FailedStatementError as error:
-            raise stopped(error.reason) from error
+        finished = self.api.run(steps)
         copies = [
             number
             for step, number in zip(steps, finished.query_ids, strict=True)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aws import make_client
 from errors import SparkifyError
-from loaders.redshift_errors import stopped, told_plainly
+from loaders.redshift_errors import FailedStatementError, told_plainly
 from loaders.redshift_statements import MAX_STATEMENTS, Step
 from progress import progress
 
@@ -85,17 +85,6 @@ def address_of(target: Mapping[str, Any]) -> Address:
     )
 
 
-class FailedStatementError(Exception):
-    """A statement of a batch failed, so that all of the batch was rolled back."""
-
-    def __init__(self, index: int, reason: str, query_ids: Sequence[int]) -> None:
-        """Take the statement's place in the batch, from 0, and Redshift's reason."""
-        super().__init__(reason)
-        self.index = index
-        self.reason = reason
-        self.query_ids = query_ids
-
-
 @dataclass(frozen=True)
 class Finished:
     """A batch that is committed."""
@@ -130,8 +119,8 @@ class DataApi:
         """Run statements as one transaction, and wait until it is committed.
 
         A ``name`` tells what the batch does: while one of that name runs, this waits
-        for it and submits nothing. Raises SparkifyError, or FailedStatementError for a
-        step that does not say what its failure means.
+        for it and submits nothing. Raises SparkifyError with what the failure of a step
+        means, or FailedStatementError if the step does not say it.
         """
         if len(steps) > MAX_STATEMENTS:
             raise ValueError(f"{len(steps)} statements are no batch")
@@ -159,7 +148,7 @@ class DataApi:
         reason = reason or str(description.get("Error", ""))
         if failed and steps[index].wrong:
             raise SparkifyError(steps[index].wrong, steps[index].advice)
-        raise FailedStatementError(index, reason, ids)
+        raise FailedStatementError(reason, index, ids)
 
     def _token(self, name: str) -> str:
         """Give the token that makes the submission of a batch idempotent.
@@ -218,11 +207,7 @@ class DataApi:
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a query and give its rows. Raises SparkifyError."""
-        try:
-            finished = self.run([Step(sql)])
-        except FailedStatementError as error:
-            raise stopped(error.reason) from error
-        return self.result(finished, 0)
+        return self.result(self.run([Step(sql)]), 0)
 
     def result(self, finished: Finished, index: int) -> list[tuple[Any, ...]]:
         """Give the rows of a statement of a batch, counted from 0."""
@@ -245,4 +230,4 @@ class DataApi:
             )
             description = self._wait(answer["Id"], 1)
         if description["Status"] != "FINISHED":
-            raise stopped(str(description.get("Error", "")))
+            raise FailedStatementError(str(description.get("Error", "")))

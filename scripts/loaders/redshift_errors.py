@@ -7,7 +7,7 @@ a few words are known.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -74,13 +74,20 @@ def _advice_on(reason: str) -> str | None:
     return None
 
 
-def stopped(reason: str) -> SparkifyError:
-    """Say that Redshift could not run a statement."""
-    shown = " ".join(reason.split()).removeprefix("ERROR: ").rstrip(".")
-    return SparkifyError(
-        f"Redshift stopped: {shown or 'it gave no reason'}.",
-        _advice_on(reason) or NOTHING,
-    )
+class FailedStatementError(SparkifyError):
+    """A statement failed, and with it all of its batch was rolled back."""
+
+    def __init__(
+        self, reason: str, index: int = 0, query_ids: Sequence[int] = ()
+    ) -> None:
+        """Take the reason, the place in the batch from 0, the ids of its queries."""
+        shown = " ".join(reason.split()).removeprefix("ERROR: ").rstrip(".")
+        super().__init__(
+            f"Redshift stopped: {shown or 'it gave no reason'}.",
+            _advice_on(reason) or NOTHING,
+        )
+        self.index = index
+        self.query_ids = query_ids
 
 
 @contextmanager

@@ -14,8 +14,6 @@ from errors import SparkifyError
 from loaders import LoadOptions, LoadResult, NewFile, tables_of
 from loaders import redshift_statements as sql
 from loaders.redshift_copy import CopyWarehouse
-from loaders.redshift_data_api import FailedStatementError
-from loaders.redshift_errors import stopped
 from loaders.redshift_load import Load
 from loaders.redshift_statements import (
     NEW_FILES,
@@ -84,10 +82,7 @@ class ExternalWarehouse(CopyWarehouse):
             )
             if not (name and statement.startswith("create external table")):
                 self.api.run_alone(statement)
-        try:
-            result = self._run(load, steps_of(load))
-        except FailedStatementError as error:
-            raise stopped(error.reason) from error
+        result = self._run(load, steps_of(load))
         for _ in files:
             options.on_file()
         return result
