@@ -1,0 +1,56 @@
+"""The repair of text, on every engine, is the oracle's, also where bytes mislead."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from conftest import Warehouse
+from oracle.cleaning import repair
+from quoting import quote_literal
+
+ASCII = ("8", "<", ",", "(", "*", "l", "|", "x", "2", " ")
+"""In hex, some of these in a row hold the marks of text that is encoded twice."""
+HIGH = "\x80é§߿ࠀ\ud7ff\ue000\uffff\U00010000🎵\U0010ffffΩÃʂ꺩"
+STRAY = ("Ã", "Â", "\x83", "é", "Ω", "\x01")
+COUNT = 400
+
+
+def twice(text: str) -> str:
+    """Encode text once more than it should be, read as Latin-1."""
+    return text.encode().decode("latin-1").encode().decode("latin-1")
+
+
+def misleading_texts() -> list[str]:
+    dice = random.Random(1)  # noqa: S311 -- not for secrets
+    texts = {twice(character) for character in HIGH}
+    while len(texts) < COUNT:
+        pieces = [*ASCII, *ASCII, *(twice(character) for character in HIGH)]
+        if dice.random() < 0.2:
+            pieces += STRAY
+        texts.add("".join(dice.choices(pieces, k=dice.randint(1, 8))))
+    return sorted(texts)
+
+
+@pytest.mark.parametrize("engine", ["duckdb", "postgres", "redshift"])
+def test_the_repair_is_the_oracles(
+    built_warehouse: Callable[[str, str], Warehouse], engine: str
+) -> None:
+    warehouse = built_warehouse(engine, "sample")
+    texts = misleading_texts()
+    rows = " union all ".join(
+        f"select {number} as number, cast({quote_literal(text)} as varchar(1024)) as x"
+        for number, text in enumerate(texts)
+    )
+    done = warehouse.dbt(
+        "compile",
+        "--inline",
+        "select number, coalesce({{ repaired_text('x') }}, x) as x from texts",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = warehouse.query(f"with texts as ({rows}) {done.stdout} order by number")
+    expected = [repair(text) for text in texts]
+    assert [x for _, x in found] == expected
+    assert sum(a != b for a, b in zip(texts, expected, strict=True)) > COUNT / 2
