@@ -262,6 +262,28 @@ DATE_PARTS: Final = words_of(
 )
 
 
+RESERVED: Final = words_of(
+    "aes128 aes256 allowoverwrite backup blanksasnull bytedict bzip2 credentials"
+    " current_user_id deflate defrag delta delta32k disable emptyasnull enable encode"
+    " encrypt encryption explicit globaldict256 globaldict64k gzip identity ignore lun"
+    " luns lzo lzop minus mostly16 mostly32 mostly8 new off offline old open parallel"
+    " partition percent permissions raw readratio recover rejectlog resort respect"
+    " restore snapshot system tag tdes text255 text32k top truncatecolumns wallet"
+    " without"
+)
+"""What Redshift reserves and PostgreSQL does not."""
+
+
+def _reserved(tokens: Tokens) -> Iterator[Token]:
+    before_names = ("from", "join", "into", "update", "table", "schema", "view", "lock")
+    for index, token in enumerate(tokens):
+        if token.word in RESERVED:
+            before = tokens[index - 1].word if index else ""
+            after = [each.word for each in tokens[index + 1 : index + 2]]
+            if before in before_names or (after == ["."] and before != "."):
+                yield token
+
+
 def _date_parts(tokens: Tokens) -> Iterator[Token]:
     for index, token in _called(tokens):
         if token.word in ("extract", "date_part", "datediff", "dateadd"):
@@ -613,6 +635,12 @@ CONSTRUCTS: Final = (
             *("money", "bit", "inet", "cidr", "macaddr", "xml", "hstore", "tsvector"),
             *("tsquery", "int4range", "int8range", "numrange", "tsrange", "daterange"),
         ),
+    ),
+    Construct(
+        "reserved word",
+        "Redshift reserves words that PostgreSQL does not",
+        'Quote the name, as in "raw".load_history, or take another.',
+        _reserved,
     ),
     Construct(
         "size of a type",

@@ -153,7 +153,7 @@ def lock_held(redshift: Redshift) -> Iterator[None]:
         database=redshift.warehouse.database,
         ssl=False,
     ) as connection:
-        connection.cursor().execute("lock raw.staging_events")
+        connection.cursor().execute('lock "raw".staging_events')
         yield
         connection.rollback()
 

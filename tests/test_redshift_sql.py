@@ -154,6 +154,10 @@ EXAMPLES = {
         "create table t (a serial, b json)",
         "create table t (a varbyte, json super)",
     ),
+    "reserved word": (
+        "select * from raw.load_history",
+        'select t.tag, raw_id from "raw".load_history as t',
+    ),
     "size of a type": (
         "select cast(a as varchar(70000)) from t",
         "create table t (a varchar(65535), b numeric(38, 9), c varchar(max))",

@@ -160,7 +160,7 @@ def test_lengths_that_are_not_given_are_redshifts(
             "insert into widths values (repeat('x', 257), 1)",
         )
     connection.rollback()
-    assert rows(connection, "select cast(1.5 as decimal), 2.5::numeric") == [(2, 3)]
+    assert rows(connection, "select cast(1.25 as decimal), 2.25::numeric") == [(1, 2)]
 
 
 def test_a_view_that_is_bound_late_outlives_its_table(
