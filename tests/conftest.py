@@ -24,7 +24,6 @@ import generate_events
 import java
 import local_postgres
 import spark_session
-from dbt_profile import read_target
 from errors import SparkifyError
 from loaders import open_warehouse
 from oracle import Star
@@ -112,10 +111,22 @@ class Warehouse:
         }
 
     @property
+    def target(self) -> dict[str, Any]:
+        """The target of the profile."""
+        profile = yaml.safe_load((self.folder / "profiles.yml").read_text("utf-8"))
+        target: dict[str, Any] = profile["sparkify"]["outputs"]["test"]
+        return target
+
+    @property
     def session(self) -> Any:
         """The session of this process on the lake of a warehouse in Spark."""
-        profile = yaml.safe_load((self.folder / "profiles.yml").read_text("utf-8"))
-        return spark_session.start(profile["sparkify"]["outputs"]["test"])
+        return spark_session.start(self.target)
+
+    def empty_lake(self) -> None:
+        """Leave nothing in the lake of a warehouse in Spark."""
+        open_warehouse(self.target).reset()
+        for schema in ("analytics", "analytics_versions"):
+            self.query(f"drop schema if exists {schema} cascade")
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         if self.engine == "duckdb":
@@ -201,8 +212,7 @@ def warehouse(
     for name in ("DBT_PROFILES_DIR", "DBT_TARGET"):
         monkeypatch.setenv(name, made.environment[name])
     if request.param == "spark":
-        open_warehouse(read_target("test")).reset()
-        made.query("drop schema if exists analytics cascade")
+        made.empty_lake()
     return made
 
 

@@ -20,7 +20,13 @@ from dbt.cli.main import dbtRunner
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 import bootstrap
-from conftest import PROJECT, TABLES, Warehouse, assert_table_is_the_oracles
+from conftest import (
+    PROJECT,
+    TABLES,
+    Warehouse,
+    assert_table_is_the_oracles,
+    without_spark,
+)
 from histories import Course, courses, files_of, read_course, text_of
 from oracle import build_star, read_folder
 
@@ -134,6 +140,7 @@ def reduced(builder: Builder, course: Course, data: Path) -> Course:
     return course
 
 
+@without_spark
 def test_the_star_is_the_same_however_the_records_came(
     builder: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -163,6 +170,7 @@ def test_the_star_is_the_same_however_the_records_came(
         )
 
 
+@without_spark
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
 def test_the_law_holds_in_a_case_that_once_broke_it(
     builder: Builder, tmp_path: Path, case: Path

@@ -271,7 +271,7 @@ Rows = dict[str, list[tuple[Any, ...]]]
 FOUND: dict[str, Rows] = {}
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=[*ENGINES, "redshift"])
 def warehouse(
     request: pytest.FixtureRequest,
     elsewhere: None,
