@@ -8,7 +8,7 @@ history as (select * from {{ source('raw', 'load_history') }}),
 int_builds as (
 
     select
-        'raw' as model_name,
+        cast('raw' as varchar(63)) as model_name,
         coalesce(
             max(case when is_new_version then loaded_at end),
             min(loaded_at)
