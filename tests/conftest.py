@@ -29,6 +29,8 @@ from loaders import open_warehouse
 from oracle import Star
 from redshift_stand_in import StandIn, start_stand_in
 
+pytest_plugins = ["builder"]
+
 PROJECT = Path(__file__).parent.parent
 ENGINES = ("duckdb", "postgres", "spark")
 TABLES = ("songplays", "users", "songs", "artists", "time")

@@ -11,78 +11,18 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
-from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import dbtRunner
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-import bootstrap
-from conftest import (
-    PROJECT,
-    TABLES,
-    Warehouse,
-    assert_table_is_the_oracles,
-    without_spark,
-)
+from builder import Builder, assert_the_star_is_the_oracles
+from conftest import PROJECT, without_spark
 from histories import Course, courses, files_of, read_course, text_of
-from oracle import build_star, read_folder
 
 COURSES = {"duckdb": int(os.environ.get("LAW_COURSES", "10")), "postgres": 2}
 WIDTH = int(os.environ.get("LAW_WIDTH", "40"))
 CASES = sorted((PROJECT / "tests" / "law_cases").glob("*.json"))
 HALF_A_BUILD = ("--select", "int_builds", "stg_events", "int_event_versions")
-
-
-class Builder:
-    """Loads and builds a warehouse in this process; dbt's parse is paid for once."""
-
-    def __init__(self, warehouse: Warehouse) -> None:
-        """Take a warehouse, whatever is in it."""
-        self.warehouse = warehouse
-        self.manifest: Any = None
-
-    def empty(self) -> None:
-        if self.warehouse.engine == "duckdb":
-            self.warehouse.path.unlink(missing_ok=True)
-            return
-        with psycopg.connect(
-            host=self.warehouse.server,
-            user="postgres",
-            dbname=self.warehouse.database,
-            autocommit=True,
-        ) as connection:
-            connection.execute("drop schema if exists analytics, raw cascade")
-
-    def load(self, data: Path) -> None:
-        assert bootstrap.main(["--data", str(data)]) == 0
-
-    def build(self, *arguments: str) -> None:
-        where = ["--project-dir", str(PROJECT)]
-        if self.manifest is None:
-            self.manifest = dbtRunner().invoke(["--quiet", "parse", *where]).result
-        done: Any = dbtRunner(manifest=self.manifest).invoke(
-            ["--quiet", "run", *where, *arguments]
-        )
-        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
-        assert done.success, done.exception or [
-            result.message for result in done.result if result.status == "error"
-        ]
-
-
-@pytest.fixture
-def builder(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Builder:
-    monkeypatch.setenv("DBT_TARGET_PATH", str(warehouse.folder / "target"))
-    monkeypatch.setenv("DBT_LOG_PATH", str(warehouse.folder / "logs"))
-    return Builder(warehouse)
-
-
-def assert_the_star_is_the_oracles(builder: Builder, data: Path) -> None:
-    star = build_star(read_folder(data))
-    for table in TABLES:
-        assert_table_is_the_oracles(builder.warehouse, star, table)
 
 
 def follow(builder: Builder, course: Course, data: Path) -> None:

@@ -1,0 +1,69 @@
+"""Loading and building a warehouse many times over, in one process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner
+
+import bootstrap
+from conftest import PROJECT, TABLES, Warehouse, assert_table_is_the_oracles
+from oracle import build_star, read_folder
+
+WHERE = ("--project-dir", str(PROJECT))
+
+
+class Builder:
+    """Loads and builds a warehouse in this process; dbt's parse is paid for once."""
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        """Take a warehouse, whatever is in it."""
+        self.warehouse = warehouse
+        self.manifest: Any = None
+
+    def empty(self) -> None:
+        if self.warehouse.engine == "duckdb":
+            self.warehouse.path.unlink(missing_ok=True)
+            return
+        with psycopg.connect(
+            host=self.warehouse.server,
+            user="postgres",
+            dbname=self.warehouse.database,
+            autocommit=True,
+        ) as connection:
+            connection.execute("drop schema if exists analytics, raw cascade")
+
+    def load(self, data: Path) -> None:
+        assert bootstrap.main(["--data", str(data)]) == 0
+
+    def parse(self) -> None:
+        self.manifest = dbtRunner().invoke(["--quiet", "parse", *WHERE]).result
+
+    def build(self, *arguments: str) -> None:
+        if self.manifest is None:
+            self.parse()
+        done: Any = dbtRunner(manifest=self.manifest).invoke(
+            ["--quiet", "run", *WHERE, *arguments]
+        )
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+        assert done.success, done.exception or [
+            result.message for result in done.result if result.status == "error"
+        ]
+
+
+def assert_the_star_is_the_oracles(builder: Builder, data: Path) -> None:
+    star = build_star(read_folder(data))
+    for table in TABLES:
+        assert_table_is_the_oracles(builder.warehouse, star, table)
+
+
+@pytest.fixture
+def builder(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> Builder:
+    """A builder of an empty warehouse."""
+    monkeypatch.setenv("DBT_TARGET_PATH", str(warehouse.folder / "target"))
+    monkeypatch.setenv("DBT_LOG_PATH", str(warehouse.folder / "logs"))
+    return Builder(warehouse)

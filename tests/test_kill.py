@@ -1,0 +1,112 @@
+"""SIGKILL at any moment of a load or a build: the same command makes it good.
+
+``make kill`` does it KILLS times on each engine. A command runs in a fork of this
+process, which has dbt's parse behind it, so that a kill strikes the work itself.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from builder import Builder, assert_the_star_is_the_oracles
+from conftest import without_spark
+
+KILLS = int(os.environ.get("KILLS", "5"))
+KILLS_OF_A_WAREHOUSE = 10
+CHANCE_OF_A_NEW_VERSION = 0.2
+RAW = ["load_history", "rejected_records", "staging_events", "staging_songs"]
+BUILT = [
+    "artists",
+    "int_builds",
+    "int_event_versions",
+    "int_events",
+    "songplays",
+    "songs",
+    "stg_events",
+    "stg_songs",
+    "time",
+    "users",
+]
+
+
+def start(builder: Builder, data: Path) -> int:
+    """Start the command in a process of its own; give its number."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            builder.load(data)
+            builder.build()
+            status = 0
+        finally:
+            os._exit(status)
+    return child
+
+
+def run(builder: Builder, data: Path) -> float:
+    """Run the command to its end; give its seconds."""
+    begun = time.monotonic()
+    _, status = os.waitpid(start(builder, data), 0)
+    assert status == 0
+    return time.monotonic() - begun
+
+
+def run_and_kill(builder: Builder, data: Path, seconds: float) -> bool:
+    """Kill the command after some seconds; tell whether it was still running."""
+    child = start(builder, data)
+    time.sleep(seconds)
+    os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status)
+
+
+@without_spark
+def test_a_command_that_was_killed_is_made_good_by_the_next(
+    builder: Builder,
+    sample_data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each time more files have come, and now and then one in a new version."""
+    chance = random.Random(KILLS)  # noqa: S311 -- no secret
+    files = sorted(path for path in sample_data.rglob("*.json*") if path.is_file())
+    data = tmp_path / "data"
+    builder.parse()
+    struck = 0
+    for number in range(KILLS):
+        at = number % KILLS_OF_A_WAREHOUSE
+        if at == 0:
+            builder.empty()
+            shutil.rmtree(data, ignore_errors=True)
+            chance.shuffle(files)
+            seconds = 4.0
+        for path in files[at::KILLS_OF_A_WAREHOUSE]:
+            place = data / path.relative_to(sample_data)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, place)
+            os.utime(place)
+        if at and chance.random() < CHANCE_OF_A_NEW_VERSION:
+            one, other = chance.sample(sorted((data / "log_data").rglob("*.json*")), 2)
+            one.write_bytes(other.read_bytes())
+        struck += run_and_kill(builder, data, chance.uniform(0, seconds))
+        seconds = run(builder, data)
+        assert_the_star_is_the_oracles(builder, data)
+        assert builder.warehouse.raw_tables() == RAW
+        tables = builder.warehouse.query(
+            "select table_name from information_schema.tables"
+            " where table_schema = 'analytics' order by table_name"
+        )
+        assert [name for (name,) in tables] == BUILT
+    assert struck > KILLS // 2
+    with capsys.disabled():
+        print(
+            f"\n{builder.warehouse.engine}: {struck} of {KILLS} commands were killed"
+            " while they ran; each was made good by the next."
+        )
