@@ -46,6 +46,11 @@ def redshift(stand_in: StandIn, sample_data: Path) -> dict[str, str]:
         "SPARKIFY_REDSHIFT_CLUSTER": stand_in.cluster,
         "SPARKIFY_REDSHIFT_REGION": stand_in.region,
         "SPARKIFY_REDSHIFT_USER": stand_in.user,
+        "SPARKIFY_REDSHIFT_ROLE": stand_in.role_arn,
+        # What the stack wrote into .env of the warehouse that it made.
+        "SPARKIFY_REDSHIFT_WORKGROUP": "",
+        "SPARKIFY_REDSHIFT_SECRET": "",
+        "SPARKIFY_REDSHIFT_MANIFEST": "",
     }
 
 
