@@ -112,7 +112,7 @@ def test_the_star_is_the_same_however_the_records_came(
 
 @without_spark
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
-def test_the_law_holds_in_a_case_that_once_broke_it(
+def test_the_law_holds_in_a_named_case(
     builder: Builder, tmp_path: Path, case: Path
 ) -> None:
     follow(builder, read_course(case), tmp_path / "data")
