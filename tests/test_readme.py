@@ -31,10 +31,11 @@ NOT_RUN_HERE = "make test\n"  # it is what runs this test
 def redshift(stand_in: StandIn, sample_data: Path) -> dict[str, str]:
     """The stand-in for Redshift with the bucket that the README names; where it is."""
     client = stand_in.s3()
-    client.create_bucket(
-        Bucket="udacity-dend",
-        CreateBucketConfiguration={"LocationConstraint": stand_in.region},
-    )
+    for bucket in ("udacity-dend", "my-bucket"):
+        client.create_bucket(
+            Bucket=bucket,
+            CreateBucketConfiguration={"LocationConstraint": stand_in.region},
+        )
     for path in sorted(p for p in sample_data.rglob("*") if p.is_file()):
         key = path.relative_to(sample_data).as_posix()
         client.put_object(Bucket="udacity-dend", Key=key, Body=path.read_bytes())
@@ -50,7 +51,6 @@ def redshift(stand_in: StandIn, sample_data: Path) -> dict[str, str]:
         # What the stack wrote into .env of the warehouse that it made.
         "SPARKIFY_REDSHIFT_WORKGROUP": "",
         "SPARKIFY_REDSHIFT_SECRET": "",
-        "SPARKIFY_REDSHIFT_MANIFEST": "",
     }
 
 
