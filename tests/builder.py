@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ class Builder:
         """Take a warehouse, whatever is in it."""
         self.warehouse = warehouse
         self.manifest: Any = None
+        self.close()
 
     def empty(self) -> None:
         if self.warehouse.engine == "duckdb":
@@ -40,6 +42,11 @@ class Builder:
     def load(self, data: Path) -> None:
         assert bootstrap.main(["--data", str(data)]) == 0
 
+    def close(self) -> None:
+        """Let go of the database that dbt keeps open, which no fork may inherit."""
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+        gc.collect()
+
     def parse(self) -> None:
         self.manifest = dbtRunner().invoke(["--quiet", "parse", *WHERE]).result
 
@@ -49,7 +56,7 @@ class Builder:
         done: Any = dbtRunner(manifest=self.manifest).invoke(
             ["--quiet", "run", *WHERE, *arguments]
         )
-        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+        self.close()
         assert done.success, done.exception or [
             result.message for result in done.result if result.status == "error"
         ]
