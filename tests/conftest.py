@@ -338,9 +338,12 @@ BUILT: dict[tuple[str, str], Warehouse] = {}
 def built_warehouse(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Callable[[str, str], Warehouse]:
-    """A function that gives the warehouse of an engine and of sample or real data."""
+    """A function that gives the warehouse of an engine and of sample or real data.
 
-    def give(engine: str, data: str) -> Warehouse:
+    Other data have a name and a folder of their own.
+    """
+
+    def give(engine: str, data: str, folder_of_data: Path | None = None) -> Warehouse:
         if (engine, data) not in BUILT:
             server = ""
             if engine == "postgres":
@@ -352,7 +355,9 @@ def built_warehouse(
                 here = request.getfixturevalue("stand_in")
             folder = tmp_path_factory.mktemp(f"{engine}_{data}")
             empty = make_warehouse(folder, engine, server, here)
-            BUILT[engine, data] = built(empty, request.getfixturevalue(f"{data}_data"))
+            BUILT[engine, data] = built(
+                empty, folder_of_data or request.getfixturevalue(f"{data}_data")
+            )
         return BUILT[engine, data]
 
     return give

@@ -275,12 +275,13 @@ FOUND: dict[str, Rows] = {}
 def warehouse(
     request: pytest.FixtureRequest,
     elsewhere: None,
-    built_warehouse: Callable[[str, str], Warehouse],
+    parity_data: Path,
+    built_warehouse: Callable[[str, str, Path], Warehouse],
 ) -> Warehouse:
     """The cases on an engine."""
     del elsewhere
     assert os.environ["TZ"] == ELSEWHERE
-    return built_warehouse(request.param, "parity")
+    return built_warehouse(request.param, "parity", parity_data)
 
 
 def found_in(warehouse: Warehouse, star: Star) -> Rows:

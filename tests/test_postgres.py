@@ -104,7 +104,8 @@ def test_every_table_has_an_index_on_its_sort_column(
     )
     indexed = {(table, text.partition("(")[2].rstrip(")")) for table, text in rows}
     assert indexed == {
-        ("int_events", "start_time"),
+        ("int_builds", "built_at"),
+        ("int_event_versions", "start_time"),
         ("songplays", "start_time"),
         ("users", "user_id"),
         ("songs", "song_id"),
