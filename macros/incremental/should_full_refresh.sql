@@ -1,6 +1,6 @@
 {# Returns whether an incremental model is built anew, in place of dbt's macro of this
    name: also where what it was built from is not merely added to. Rows were replaced
-   (docs/decisions/0009), or its SQL, or that of a model before it, changed. #}
+   (docs/decisions/0008), or its SQL, or that of a model before it, changed. #}
 {% macro should_full_refresh() %}
     {% if dbt.should_full_refresh() or not adds_to_tables() %}
         {{ return(true) }}

@@ -1,4 +1,4 @@
-{# How a table is built in a lake, where nothing is updated in place: docs/decisions/0008.
+{# How a table is built in a lake, where nothing is updated in place: docs/decisions/0007.
    Its rows go into a table of their own, a version, which appears when it is whole. Then
    the table that people read is pointed at the version's files: one change in the
    catalogue. The version before is kept for who is reading it. #}
