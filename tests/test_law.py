@@ -15,9 +15,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
+import bootstrap
 from builder import Builder, assert_the_star_is_the_oracles
-from conftest import PROJECT, without_spark
+from conftest import PROJECT, without_spark, write_source
 from histories import Course, courses, files_of, read_course, text_of
+from raw_lines import event, song
 
 COURSES = {"duckdb": int(os.environ.get("LAW_COURSES", "10")), "postgres": 2}
 WIDTH = int(os.environ.get("LAW_WIDTH", "40"))
@@ -116,3 +118,42 @@ def test_the_law_holds_in_a_named_case(
     builder: Builder, tmp_path: Path, case: Path
 ) -> None:
     follow(builder, read_course(case), tmp_path / "data")
+
+
+@without_spark
+def test_nothing_is_left_of_data_that_were_dropped(
+    builder: Builder, tmp_path: Path
+) -> None:
+    one = write_source(tmp_path / "one", {"a.json": event()}, {"s.json": song()})
+    other = write_source(tmp_path / "other", {"a.json": event(2)}, {"s.json": song()})
+    builder.load(one)
+    builder.build()
+    assert bootstrap.main(["--data", str(other), "--reset", "--yes"]) == 0
+    builder.build()
+    assert_the_star_is_the_oracles(builder, other)
+
+
+@without_spark
+def test_a_changed_model_is_built_anew(
+    builder: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of before, too, are as the changed SQL makes them."""
+    data = write_source(tmp_path / "data", {"a.json": event(userId="7", level="free")})
+    builder.load(data)
+    builder.build()
+    project = tmp_path / "project"
+    for part in ("models", "macros", "tests", "analyses", "dbt_packages"):
+        shutil.copytree(PROJECT / part, project / part)
+    for name in ("dbt_project.yml", "packages.yml"):
+        shutil.copy(PROJECT / name, project)
+    users = project / "models/marts/core/users.sql"
+    text = users.read_text(encoding="utf-8")
+    latest = "        level,\n        last_seen_at,"
+    assert latest in text
+    changed = text.replace(latest, latest.replace("level", "upper(level) as level", 1))
+    users.write_text(changed, encoding="utf-8")
+    monkeypatch.setattr("builder.WHERE", ("--project-dir", str(project)))
+    builder.parse()
+    builder.build()
+    rows = builder.warehouse.query("select user_id, level from analytics.users")
+    assert rows == [(7, "FREE")]
