@@ -24,6 +24,7 @@ from raw_lines import event, song
 COURSES = {"duckdb": int(os.environ.get("LAW_COURSES", "10")), "postgres": 2}
 WIDTH = int(os.environ.get("LAW_WIDTH", "40"))
 CASES = sorted((PROJECT / "tests" / "law_cases").glob("*.json"))
+BUILT_BY_ADDING = ("int_event_versions", "songplays", "users", "time")
 HALF_A_BUILD = ("--select", "int_builds", "stg_events", "int_event_versions")
 
 
@@ -122,7 +123,7 @@ def test_the_law_holds_in_a_named_case(
 
 @without_spark
 def test_nothing_is_left_of_data_that_were_dropped(
-    builder: Builder, tmp_path: Path
+    builder: Builder, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     one = write_source(tmp_path / "one", {"a.json": event()}, {"s.json": song()})
     other = write_source(tmp_path / "other", {"a.json": event(2)}, {"s.json": song()})
@@ -131,11 +132,18 @@ def test_nothing_is_left_of_data_that_were_dropped(
     assert bootstrap.main(["--data", str(other), "--reset", "--yes"]) == 0
     builder.build()
     assert_the_star_is_the_oracles(builder, other)
+    why = "is built anew: raw records were replaced or dropped, and what was built of"
+    assert capfd.readouterr().out.count(why) == len(BUILT_BY_ADDING)
+    builder.build()
+    assert "built anew" not in capfd.readouterr().out
 
 
 @without_spark
 def test_a_changed_model_is_built_anew(
-    builder: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    builder: Builder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """Rows of before, too, are as the changed SQL makes them."""
     data = write_source(tmp_path / "data", {"a.json": event(userId="7", level="free")})
@@ -157,3 +165,5 @@ def test_a_changed_model_is_built_anew(
     builder.build()
     rows = builder.warehouse.query("select user_id, level from analytics.users")
     assert rows == [(7, "FREE")]
+    why = "users is built anew: its SQL, or that of a model before it, changed."
+    assert why in capfd.readouterr().out

@@ -9,12 +9,20 @@
 {%- if execute -%}
 {%- set basis = build_basis() -%}
 {%- set reached = basis.built_through -%}
-{%- set last = last_build(model.name) if is_incremental() -%}
+{%- set last = last_build(model.name) -%}
+{%- set adds = last and is_incremental() -%}
+{%- if last and not adds and not flags.FULL_REFRESH -%}
+{%- do print(model.name ~ ' is built anew: ' ~ (
+    'its SQL, or that of a model before it, changed.' if last.code != basis.code
+    else 'its table was gone.' if last.inputs == basis.inputs
+    else 'raw records were replaced or dropped, and what was built of them.'
+)) -%}
+{%- endif -%}
 insert into {{ builds }}
     (model_name, generation, code, inputs, built_through, built_at)
 values (
     '{{ model.name }}',
-    cast('{{ last.generation if last else this_run() }}' as timestamp),
+    cast('{{ last.generation if adds else this_run() }}' as timestamp),
     '{{ basis.code }}',
     '{{ basis.inputs }}',
     {{ "cast('%s' as timestamp)" % reached if reached else 'null' }},
