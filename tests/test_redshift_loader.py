@@ -866,6 +866,21 @@ def test_a_paused_cluster_is_told(
     assert said[1].startswith("Resume the cluster")
 
 
+def test_a_cluster_that_is_not_there_is_told(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(redshift)
+    profile = redshift.warehouse.folder / "profiles.yml"
+    text = profile.read_text(encoding="utf-8")
+    assert redshift.stand_in.cluster in text
+    text = text.replace(redshift.stand_in.cluster, "gone-cluster")
+    profile.write_text(text, encoding="utf-8")
+    assert redshift.load("--manifest", PLACE) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[1].startswith("Check SPARKIFY_REDSHIFT_CLUSTER")
+    assert len(said) == 2
+
+
 def test_a_role_without_access_is_told(
     redshift: Redshift,
     monkeypatch: pytest.MonkeyPatch,
