@@ -77,7 +77,7 @@ def courses(width: int) -> st.SearchStrategy[Course]:
         Course,
         st.lists(HISTORIES, min_size=width, max_size=width),
         st.lists(
-            st.sampled_from(["whole", "whole", "none", "half"]),
+            st.sampled_from(["whole", "whole", "none", "half", "rest"]),
             min_size=LOADS,
             max_size=LOADS,
         ),
