@@ -32,7 +32,7 @@ ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup packages build stop test law lint lint-python lint-sql lint-yaml \
+.PHONY: help setup packages build stop test law kill reliability lint lint-python lint-sql lint-yaml \
 	lint-infra fix star engines lock check-redshift check-design clean FORCE
 
 help: ## list these commands
@@ -55,9 +55,17 @@ test: lint ## run everything CI runs; REAL_DATA=folder adds the tests on real da
 	@echo 'Running the tests'
 	@REAL_DATA="$(REAL_DATA_FOLDER)" $(PYTHON) -m pytest
 
-law: setup $(VENV)/.test-installed ## look for histories that break the law; COURSES=n, SEED=n
-	@LAW_COURSES=$(or $(COURSES),250) LAW_SEED=$(or $(SEED),1) \
-		$(PYTHON) -m pytest tests/test_law.py -k 'however and duckdb'
+law: setup $(VENV)/.test-installed ## look for histories that break the law; COURSES=n, WIDTH=n, SEED=n
+	@RECORD_RUNS=1 LAW_COURSES=$(or $(COURSES),50) LAW_WIDTH=$(or $(WIDTH),200) \
+		LAW_SEED=$(or $(SEED),1) $(PYTHON) -m pytest tests/test_law.py -k 'however and duckdb'
+
+kill: setup $(VENV)/.test-installed ## kill loads and builds at random moments; KILLS=n on each engine
+	@RECORD_RUNS=1 KILLS=$(or $(KILLS),50) $(PYTHON) -m pytest tests/test_kill.py
+
+reliability: setup $(VENV)/.test-installed ## run what docs/reliability.md tells of, and write that page
+	@echo 'Trying faults, mutations and named cases; make law and make kill take longer'
+	@RECORD_RUNS=1 $(PYTHON) -m pytest $(RELIABILITY_TESTS)
+	@WRITE_RELIABILITY=1 $(PYTHON) -m pytest tests/test_reliability.py
 
 lint: lint-yaml lint-python lint-sql lint-infra ## check Python, SQL, YAML and templates
 
@@ -129,6 +137,10 @@ clean: ## remove what was generated, but no data and no database
 
 # --- What the commands above need, each made once and again when its source changes ---
 
+LAW = tests/test_law.py::test_the
+# The long run of the law on the embedded engine is that of `make law`.
+RELIABILITY_TESTS = '$(LAW)_star_is_the_same_however_the_records_came[postgres]' \
+	$(LAW)_law_holds_in_a_named_case tests/test_mutations.py
 SQL_FOLDERS = $(wildcard models tests analyses)
 # To compile is enough: an empty warehouse in memory needs no data and is never locked.
 SQLFLUFF = SPARKIFY_DUCKDB=:memory: $(PYTHON) -m sqlfluff

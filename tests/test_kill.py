@@ -17,6 +17,7 @@ import pytest
 
 from builder import Builder, assert_the_star_is_the_oracles
 from conftest import without_spark
+from recorded import record
 
 KILLS = int(os.environ.get("KILLS", "5"))
 KILLS_OF_A_WAREHOUSE = 10
@@ -95,7 +96,8 @@ def test_a_command_that_was_killed_is_made_good_by_the_next(
         if at and chance.random() < CHANCE_OF_A_NEW_VERSION:
             one, other = chance.sample(sorted((data / "log_data").rglob("*.json*")), 2)
             one.write_bytes(other.read_bytes())
-        struck += run_and_kill(builder, data, chance.uniform(0, seconds))
+        was_running = run_and_kill(builder, data, chance.uniform(0, seconds))
+        struck += was_running
         seconds = run(builder, data)
         assert_the_star_is_the_oracles(builder, data)
         assert builder.warehouse.raw_tables() == RAW
@@ -104,6 +106,14 @@ def test_a_command_that_was_killed_is_made_good_by_the_next(
             " where table_schema = 'analytics' order by table_name"
         )
         assert [name for (name,) in tables] == BUILT
+        record(
+            "kill",
+            engine=builder.warehouse.engine,
+            what="load and build of the sample",
+            tried=1,
+            killed_while_it_ran=int(was_running),
+            right_after_the_next_command=1,
+        )
     assert struck > KILLS // 2
     with capsys.disabled():
         print(

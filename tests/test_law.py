@@ -20,9 +20,11 @@ from builder import Builder, assert_the_star_is_the_oracles
 from conftest import PROJECT, without_spark, write_source
 from histories import Course, courses, files_of, read_course, text_of
 from raw_lines import event, song
+from recorded import record
 
 COURSES = {"duckdb": int(os.environ.get("LAW_COURSES", "10")), "postgres": 2}
 WIDTH = int(os.environ.get("LAW_WIDTH", "40"))
+SEED = int(os.environ.get("LAW_SEED", "1"))
 CASES = sorted((PROJECT / "tests" / "law_cases").glob("*.json"))
 BUILT_BY_ADDING = ("int_event_versions", "songplays", "users", "time")
 PARTS_OF_A_BUILD = {
@@ -100,13 +102,22 @@ def test_the_star_is_the_same_however_the_records_came(
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @seed(int(os.environ.get("LAW_SEED", "1")))
+    @seed(SEED)
     @given(courses(WIDTH))
     def hold(course: Course) -> None:
         if not holds(builder, course, tmp_path / "data"):
             found = text_of(reduced(builder, course, tmp_path / "data"))
             pytest.fail(f"The law is broken; make this a file of law_cases:\n{found}")
         loads.append(len(course.builds))
+        record(
+            "law",
+            engine=builder.warehouse.engine,
+            what=f"histories, {WIDTH} in a warehouse, seed {SEED}",
+            tried=WIDTH,
+            held=WIDTH,
+            loads=len(course.builds),
+            stars_compared=course.builds.count("whole") + 1,
+        )
 
     hold()
     with capsys.disabled():
@@ -122,6 +133,7 @@ def test_the_law_holds_in_a_named_case(
     builder: Builder, tmp_path: Path, case: Path
 ) -> None:
     follow(builder, read_course(case), tmp_path / "data")
+    record("cases", engine=builder.warehouse.engine, what="cases", tried=1, held=1)
 
 
 @without_spark
