@@ -7,9 +7,9 @@ import json
 import socket
 import tarfile
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
@@ -174,7 +174,10 @@ def test_a_hub_whose_downloads_are_out_of_reach_is_out_of_reach(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("DBT_PACKAGE_HUB_URL", hub.url)
-    monkeypatch.setattr(time, "sleep", lambda _: None)
+    # dbt waits for a hub; other threads of this process wait by time.sleep as well.
+    monkeypatch.setattr(
+        "dbt_common.utils.connection.time", SimpleNamespace(sleep=lambda _: None)
+    )
     hub.downloads_url = closed_hub
     assert install(project) == 0
     assert "stand-in for dbt_utils" in capsys.readouterr().out
