@@ -1,13 +1,32 @@
 {# Returns the latest row of int_builds for a model, or for 'raw'; none without one. For
-   the model at hand it is that of an earlier run: this run's is for the next. #}
+   the model at hand it is that of an earlier run: this run's is for the next. All are
+   read in one query, once for each time that a model is compiled or run. #}
 {% macro last_build(model_name) %}
-    {% set builds = ref('int_builds') %}
-    {% if not load_relation(builds) %}{{ return(none) }}{% endif %}
-    {% set rows = run_query(
-        'select generation, code, inputs, built_through from ' ~ builds
-        ~ " where model_name = '" ~ model_name ~ "'"
-        ~ (" and built_at < '%s'" % this_run() if model_name == model.name else '')
-        ~ ' order by built_at desc limit 1'
-    ).rows %}
-    {{ return(rows[0] if rows else none) }}
+    {% if 'last_builds' not in model %}
+        {% set builds = ref('int_builds') %}
+        {% set latest_builds %}
+            with
+            ranked_builds as (
+                select
+                    model_name,
+                    generation,
+                    code,
+                    inputs,
+                    built_through,
+                    row_number() over (
+                        partition by model_name
+                        order by built_at desc
+                    ) as recency
+                from {{ builds }}
+                where model_name != '{{ model.name }}' or built_at < '{{ this_run() }}'
+            )
+            select * from ranked_builds where recency = 1
+        {% endset %}
+        {% set rows = run_query(latest_builds).rows if load_relation(builds) else [] %}
+        {% do model.update({'last_builds': {}}) %}
+        {% for row in rows %}
+            {% do model.last_builds.update({row.model_name: row}) %}
+        {% endfor %}
+    {% endif %}
+    {{ return(model.last_builds.get(model_name)) }}
 {% endmacro %}
