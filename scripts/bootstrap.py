@@ -18,6 +18,7 @@ from loaders import (
     LoadOptions,
     LoadResult,
     NewFile,
+    ReplayResult,
     Warehouse,
     open_warehouse,
 )
@@ -88,15 +89,26 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0 if the raw tables hold all that the source has."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("--data", required=True, help="a folder, or s3://bucket/prefix")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--data", help="a folder, or s3://bucket/prefix")
+    what.add_argument(
+        "--replay",
+        action="store_true",
+        help="try the records in quarantine again, after a rule was mended",
+    )
     add("--target", help="target of profiles.yml (default: the one that dbt takes)")
     add("--dry-run", action="store_true", help="print what would be done, do nothing")
     add_source_arguments(parser)
     add_engine_arguments(parser)
     options = parser.parse_args(argv)
+    if options.replay and options.reset:
+        parser.error("--reset drops what --replay would try again")
     target = read_target(options.target)
     with closing(open_warehouse(target, engine_options(options))) as warehouse:
-        run(warehouse, target["name"], options)
+        if options.replay:
+            replay(warehouse, dry_run=options.dry_run)
+        else:
+            run(warehouse, target["name"], options)
     return 0
 
 
@@ -118,6 +130,31 @@ def run(warehouse: Warehouse, target: str, options: argparse.Namespace) -> LoadR
     if options.reset:
         _reset(warehouse, target, sure=options.yes)
     return _load(warehouse, source, plan, options.max_rejects)
+
+
+def replay(warehouse: Warehouse, *, dry_run: bool) -> ReplayResult:
+    """Try quarantined records again, and say what came of it. Raises SparkifyError."""
+    result = warehouse.replay(dry_run=dry_run)
+    if not result.tried:
+        print("Nothing is in quarantine: there is nothing to try again.")
+        return result
+    tried = f"Tried {result.tried:,} records of quarantine again"
+    still = f"{result.tried - result.loaded:,} are still refused"
+    if not result.loaded:
+        print(f"{tried}: none of them passes, and nothing is loaded.")
+    elif dry_run:
+        print(f"{tried}: {result.loaded:,} would be loaded, {still}.")
+    else:
+        print(
+            f"{tried}: {result.loaded:,} passed and are loaded, {still}."
+            " The next dbt build takes them into the star."
+        )
+    if result.altered:
+        print(
+            f"Of {result.altered:,} the text in quarantine is not the record as it"
+            " came: only their files, in a new version, can bring them."
+        )
+    return result
 
 
 def make_plan(

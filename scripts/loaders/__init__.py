@@ -54,6 +54,27 @@ class LoadResult:
     rejected: int = 0
 
 
+@dataclass(frozen=True)
+class ReplayResult:
+    """What a replay did: quarantined records tried, and those of them loaded.
+
+    ``altered`` counts those whose text in quarantine is not the record as it came: only
+    their file can bring them.
+    """
+
+    tried: int = 0
+    loaded: int = 0
+    altered: int = 0
+
+    def __add__(self, other: ReplayResult) -> ReplayResult:
+        """Add what another part of the replay did."""
+        return ReplayResult(
+            self.tried + other.tried,
+            self.loaded + other.loaded,
+            self.altered + other.altered,
+        )
+
+
 class Warehouse(Protocol):
     """The raw tables of one warehouse."""
 
@@ -70,6 +91,13 @@ class Warehouse(Protocol):
 
         Creates the raw tables if they are missing. Raises SparkifyError if a file
         cannot be read or more than ``options.max_rejects`` records are refused.
+        """
+
+    def replay(self, *, dry_run: bool) -> ReplayResult:
+        """Load what passes of quarantine in one transaction, or only count it.
+
+        History is kept: what a file's records count for moves with them. Raises
+        SparkifyError if the engine cannot do so.
         """
 
     def statements(self, source: Source, files: Sequence[NewFile]) -> Sequence[str]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 import time
+import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from typing import Any, Final
 
 import duckdb
@@ -13,11 +16,19 @@ import duckdb
 from careful_reader import count_lines, is_gzip, read_lines
 from dbt_profile import PROJECT
 from errors import SparkifyError, unreadable
-from loaders import LoadedFile, LoadOptions, LoadResult, NewFile, tables_of
-from loaders.bookkeeping import Quarantine, batches, book, load_time
+from loaders import (
+    LoadedFile,
+    LoadOptions,
+    LoadResult,
+    NewFile,
+    ReplayResult,
+    tables_of,
+)
+from loaders.bookkeeping import Quarantine, Rejection, batches, book, load_time
 from loaders.schema import RAW, TABLES, create_statements, raw
 from quoting import quote_identifier, quote_literal
-from records import MAX_TEXT_BYTES, TEXT, RawTable, plain_line
+from records import MAX_TEXT_BYTES, RAW_TABLES, TEXT, RawTable, plain_line
+from replay import CHUNK, Judgement, judge
 from sources import Source
 
 CAREFUL_LINES: Final = 10_000
@@ -161,6 +172,25 @@ class DuckDBWarehouse:
             else:
                 return result
 
+    @_told_plainly()
+    def replay(self, *, dry_run: bool) -> ReplayResult:
+        """Load what passes of quarantine in one transaction, or only count it."""
+        if not self.history():
+            return ReplayResult()
+        with self.connection.cursor() as quarantine:
+            quarantine.execute(
+                "select table_name, path, line_number, reason, raw_text"
+                f" from {raw('rejected_records')} order by all"
+            )
+            self.connection.execute("begin transaction")
+            try:
+                result = _Replay(self.connection).run(quarantine, dry_run=dry_run)
+                self.connection.execute("commit")
+            except BaseException:
+                self._roll_back()
+                raise
+        return result
+
     def _roll_back(self) -> None:
         """Undo the transaction, if what ended it has not done so."""
         with suppress(duckdb.Error):
@@ -198,10 +228,7 @@ class _Load:
     def run(self, files: Sequence[NewFile]) -> LoadResult:
         for statement in create_statements():
             self.connection.execute(statement)
-        latest = self.connection.execute(
-            f"select max(loaded_at) from {raw('load_history')}"
-        ).fetchall()[0][0]
-        self.loaded_at = load_time(latest)
+        self.loaded_at = _next_load_time(self.connection)
         for table in tables_of(files):
             mine = [new for new in files if new.table == table]
             self._forget(table, [new.file.path for new in mine if new.replaces])
@@ -316,19 +343,10 @@ class _Load:
         self._insert(table, path, rows)
 
     def _insert(self, table: RawTable, path: str, rows: list[list[str | None]]) -> None:
-        if not rows:
-            return
-        self.loaded[table.name, path] += len(rows)
-        columns = ", ".join(
-            f"cast(unnest(${number}::varchar[]) as {column.kind.sql_type})"
-            for number, column in enumerate(table.columns, start=1)
-        )
-        width = len(table.columns)
-        self.connection.execute(
-            f"insert into {raw(table.name)}"
-            f" select {columns}, ${width + 1}::timestamp, ${width + 2}",
-            [*map(list, zip(*rows, strict=True)), self.loaded_at, path],
-        )
+        if rows:
+            self.loaded[table.name, path] += len(rows)
+            paths = [path] * len(rows)
+            _insert(self.connection, table, rows, paths, self.loaded_at)
 
     def _append(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
@@ -340,6 +358,90 @@ class _Load:
                 f"insert into {raw(table)} select {values}",
                 [list(column) for column in zip(*rows, strict=True)],
             )
+
+
+class _Replay:
+    """Takes records out of quarantine, in a transaction that is open."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.connection = connection
+        self.loaded_at = _next_load_time(connection)
+        self.files: Counter[tuple[str, str]] = Counter()
+
+    def run(
+        self, quarantine: duckdb.DuckDBPyConnection, *, dry_run: bool
+    ) -> ReplayResult:
+        result = ReplayResult()
+        while rows := quarantine.fetchmany(CHUNK):
+            found = judge(Rejection(*row) for row in rows)
+            result += found.result
+            if not dry_run:
+                self._take(found)
+        if self.files:
+            self._book()
+        return result
+
+    def _take(self, found: Judgement) -> None:
+        for table in RAW_TABLES:
+            passed = found.passed.get(table.name, [])
+            if passed:
+                values = [record.values for record in passed]
+                paths = [record.path for record in passed]
+                _insert(self.connection, table, values, paths, self.loaded_at)
+                self.connection.execute(
+                    f"delete from {raw('rejected_records')} where table_name = $1"
+                    " and (path, line_number) in (select unnest($2), unnest($3))",
+                    [table.name, paths, [record.line for record in passed]],
+                )
+        self.files += found.files()
+        for line in found.renamed:
+            self.connection.execute(
+                f"update {raw('rejected_records')} set reason = $1"
+                " where table_name = $2 and path = $3 and line_number = $4",
+                [line.reason, line.table, line.path, line.line],
+            )
+
+    def _book(self) -> None:
+        """Move the counts in the history, and let the next build see that."""
+        counts = [(*file, count) for file, count in self.files.items()]
+        self.connection.execute(
+            f"""update {raw("load_history")} as history
+            set
+                loaded_count = loaded_count + passed.records,
+                rejected_count = rejected_count - passed.records,
+                load_id = $4,
+                loaded_at = $5
+            from (
+                select unnest($1) as name, unnest($2) as file, unnest($3) as records
+            ) as passed
+            where history.table_name = passed.name and history.path = passed.file""",
+            [*map(list, zip(*counts, strict=True)), uuid.uuid4().hex, self.loaded_at],
+        )
+
+
+def _next_load_time(connection: duckdb.DuckDBPyConnection) -> datetime:
+    latest = connection.execute(f"select max(loaded_at) from {raw('load_history')}")
+    return load_time(latest.fetchall()[0][0])
+
+
+def _insert(
+    connection: duckdb.DuckDBPyConnection,
+    table: RawTable,
+    rows: Sequence[Sequence[str | None]],
+    paths: Sequence[str],
+    loaded_at: datetime,
+) -> None:
+    """Insert records, given as texts, with the path of each."""
+    columns = ", ".join(
+        f"cast(unnest(${number}::varchar[]) as {column.kind.sql_type})"
+        for number, column in enumerate(table.columns, start=1)
+    )
+    width = len(table.columns)
+    connection.execute(
+        f"insert into {raw(table.name)}"
+        f" select {columns}, ${width + 1}::timestamp, unnest(${width + 2}::varchar[])",
+        [*map(list, zip(*rows, strict=True)), loaded_at, paths],
+    )
 
 
 def read_statement(table: RawTable) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Final
 
 import psycopg
@@ -11,11 +14,19 @@ import psycopg
 import local_postgres
 from careful_reader import read_lines
 from errors import SparkifyError
-from loaders import LoadedFile, LoadOptions, LoadResult, NewFile, tables_of
-from loaders.bookkeeping import Quarantine, book, load_time
+from loaders import (
+    LoadedFile,
+    LoadOptions,
+    LoadResult,
+    NewFile,
+    ReplayResult,
+    tables_of,
+)
+from loaders.bookkeeping import Quarantine, Rejection, book, load_time
 from loaders.schema import RAW, STAGING, TABLES, create_statements, raw
 from quoting import quote_identifier
 from records import RawTable
+from replay import CHUNK, Judgement, judge
 from sources import Source
 
 BATCH_FILES: Final = 1024
@@ -137,8 +148,7 @@ class PostgresWarehouse:
         loaded: dict[tuple[str, str], int] = {}
         with self.connection.transaction():
             self._create()
-            latest = self._rows(f"select max(loaded_at) from {raw('load_history')}")
-            loaded_at = load_time(latest[0][0])
+            loaded_at = self._next_load_time()
             for table in tables_of(files):
                 mine = [new for new in files if new.table == table]
                 self._forget(table, [new.file.path for new in mine if new.replaces])
@@ -156,6 +166,72 @@ class PostgresWarehouse:
                     for line in lines:
                         copy.write_row(line)
         return LoadResult(len(files), sum(loaded.values()), len(rejections))
+
+    @_told_plainly()
+    def replay(self, *, dry_run: bool) -> ReplayResult:
+        """Load what passes of quarantine in one transaction, or only count it."""
+        if not self.history():
+            return ReplayResult()
+        result = ReplayResult()
+        files: Counter[tuple[str, str]] = Counter()
+        with self.connection.transaction():
+            loaded_at = self._next_load_time()
+            with self.connection.cursor("quarantine") as quarantine:
+                columns = "table_name, path, line_number, reason, raw_text"
+                rejected = raw("rejected_records")
+                quarantine.execute(f"select {columns} from {rejected}".encode())
+                while rows := quarantine.fetchmany(CHUNK):
+                    found = judge(Rejection(*row) for row in rows)
+                    result += found.result
+                    if not dry_run:
+                        self._take(found, loaded_at)
+                        files += found.files()
+            if files:
+                self._move_counts(files, loaded_at)
+        return result
+
+    def _take(self, found: Judgement, loaded_at: datetime) -> None:
+        """Take records out of quarantine."""
+        for table, passed in found.passed.items():
+            with self.connection.cursor().copy(copy_statement(table)) as copy:
+                for record in passed:
+                    copy.write_row((*record.values, loaded_at, record.path))
+            paths = [record.path for record in passed]
+            self._run(
+                f"delete from {raw('rejected_records')} where table_name = %s and"
+                " (path, line_number) in"
+                " (select unnest(%s::varchar[]), unnest(%s::bigint[]))",
+                [table, paths, [record.line for record in passed]],
+            )
+        for line in found.renamed:
+            self._run(
+                f"update {raw('rejected_records')} set reason = %s"
+                " where table_name = %s and path = %s and line_number = %s",
+                [line.reason, line.table, line.path, line.line],
+            )
+
+    def _move_counts(
+        self, files: Counter[tuple[str, str]], loaded_at: datetime
+    ) -> None:
+        """Move the counts in the history, and let the next build see that."""
+        counts = [(*file, count) for file, count in files.items()]
+        self._run(
+            f"""update {raw("load_history")} as history
+            set
+                loaded_count = loaded_count + passed.records,
+                rejected_count = rejected_count - passed.records,
+                load_id = %s,
+                loaded_at = %s
+            from
+                unnest(%s::varchar[], %s::varchar[], %s::bigint[])
+                    as passed (name, file, records)
+            where history.table_name = passed.name and history.path = passed.file""",
+            [uuid.uuid4().hex, loaded_at, *map(list, zip(*counts, strict=True))],
+        )
+
+    def _next_load_time(self) -> datetime:
+        latest = self._rows(f"select max(loaded_at) from {raw('load_history')}")
+        return load_time(latest[0][0])
 
     def _create(self) -> None:
         for statement in _create_statements():

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import spark_session
 from careful_reader import count_lines, is_gzip, read_lines
 from errors import SparkifyError, unreadable
-from loaders import LoadedFile, LoadOptions, LoadResult, NewFile, tables_of
-from loaders.bookkeeping import Quarantine, batches, book, load_time
+from loaders import (
+    LoadedFile,
+    LoadOptions,
+    LoadResult,
+    NewFile,
+    ReplayResult,
+    tables_of,
+)
+from loaders.bookkeeping import Quarantine, Rejection, batches, book, load_time
 from loaders.lake import COMMITTED, RECORDS, Lake
 from loaders.schema import HISTORY, RAW, REJECTED, STAGING
 from quoting import quote_identifier, quote_literal
-from records import MAX_TEXT_BYTES, TEXT, Kind, RawTable, plain_line
+from records import MAX_TEXT_BYTES, RAW_TABLES, TEXT, Kind, RawTable, plain_line
+from replay import Judgement, judge
 from sources import Source
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 LAKE: Final = "lake"
 """The schema of the tables that lie below the views of the schema raw."""
@@ -120,6 +130,23 @@ class SparkWarehouse:
             result = _Load(session, self.lake, source, options).run(files)
             self._create(session)
             return result
+
+    def replay(self, *, dry_run: bool) -> ReplayResult:
+        """Load what passes of quarantine in one commit, or only count it."""
+        if not self.history():
+            return ReplayResult()
+        session = self.session
+        with _told_plainly():
+            self._create(session)
+            names = "table_name, path, line_number, reason, raw_text"
+            rows = session.sql(
+                f"select {names} from {_quoted(RAW)}.rejected_records"
+            ).collect()
+            found = judge(Rejection(*row) for row in rows)
+            if not dry_run and (found.passed or found.renamed):
+                _Replay(session, self.lake, found).run()
+                self._create(session)
+        return found.result
 
     def _create(self, session: SparkSession) -> None:
         self.lake.make_folders()
@@ -241,7 +268,6 @@ class _Load:
     def _read_carefully(self, table: RawTable, files: Sequence[NewFile]) -> None:
         """Read files by the rules."""
         rows: list[tuple[Any, ...]] = []
-        takes = [_PYTHON[column.kind.sql_type] for column in table.columns]
         for batch in batches(files):
             with self.source.fetch([new.file for new in batch], lambda: None) as local:
                 for new, name in zip(batch, local, strict=True):
@@ -251,11 +277,9 @@ class _Load:
                         if line.values is None:
                             self.quarantine.refuse(table, path, line)
                             continue
-                        values = [
-                            None if text is None else take(text)
-                            for take, text in zip(takes, line.values, strict=True)
-                        ]
-                        rows.append((*values, self.loaded_at, path))
+                        rows.append(
+                            (*_values(table, line.values), self.loaded_at, path)
+                        )
                         self.loaded[table.name, path] += 1
                         if len(rows) >= CAREFUL_LINES:
                             self._write(table, rows)
@@ -274,6 +298,120 @@ class _Load:
             place = self.lake.partition("rejected_records", self.by_rules)
             data = self.session.createDataFrame(list(rows), _columns(REJECTED))
             data.coalesce(1).write.parquet(str(place))
+
+
+class _Replay:
+    """Takes records out of quarantine: their files get new folders in the lake.
+
+    What a file has already goes there unchanged, since one folder has all of a file.
+    """
+
+    def __init__(self, session: SparkSession, lake: Lake, found: Judgement) -> None:
+        self.session = session
+        self.lake = lake
+        self.found = found
+        self.load = uuid.uuid4().hex
+        self.folder = f"{self.load}-rules"
+
+    def run(self) -> None:
+        self.lake.remove_leftovers()
+        loaded_at = load_time(self.lake.latest())
+        counts = self.found.files()
+        changed = {*counts, *((line.table, line.path) for line in self.found.renamed)}
+        self.session.createDataFrame(
+            sorted(changed), "table_name string, path string"
+        ).createOrReplaceTempView("changed_files")
+        try:
+            for table in RAW_TABLES:
+                self._write_records(table, loaded_at)
+            self._write_rejections()
+            self.lake.commit(
+                self.load,
+                [
+                    tuple((row | self._moved(row, counts, loaded_at)).values())
+                    for row in self.lake.history()
+                    if (row["table_name"], row["path"]) in changed
+                ],
+            )
+        except BaseException:
+            self.lake.remove_leftovers()
+            raise
+
+    def _moved(
+        self,
+        row: dict[str, Any],
+        counts: Counter[tuple[str, str]],
+        loaded_at: datetime,
+    ) -> dict[str, Any]:
+        """Give what changes in the history of a file."""
+        passed = counts[row["table_name"], row["path"]]
+        return {
+            "loaded_count": row["loaded_count"] + passed,
+            "rejected_count": row["rejected_count"] - passed,
+            "load_id": self.load,
+            "loaded_at": loaded_at,
+            "folder": self.folder,
+        }
+
+    def _write_records(self, table: RawTable, loaded_at: datetime) -> None:
+        kept = self.session.sql(
+            f"select records.* from {_quoted(RAW)}.{_quoted(table.name)} as records"
+            " left semi join changed_files"
+            f" on changed_files.table_name = {_literal(table.name)}"
+            " and changed_files.path = records.source_path"
+        )
+        passed = [
+            (*_values(table, record.values), loaded_at, record.path)
+            for record in self.found.passed.get(table.name, [])
+        ]
+        schema = _columns(STAGING[table.name])
+        self._write(
+            table.name, kept.union(self.session.createDataFrame(passed, schema))
+        )
+
+    def _write_rejections(self) -> None:
+        """Keep what is still refused, under today's reason."""
+        gone = [
+            (table, record.path, record.line)
+            for table, records in self.found.passed.items()
+            for record in records
+        ]
+        names = "table_name string, path string, line_number bigint"
+        self.session.createDataFrame(gone, names).createOrReplaceTempView("gone")
+        renamed = [
+            (line.table, line.path, line.line, line.reason)
+            for line in self.found.renamed
+        ]
+        self.session.createDataFrame(
+            renamed, f"{names}, reason string"
+        ).createOrReplaceTempView("renamed")
+        columns = ", ".join(
+            "coalesce(renamed.reason, records.reason) as reason"
+            if name == "reason"
+            else f"records.{name}"
+            for name in REJECTED
+        )
+        self._write(
+            "rejected_records",
+            self.session.sql(
+                f"select {columns} from {_quoted(RAW)}.rejected_records as records"
+                " left semi join changed_files using (table_name, path)"
+                " left anti join gone using (table_name, path, line_number)"
+                " left join renamed using (table_name, path, line_number)"
+            ),
+        )
+
+    def _write(self, table: str, data: DataFrame) -> None:
+        place = self.lake.partition(table, self.folder)
+        data.coalesce(1).write.parquet(str(place))
+
+
+def _values(table: RawTable, texts: Sequence[str | None]) -> list[Any]:
+    """Turn a record's texts into values of Python that Spark takes."""
+    return [
+        None if text is None else _PYTHON[column.kind.sql_type](text)
+        for text, column in zip(texts, table.columns, strict=True)
+    ]
 
 
 _TYPES: Final = {"double precision": "double", "timestamp": "timestamp_ntz"}

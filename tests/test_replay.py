@@ -1,0 +1,214 @@
+"""``bootstrap.py --replay``: what the rules take today leaves quarantine, once."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dbt.cli.main import dbtRunner
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import bootstrap
+import careful_reader
+import loaders.duckdb
+import loaders.spark
+from builder import WHERE, Builder, assert_the_star_is_the_oracles
+from conftest import Load, Warehouse, without_spark, write_source
+from loaders.bookkeeping import Rejection
+from raw_lines import event, lines_of, song
+from records import EVENTS, RawTable, RefusedRecordError, read_record
+from replay import judge
+
+Refuses = Callable[[dict[str, Any]], bool]
+TABLES = ("staging_events", "staging_songs", "load_history", "rejected_records")
+
+
+@contextmanager
+def stricter_rules(refuses: Refuses) -> Iterator[None]:
+    """Refuse more records than the rules do: to leave this is the fix of a rule."""
+
+    def read(table: RawTable, line: bytes) -> list[str | None]:
+        try:
+            record = json.loads(line)
+        except ValueError:
+            return read_record(table, line)
+        if isinstance(record, dict) and refuses(record):
+            raise RefusedRecordError("too strict")
+        return read_record(table, line)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(careful_reader, "read_record", read)
+        # What the engines' parsers may read is nothing then.
+        patch.setattr(loaders.duckdb, "plain_line", lambda _: "^$")
+        patch.setattr(loaders.spark, "java_pattern", lambda _: r"\A\z")
+        yield
+
+
+def replay(*arguments: str) -> int:
+    return bootstrap.main(["--replay", *arguments])
+
+
+def content(warehouse: Warehouse) -> dict[str, list[str]]:
+    """Give all that the raw tables hold."""
+    return {
+        table: sorted(map(repr, warehouse.query(f"select * from raw.{table}")))
+        for table in TABLES
+    }
+
+
+def test_what_passes_leaves_quarantine_once(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = [event(1, 3, song='it\'s "odd" \\ é'), event(1, 4), b"\xff", b"{"]
+    odd += [event(1, 5, level="odd", userId="me")]
+    root = write_source(
+        tmp_path / "data",
+        {
+            "a.json": b"\n".join([event(1, 0), event(1, 1, level="odd"), *odd]),
+            "it's.json": event(2, level="odd") + b"\r\n",
+            "whole.json": event(3),
+        },
+        {"s.json": song(year=7) + b"\n" + song("SO2", duration=1.25, year=7)},
+    )
+    with stricter_rules(
+        lambda record: any(
+            (record.get("level") == "odd", record.get("song"), record.get("year"))
+        )
+    ):
+        assert load(root) == 0
+    reasons = "select path, line_number, reason from raw.rejected_records order by 1, 2"
+    assert [row[2] for row in warehouse.query(reasons)] == [
+        "too strict",
+        "too strict",
+        "not UTF-8",
+        "not JSON",
+        *["too strict"] * 4,
+    ]
+    before = content(warehouse)
+    ((first,),) = warehouse.query("select max(loaded_at) from raw.load_history")
+    capsys.readouterr()
+
+    assert replay("--dry-run") == 0
+    assert "8 records of quarantine again: 5 would be loaded, 3 are still refused." in (
+        capsys.readouterr().out
+    )
+    assert content(warehouse) == before
+
+    assert replay() == 0
+    said = capsys.readouterr().out
+    assert "8 records of quarantine again: 5 passed and are loaded, 3 are still" in said
+    assert "Of 1 the text in quarantine is not the record as it came" in said
+    assert warehouse.query(reasons) == [
+        ("log_data/a.json", 5, "not UTF-8"),
+        ("log_data/a.json", 6, "not JSON"),
+        ("log_data/a.json", 7, "userId is neither empty nor a whole number"),
+    ]
+    assert warehouse.query(
+        "select source_path, sessionid, iteminsession, song,"
+        f" loaded_at > timestamp '{first}' as is_new"
+        " from raw.staging_events order by 2, 3"
+    ) == [
+        ("log_data/a.json", 1, 0, None, False),
+        ("log_data/a.json", 1, 1, None, True),
+        ("log_data/a.json", 1, 3, 'it\'s "odd" \\ é', True),
+        ("log_data/a.json", 1, 4, None, False),
+        ("log_data/it's.json", 2, 0, None, True),
+        ("log_data/whole.json", 3, 0, None, False),
+    ]
+    songs = "select song_id, year from raw.staging_songs order by 1"
+    assert warehouse.query(songs) == [("SO1", 7), ("SO2", 7)]
+    history = (
+        "select path, loaded_count, rejected_count, is_new_version,"
+        f" loaded_at > timestamp '{first}' as is_new from raw.load_history order by 1"
+    )
+    assert warehouse.query(history) == [
+        ("log_data/a.json", 4, 3, False, True),
+        ("log_data/it's.json", 1, 0, False, True),
+        ("log_data/whole.json", 1, 0, False, False),
+        ("song_data/s.json", 2, 0, False, True),
+    ]
+
+    after = content(warehouse)
+    assert replay() == 0
+    assert "3 records of quarantine again: none of them passes" in (
+        capsys.readouterr().out
+    )
+    assert content(warehouse) == after
+
+    assert load(root) == 0
+    assert "Nothing new to load." in capsys.readouterr().out
+    (root / "log_data" / "a.json").write_bytes(event(9))
+    os.utime(root / "log_data" / "a.json", (1, 1))
+    assert load(root) == 0
+    sessions = warehouse.query("select sessionid from raw.staging_events order by 1")
+    assert sessions == [(2,), (3,), (9,)]
+    assert replay() == 0
+    assert "Nothing is in quarantine" in capsys.readouterr().out
+
+
+@without_spark
+def test_a_build_after_a_replay_gives_the_oracles_star(
+    builder: Builder,
+    sample_data: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """The build adds what was replayed: nothing is built anew for it."""
+    with stricter_rules(
+        lambda record: (
+            record.get("userId") == "7"
+            or str(record.get("sessionId"))[-1:] == "5"
+            or record.get("year") == 0
+        )
+    ):
+        assert (
+            bootstrap.main(["--data", str(sample_data), "--max-rejects", "9999"]) == 0
+        )
+    builder.build()
+    capfd.readouterr()
+    assert replay() == 0
+    assert "40 are still refused." in capfd.readouterr().out
+    builder.build()
+    assert "built anew" not in capfd.readouterr().out
+    assert_the_star_is_the_oracles(builder, sample_data)
+    counts = "assert_every_raw_record_is_accounted_for"
+    done = dbtRunner(manifest=builder.manifest).invoke(
+        ["--quiet", "test", "--select", counts, *WHERE]
+    )
+    builder.close()
+    assert done.success
+
+
+@without_spark
+def test_a_replay_of_an_empty_warehouse_says_that_there_is_nothing(
+    warehouse: Warehouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert replay() == 0
+    assert "Nothing is in quarantine" in capsys.readouterr().out
+    assert warehouse.raw_tables() == []
+
+
+@settings(
+    max_examples=500,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(st.one_of(lines_of(EVENTS), st.binary(max_size=60)))
+def test_the_text_in_quarantine_passes_only_if_the_record_does(
+    tmp_path: Path, content: bytes
+) -> None:
+    """A text that is not the record as it came is refused, and counted as such."""
+    path = tmp_path / "a.json"
+    path.write_bytes(b"\n" + content)
+    lines = list(careful_reader.read_lines(EVENTS, str(path), "a.json"))
+    refused = [line for line in lines if line.values is None]
+    found = judge(
+        Rejection(EVENTS.name, "a.json", x.number, x.reason, x.raw) for x in refused
+    )
+    assert (found.tried, found.passed, found.renamed) == (len(refused), {}, [])
+    assert found.altered >= sum(line.reason == "not UTF-8" for line in refused)
