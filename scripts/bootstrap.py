@@ -138,7 +138,7 @@ def replay(warehouse: Warehouse, *, dry_run: bool) -> ReplayResult:
     if not result.tried:
         print("Nothing is in quarantine: there is nothing to try again.")
         return result
-    tried = f"Tried {result.tried:,} records of quarantine again"
+    tried = f"Tried {result.tried:,} quarantined records again"
     still = f"{result.tried - result.loaded:,} are still refused"
     if not result.loaded:
         print(f"{tried}: none of them passes, and nothing is loaded.")

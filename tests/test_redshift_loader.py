@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ from oracle import read_folder
 from raw_lines import event, song
 from records import EVENTS, SONGS, RawTable
 from redshift_stand_in import StandIn
+from test_replay import stricter_rules
 
 PARTS = ("log_data", "song_data")
 PLACE = "s3://place/of mine"
@@ -392,6 +394,79 @@ def test_a_name_that_spectrum_does_not_read_is_told(
     redshift.write("song_data/s.json", song())
     assert redshift.load("--external") == 2
     assert "begins with _: log_data/_a.json" in capsys.readouterr().err
+
+
+# --- Replay ---------------------------------------------------------------------------
+
+
+def reasons(redshift: Redshift) -> list[tuple[Any, ...]]:
+    return redshift.query(
+        "select path, line_number, reason from raw.rejected_records order by 1, 2"
+    )
+
+
+@pytest.mark.parametrize("lists", [[], ["--manifest", PLACE]])
+def test_what_passes_leaves_quarantine_once(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str], lists: list[str]
+) -> None:
+    """A text of more than the Data API gives stays, and what is loaded stays."""
+    odd = [event(item=1, level="odd", song="it's \\ é"), b"{", event(item=2)]
+    odd += [event(item=3, level="odd", userId="me"), event(item=4, more="x" * 70_000)]
+    redshift.write("log_data/a.json", b"\n".join(odd))
+    redshift.write("log_data/b.json", event(2))
+    redshift.write("song_data/s.json", song(level="odd", duration=1.25))
+    with stricter_rules(lambda r: r.get("level") == "odd" or "more" in r):
+        assert redshift.load("--compact", PLACE) == 0
+    assert redshift.counts() == (3, 2, 5)
+    ((first,),) = redshift.query("select max(loaded_at) from raw.load_history")
+    capsys.readouterr()
+    assert bootstrap.main(["--replay", "--dry-run", *lists]) == 0
+    assert redshift.counts() == (3, 2, 5)
+    assert "5 quarantined records again: 2 would be loaded" in capsys.readouterr().out
+    assert bootstrap.main(["--replay", *lists]) == 0
+    said = capsys.readouterr().out
+    assert "5 quarantined records again: 2 passed and are loaded, 3 are still" in said
+    assert "Of 1 the text in quarantine is not the record as it came" in said
+    assert reasons(redshift) == [
+        ("log_data/a.json", 2, "not JSON"),
+        ("log_data/a.json", 4, "userId is neither empty nor a whole number"),
+        ("log_data/a.json", 5, "too strict"),
+    ]
+    assert redshift.query(
+        f"select sessionid, iteminsession, song, loaded_at > timestamp '{first}'"
+        " from raw.staging_events order by 1, 2"
+    ) == [(1, 1, "it's \\ é", True), (1, 2, None, False), (2, 0, None, False)]
+    assert redshift.query("select duration from raw.staging_songs") == [
+        (Decimal("1.25"),)
+    ]
+    history = (
+        "select path, loaded_count, rejected_count,"
+        f" loaded_at > timestamp '{first}' from raw.load_history order by 1"
+    )
+    assert redshift.query(history) == [
+        ("log_data/a.json", 2, 3, True),
+        ("log_data/b.json", 1, 0, False),
+        ("song_data/s.json", 1, 0, True),
+    ]
+    assert bootstrap.main(["--replay", *lists]) == 0
+    assert "3 quarantined records again: none" in capsys.readouterr().out
+    assert redshift.counts() == (3, 4, 3)
+
+
+def test_what_copy_refused_beside_records_without_a_file_stays(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redshift.write("log_data/a.json", event() + b"\n" + event(item=1, userId="me"))
+    redshift.write("song_data/s.json", song())
+    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.counts() == (2, 2, 1)
+    assert bootstrap.main(["--replay"]) == 0
+    said = capsys.readouterr().out
+    assert "1 quarantined records again: none of them passes" in said
+    assert "only their files, in a new version, can bring them" in said
+    assert redshift.load("--external", "--reset", "--yes") == 0
+    assert bootstrap.main(["--replay", "--external"]) == 2
+    assert "With --external the records stay in S3" in capsys.readouterr().err
 
 
 # --- New versions ---------------------------------------------------------------------

@@ -6,22 +6,26 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import redshift_sql
-from loaders import NewFile
+from loaders import NewFile, redshift_replay
 from loaders import redshift_statements as sql
 from loaders.bookkeeping import Rejection
 from loaders.redshift_external import external_statements, steps_of
 from loaders.redshift_load import Load, cut
 from loaders.redshift_statements import insert_statements
 from quoting import quote_redshift_literal
+from raw_lines import event
 from records import EVENTS, SONGS
+from replay import judge
 from sources import S3Prefix, SourceFile
 
 GOLDEN = Path(__file__).parent / "golden"
+SEEN = "2018-11-30 12:00:00.5"
 ROLE = "arn:aws:iam::123456789012:role/sparkify-copy"
 FILES = (
     NewFile(
@@ -42,7 +46,7 @@ def load_of(
     return Load(
         source=S3Prefix("s3://udacity-dend"),
         files=files,
-        seen="2018-11-30 12:00:00.5",
+        seen=SEEN,
         place=S3Prefix(place) if place else None,
         is_compact=is_compact,
         region="us-west-2",
@@ -58,6 +62,7 @@ REJECTS = [
         EVENTS.name, FILES[0].file.path, 3, "ts is missing", '{"a\\u00fc": "it\'s"}'
     )
 ]
+REPLAYED = judge([replace(REJECTS[0], raw=text) for text in (event().decode(), "{")])
 CASES = {
     "create": sql.create_statements('it\'s "me"'),
     "copy_by_manifest": [s.sql for s in load_of().steps()],
@@ -73,6 +78,13 @@ CASES = {
     "external": [
         *external_statements(load_of(), "analyst"),
         *(s.sql for s in steps_of(load_of())),
+    ],
+    "replay": [
+        redshift_replay.quarantine_statement(),
+        *(
+            step.sql
+            for step in redshift_replay.steps(REPLAYED, "f00d", SEEN, None, ROLE)
+        ),
     ],
 }
 

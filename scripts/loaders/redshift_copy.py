@@ -8,12 +8,20 @@ from typing import Any
 from careful_reader import read_lines
 from compact import Compaction
 from errors import SparkifyError
-from loaders import LoadedFile, LoadOptions, LoadResult, NewFile, tables_of
+from loaders import (
+    LoadedFile,
+    LoadOptions,
+    LoadResult,
+    NewFile,
+    ReplayResult,
+    tables_of,
+)
 from loaders import redshift_statements as sql
 from loaders.bookkeeping import Quarantine, Rejection
 from loaders.redshift_data_api import TIMEOUT_MINUTES, DataApi, address_of, setting
 from loaders.redshift_errors import FailedStatementError
 from loaders.redshift_load import GZIP, Load
+from loaders.redshift_replay import run as replay
 from loaders.redshift_statements import Step
 from loaders.schema import RAW, raw
 from quoting import quote_identifier, quote_redshift_literal
@@ -112,6 +120,18 @@ class CopyWarehouse:
         for _ in load.files:
             options.on_file()
         return result
+
+    def replay(self, *, dry_run: bool) -> ReplayResult:
+        """Load what passes of quarantine in one transaction, or only count it."""
+        if self.is_external:
+            raise SparkifyError(
+                "With --external the records stay in S3, where a view judges them.",
+                "Start over with --reset: then the rules of today judge all of them.",
+            )
+        if not self.history():
+            return ReplayResult()
+        seen = self._seen or ""
+        return replay(self.api, seen, self.place, self.role, dry_run=dry_run)
 
     def _prepare(
         self, source: Source, files: Sequence[NewFile], options: LoadOptions
