@@ -16,6 +16,7 @@ from conftest import PROJECT, TABLES, Warehouse, assert_table_is_the_oracles
 from oracle import build_star, read_folder
 
 WHERE = ("--project-dir", str(PROJECT))
+NO_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 
 
 class Builder:
@@ -54,7 +55,7 @@ class Builder:
         if self.manifest is None:
             self.parse()
         done: Any = dbtRunner(manifest=self.manifest).invoke(
-            ["--quiet", "run", *WHERE, *arguments]
+            ["--quiet", "build", *WHERE, *NO_TESTS, *arguments]
         )
         self.close()
         assert done.success, done.exception or [
