@@ -20,7 +20,7 @@ MACROS = sorted(set((PROJECT / "macros").rglob("*.sql")) - set(ADAPTERS))
 STORED_MARTS = [
     path
     for path in MODELS
-    if "marts" in path.parts
+    if "marts" in path.relative_to(PROJECT).parts
     and "materialized = 'view'" not in path.read_text(encoding="utf-8")
 ]
 

@@ -119,7 +119,8 @@ sessions as (
         session_events.event_count,
         coalesce(session_plays.play_count, 0) as play_count,
         coalesce(session_plays.matched_play_count, 0) as matched_play_count,
-        coalesce(session_plays.listening_seconds, 0) as listening_seconds,
+        coalesce(session_plays.listening_seconds, cast(0 as numeric(18, 5)))
+            as listening_seconds,
         greatest(session_events.loaded_at, session_plays.loaded_at) as loaded_at
 
     from session_events

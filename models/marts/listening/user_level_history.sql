@@ -150,11 +150,11 @@ neighbours as (
         session_id,
         item_in_session,
         level,
-        lag(level) over (partition by user_id order by stretch asc) as previous_level,
         valid_from,
-        lead(valid_from) over (partition by user_id order by stretch asc) as valid_to,
         play_count,
-        loaded_at
+        loaded_at,
+        lag(level) over (partition by user_id order by stretch asc) as previous_level,
+        lead(valid_from) over (partition by user_id order by stretch asc) as valid_to
 
     from stretches
 
