@@ -26,10 +26,13 @@ COURSES = {"duckdb": int(os.environ.get("LAW_COURSES", "10")), "postgres": 2}
 WIDTH = int(os.environ.get("LAW_WIDTH", "40"))
 SEED = int(os.environ.get("LAW_SEED", "1"))
 CASES = sorted((PROJECT / "tests" / "law_cases").glob("*.json"))
-BUILT_BY_ADDING = ("int_event_versions", "songplays", "users", "time")
+BUILT_BY_ADDING = (
+    *("int_event_versions", "songplays", "users", "time"),
+    *("sessions", "user_level_history"),
+)
 PARTS_OF_A_BUILD = {
     "half": ("int_builds", "stg_events", "int_event_versions"),
-    "rest": ("int_builds", "songplays", "users", "time"),
+    "rest": ("int_builds", *BUILT_BY_ADDING[1:]),
 }
 
 
