@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dbt_profile import read_target
-from errors import SparkifyError, without_traceback
+from errors import SparkifyError, printable, without_traceback
 from loaders import (
     LoadedFile,
     LoadOptions,
@@ -211,9 +211,10 @@ def _say(plan: Plan, source: Source) -> None:
         f" {replaced:,} of them in a new version; {plan.known:,} are loaded already."
     )
     if plan.left_alone:
+        first = printable(plan.left_alone[0])
         print(
             f"{len(plan.left_alone):,} other files are left alone, since their names do"
-            f" not end in .json or .json.gz, or begin with a dot: {plan.left_alone[0]}"
+            f" not end in .json or .json.gz, or begin with a dot: {first}"
             + (", ..." if len(plan.left_alone) > 1 else "")
         )
 
@@ -223,7 +224,7 @@ def _print_plan(warehouse: Warehouse, source: Source, plan: Plan) -> None:
         print(f"{statement};\n")
     for new in plan.new:
         verb = "replace" if new.replaces else "load"
-        print(f"{verb}  {new.table.name}  {new.file.path}")
+        print(f"{verb}  {new.table.name}  {printable(new.file.path)}")
 
 
 def _load(
@@ -239,6 +240,8 @@ def _load(
         f"Loaded {result.loaded:,} records of {result.files:,} files;"
         f" {result.rejected:,} are in quarantine (raw.rejected_records)."
     )
+    for remark in result.remarks:
+        print(remark)
     return result
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from errors import unreadable
+from extra_keys import ExtraKeys
 from records import WHITE_SPACE, RawTable, RefusedRecordError, read_record
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -51,11 +52,15 @@ def count_lines(path: str, shown: str) -> int:
     return lines + (last != b"\n")
 
 
-def read_lines(table: RawTable, path: str, shown: str) -> Iterator[Line]:
+def read_lines(
+    table: RawTable, path: str, shown: str, extra: ExtraKeys | None = None
+) -> Iterator[Line]:
     """Read a file's records; ``shown`` is the path that errors name.
 
-    Raises SparkifyError if the file cannot be read, as when a gzip stream is broken.
+    ``extra`` counts the keys of its records that no column takes. Raises
+    SparkifyError if the file cannot be read, as when a gzip stream is broken.
     """
+    look = extra.look if extra else None
     try:
         with _open(path) as file:
             for number, line in enumerate(file, start=1):
@@ -63,7 +68,7 @@ def read_lines(table: RawTable, path: str, shown: str) -> Iterator[Line]:
                 if not content.strip(_BLANK):
                     continue
                 try:
-                    values = read_record(table, content)
+                    values = read_record(table, content, look)
                     yield Line(number, values, "", "")
                 except RefusedRecordError as reason:
                     text = content.removesuffix(b"\n").decode(errors="backslashreplace")

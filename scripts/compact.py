@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from typing import IO, Any, Final
 
 from careful_reader import read_lines
+from extra_keys import ExtraKeys
 from loaders import NewFile
 from loaders.bookkeeping import Quarantine, batches
 from records import RawTable
@@ -46,6 +47,7 @@ class Compaction:
         self.place = place
         self.folder = folder
         self.addresses: list[str] = []
+        self.extra = ExtraKeys(table)
         self._spool: IO[bytes] | None = None
         self._zip: gzip.GzipFile | None = None
 
@@ -69,7 +71,7 @@ class Compaction:
                 with source.fetch([new.file for new in batch], on_file) as local:
                     for new, name in zip(batch, local, strict=True):
                         path = new.file.path
-                        for line in read_lines(self.table, name, path):
+                        for line in read_lines(self.table, name, path, self.extra):
                             if line.values is None:
                                 quarantine.refuse(self.table, path, line)
                             else:

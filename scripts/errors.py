@@ -20,12 +20,18 @@ class SparkifyError(Exception):
         super().__init__(f"{wrong}\n{advice}")
 
 
+def printable(text: str) -> str:
+    """Give a text from outside so that a terminal shows it, and does nothing else."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
+    )
+
+
 def unreadable(path: str, error: Exception) -> SparkifyError:
     """Say that a file cannot be read, and why."""
-    shown = path.encode(errors="backslashreplace").decode()
     reason = getattr(error, "strerror", None) or str(error).rstrip(".")
     return SparkifyError(
-        f"{shown} cannot be read: {reason}.",
+        f"{printable(path)} cannot be read: {printable(reason)}.",
         "Mend the file or move it away; nothing of this run was loaded.",
     )
 

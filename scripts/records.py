@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, DecimalException
 from typing import Any, Final
@@ -295,9 +295,14 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def read_record(table: RawTable, line: bytes) -> list[str | None]:
+def read_record(
+    table: RawTable,
+    line: bytes,
+    on_record: Callable[[Mapping[str, Any]], object] | None = None,
+) -> list[str | None]:
     """Read one line into a raw table's values, as texts that cast to its types.
 
+    ``on_record`` is called with all keys and values of a line that is a record.
     Raises RefusedRecordError with the reason, the first that applies.
     """
     try:
@@ -319,6 +324,8 @@ def read_record(table: RawTable, line: bytes) -> list[str | None]:
         if value is None and column.identifies:
             raise RefusedRecordError(f"{column.name} is missing")
         values.append(value)
+    if on_record:
+        on_record(record)
     return values
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from decimal import Decimal
 
 from hypothesis import example, given, settings
@@ -14,6 +15,28 @@ from records import EVENTS, SONGS, RawTable, RefusedRecordError, read_record
 
 RULES = {EVENTS.name: EVENT_RULES, SONGS.name: SONG_RULES}
 EXAMPLES = 1000
+FUZZ_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "1000"))
+SPLICES = st.one_of(
+    st.binary(max_size=3),
+    st.sampled_from(
+        [b'"', b"\\", b"\\u", b"d83d", b"{", b"}", b"[", b":", b",", b"e9"]
+    ),
+    st.sampled_from([b"\x00", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xc0\x80", b"NaN"]),
+    st.sampled_from(
+        [b"0", b"-", b".", b"9" * 20, b"null", b"true", b'"ts": ', b"\x0b"]
+    ),
+)
+
+
+@st.composite
+def spliced_lines(draw: st.DrawFn, table: RawTable) -> bytes:
+    """Draw a line in which some places hold other bytes than before."""
+    line = draw(lines_of(table))
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(line)))
+        end = min(len(line), start + draw(st.integers(0, 4)))
+        line = line[:start] + draw(SPLICES) + line[end:]
+    return line
 
 
 def same(text: str | None, value: object) -> bool:
@@ -85,3 +108,12 @@ def test_a_song_is_judged_as_the_oracle_judges_it(line: bytes) -> None:
 @given(st.binary(max_size=60))
 def test_no_bytes_make_the_rules_fail_otherwise_than_by_a_reason(line: bytes) -> None:
     assert_agreed(EVENTS, line)
+
+
+@settings(max_examples=FUZZ_EXAMPLES, deadline=None)
+@given(st.sampled_from((EVENTS, SONGS)), st.data())
+def test_a_line_with_bytes_changed_anywhere_is_judged_as_the_oracle_judges_it(
+    table: RawTable, data: st.DataObject
+) -> None:
+    """The fuzz test of the rules; FUZZ_EXAMPLES is its budget."""
+    assert_agreed(table, data.draw(spliced_lines(table)))

@@ -47,11 +47,15 @@ class LoadOptions:
 
 @dataclass(frozen=True)
 class LoadResult:
-    """What a load did: files, records loaded and records refused."""
+    """What a load did: files, records loaded and records refused.
+
+    ``remarks`` are sentences on what was loaded, for people.
+    """
 
     files: int = 0
     loaded: int = 0
     rejected: int = 0
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from careful_reader import Line
-from errors import SparkifyError
+from errors import SparkifyError, printable
 from loaders import NewFile
 from records import RawTable
 from sources import Source
 
 BATCH_BYTES: Final = 256 << 20
 BATCH_FILES: Final = 4096
+MAX_SHOWN: Final = 200
+"""Characters of a reason in an error: it may name a key of any length."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class Quarantine:
             first = self.rejections[0]
             raise SparkifyError(
                 f"More than {self.limit} records were refused, the first in"
-                f" {first.path}, line {first.line} ({first.reason}).",
+                f" {printable(first.path)}, line {first.line}"
+                f" ({printable(first.reason[:MAX_SHOWN])}).",
                 "Nothing was loaded: mend the files, or allow more with --max-rejects.",
             )
 

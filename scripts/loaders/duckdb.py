@@ -16,6 +16,7 @@ import duckdb
 from careful_reader import count_lines, is_gzip, read_lines
 from dbt_profile import PROJECT
 from errors import SparkifyError, unreadable
+from extra_keys import ExtraKeys, sentences
 from loaders import (
     LoadedFile,
     LoadOptions,
@@ -223,9 +224,11 @@ class _Load:
         self.options = options
         self.careful = careful
         self.quarantine = Quarantine(options.max_rejects)
+        self.extra: dict[str, ExtraKeys] = {}
         self.loaded: dict[tuple[str, str], int] = {}
 
     def run(self, files: Sequence[NewFile]) -> LoadResult:
+        self.extra = {table.name: ExtraKeys(table) for table in tables_of(files)}
         for statement in create_statements():
             self.connection.execute(statement)
         self.loaded_at = _next_load_time(self.connection)
@@ -238,7 +241,12 @@ class _Load:
         rows = book(self.source, files, self.loaded, rejections, self.loaded_at)
         for name, lines in rows.items():
             self._append(name, lines)
-        return LoadResult(len(files), sum(self.loaded.values()), len(rejections))
+        return LoadResult(
+            len(files),
+            sum(self.loaded.values()),
+            len(rejections),
+            sentences(self.extra.values()),
+        )
 
     def _forget(self, table: RawTable, paths: list[str]) -> None:
         """Delete the earlier version of files."""
@@ -332,7 +340,7 @@ class _Load:
     def _read_carefully(self, table: RawTable, local: str, path: str) -> None:
         rows: list[list[str | None]] = []
         self.loaded[table.name, path] = 0
-        for line in read_lines(table, local, path):
+        for line in read_lines(table, local, path, self.extra[table.name]):
             if line.values is None:
                 self.quarantine.refuse(table, path, line)
                 continue

@@ -14,6 +14,7 @@ import psycopg
 import local_postgres
 from careful_reader import read_lines
 from errors import SparkifyError
+from extra_keys import ExtraKeys, sentences
 from loaders import (
     LoadedFile,
     LoadOptions,
@@ -145,6 +146,7 @@ class PostgresWarehouse:
     ) -> LoadResult:
         """Load files in one transaction, with history and rejects, or nothing."""
         quarantine = Quarantine(options.max_rejects)
+        extra = {table: ExtraKeys(table) for table in tables_of(files)}
         loaded: dict[tuple[str, str], int] = {}
         with self.connection.transaction():
             self._create()
@@ -154,7 +156,7 @@ class PostgresWarehouse:
                 self._forget(table, [new.file.path for new in mine if new.replaces])
                 with self.connection.cursor().copy(copy_statement(table.name)) as copy:
                     for path, values in _records(
-                        source, table, mine, quarantine, options
+                        source, mine, extra[table], quarantine, options
                     ):
                         copy.write_row((*values, loaded_at, path))
                         key = table.name, path
@@ -165,7 +167,12 @@ class PostgresWarehouse:
                 with self.connection.cursor().copy(copy_statement(name)) as copy:
                     for line in lines:
                         copy.write_row(line)
-        return LoadResult(len(files), sum(loaded.values()), len(rejections))
+        return LoadResult(
+            len(files),
+            sum(loaded.values()),
+            len(rejections),
+            sentences(extra.values()),
+        )
 
     @_told_plainly()
     def replay(self, *, dry_run: bool) -> ReplayResult:
@@ -257,21 +264,22 @@ class PostgresWarehouse:
 
 def _records(
     source: Source,
-    table: RawTable,
     files: Sequence[NewFile],
+    extra: ExtraKeys,
     quarantine: Quarantine,
     options: LoadOptions,
 ) -> Iterator[tuple[str, list[str | None]]]:
     """Read files' records with the path of each; what is refused goes to quarantine."""
     for start in range(0, len(files), BATCH_FILES):
-        batch = [new.file for new in files[start : start + BATCH_FILES]]
-        with source.fetch(batch, options.on_file) as local:
-            for file, name in zip(batch, local, strict=True):
-                for line in read_lines(table, name, file.path):
+        batch = files[start : start + BATCH_FILES]
+        with source.fetch([new.file for new in batch], options.on_file) as local:
+            for new, name in zip(batch, local, strict=True):
+                path = new.file.path
+                for line in read_lines(new.table, name, path, extra):
                     if line.values is not None:
-                        yield file.path, line.values
+                        yield path, line.values
                     else:
-                        quarantine.refuse(table, file.path, line)
+                        quarantine.refuse(new.table, path, line)
 
 
 def _create_statements() -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from careful_reader import read_lines
 from compact import Compaction
 from errors import SparkifyError
+from extra_keys import sentences
 from loaders import (
     LoadedFile,
     LoadOptions,
@@ -228,15 +230,20 @@ class CopyWarehouse:
         quarantine = Quarantine(load.max_rejects)
         place = load.place
         assert place is not None  # noqa: S101 -- for the type checker
+        work = [Compaction(table, place, load.id) for table in tables_of(load.files)]
         parts = {
-            table.name: Compaction(table, place, load.id).run(
-                load.source, load.of_table(table), quarantine, options.on_file
+            compaction.table.name: compaction.run(
+                load.source,
+                load.of_table(compaction.table),
+                quarantine,
+                options.on_file,
             )
-            for table in tables_of(load.files)
+            for compaction in work
         }
         rejections = quarantine.rejections
         load.write_lists(parts, rejections)
-        return self._run(load, load.steps(rejections))
+        remarks = sentences(compaction.extra for compaction in work)
+        return replace(self._run(load, load.steps(rejections)), remarks=remarks)
 
     def _load_copied(self, load: Load) -> LoadResult:
         """Load by COPY alone: at first as if all records were good."""

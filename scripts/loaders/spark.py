@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import spark_session
 from careful_reader import count_lines, is_gzip, read_lines
 from errors import SparkifyError, unreadable
+from extra_keys import ExtraKeys, sentences
 from loaders import (
     LoadedFile,
     LoadOptions,
@@ -170,10 +171,12 @@ class _Load:
         self.by_parser = f"{self.load}-parser"
         self.by_rules = f"{self.load}-rules"
         self.quarantine = Quarantine(options.max_rejects)
+        self.extra: dict[str, ExtraKeys] = {}
         self.loaded: dict[tuple[str, str], int] = {}
         self.folders: dict[tuple[str, str], str] = {}
 
     def run(self, files: Sequence[NewFile]) -> LoadResult:
+        self.extra = {table.name: ExtraKeys(table) for table in tables_of(files)}
         self.lake.make_folders()
         self.lake.remove_leftovers()
         self.loaded_at = load_time(self.lake.latest())
@@ -188,7 +191,12 @@ class _Load:
         except BaseException:
             self.lake.remove_leftovers()
             raise
-        return LoadResult(len(files), sum(self.loaded.values()), len(rejections))
+        return LoadResult(
+            len(files),
+            sum(self.loaded.values()),
+            len(rejections),
+            sentences(self.extra.values()),
+        )
 
     def _read(self, files: Sequence[NewFile]) -> None:
         for table in tables_of(files):
@@ -273,7 +281,7 @@ class _Load:
                 for new, name in zip(batch, local, strict=True):
                     path = new.file.path
                     self.loaded[table.name, path] = 0
-                    for line in read_lines(table, name, path):
+                    for line in read_lines(table, name, path, self.extra[table.name]):
                         if line.values is None:
                             self.quarantine.refuse(table, path, line)
                             continue

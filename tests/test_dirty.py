@@ -1,0 +1,144 @@
+"""Dirty files: nothing crashes, nothing is lost, and every engine says the same."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bootstrap
+from builder import Builder, assert_the_star_is_the_oracles
+from conftest import Load, Warehouse, without_spark, write_source
+from dirty_files import write_dirty_files
+from extra_keys import MAX_KEYS, ExtraKeys
+from oracle.reading import (
+    BLANKS,
+    EVENT_RULES,
+    SONG_RULES,
+    RefusedError,
+    find_files,
+    read_lines,
+    read_record,
+)
+from raw_lines import event, song
+from records import EVENTS, RAW_TABLES, SONGS, RawTable
+
+RULES = {EVENTS.name: EVENT_RULES, SONGS.name: SONG_RULES}
+SEED = 1
+LIMIT = "5000"
+
+
+@pytest.fixture(scope="module")
+def dirty_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source of dirty files."""
+    return write_dirty_files(tmp_path_factory.mktemp("dirty") / "data", SEED)
+
+
+def judged(root: Path, table: RawTable) -> tuple[list[Any], list[Any]]:
+    """Give a part's records, each after its file, and the lines that are none."""
+    records, refused = [], []
+    for file in find_files(root / table.part):
+        path = file.relative_to(root).as_posix()
+        for number, line in read_lines(file):
+            try:
+                records.append((path, *read_record(line, RULES[table.name])))
+            except RefusedError as reason:
+                text = line.decode(errors="backslashreplace").replace("\0", "\\x00")
+                refused.append((path, number, str(reason), text))
+    return sorted(records, key=repr), sorted(refused)
+
+
+def assert_all_is_there(warehouse: Warehouse, data: Path) -> None:
+    """Compare what the raw tables hold with what the oracle says of the files."""
+    for table in RAW_TABLES:
+        records, refused = judged(data, table)
+        assert min(len(records), len(refused)) > 100
+        columns = ", ".join(f'"{column.name.lower()}"' for column in table.columns)
+        if warehouse.engine != "postgres":
+            columns = ", ".join(f'"{column.name}"' for column in table.columns)
+        found = warehouse.query(f"select source_path, {columns} from raw.{table.name}")
+        assert sorted(found, key=repr) == records
+        quarantine = (
+            "select path, line_number, reason, raw_text from raw.rejected_records"
+            f" where table_name = '{table.name}'"
+        )
+        assert sorted(warehouse.query(quarantine)) == refused
+
+
+def named_keys(root: Path, table: RawTable) -> str:
+    """Give the sentence on the keys of a part's records that no column takes."""
+    extra = ExtraKeys(table)
+    for file in find_files(root / table.part):
+        for _, line in read_lines(file):
+            with suppress(RefusedError):
+                read_record(line, RULES[table.name])
+                extra.look(json.loads(line.strip(BLANKS).decode()))
+    return extra.sentence()
+
+
+def test_each_dirty_line_is_a_record_or_in_quarantine(
+    warehouse: Warehouse,
+    load: Load,
+    dirty_data: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert load(dirty_data, "--max-rejects", LIMIT) == 0
+    said = capsys.readouterr().out
+    assert all(line.isprintable() for line in said.splitlines())
+    for table in RAW_TABLES:
+        assert named_keys(dirty_data, table) in said.splitlines()
+    assert_all_is_there(warehouse, dirty_data)
+
+
+@without_spark
+def test_the_star_of_dirty_files_is_the_oracles(
+    builder: Builder, dirty_data: Path
+) -> None:
+    assert bootstrap.main(["--data", str(dirty_data), "--max-rejects", LIMIT]) == 0
+    builder.build()
+    assert_the_star_is_the_oracles(builder, dirty_data)
+
+
+@without_spark
+def test_keys_that_no_column_takes_are_counted_and_named(
+    load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A key in another case is one of them; what is refused is not counted."""
+    lines = [event(n, foo=1, **({"userid": 7} if n < 2 else {})) for n in range(3)]
+    lines += [event(ts=-1, bar=1), event(9, **{"a\n\x1b[31m": 1})]
+    files = {"a.json": lines[0], "b.json": b"\n".join(lines[1:]), "c.json": event(8)}
+    assert load(write_source(tmp_path / "data", files, {"s.json": song()})) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "3 keys of log_data that no column takes: foo (3 records), userid (2),"
+        " a\\n\\x1b[31m (1)."
+    )
+
+
+def test_of_very_many_keys_some_are_counted_and_few_named() -> None:
+    extra = ExtraKeys(SONGS)
+    assert extra.sentence() == ""
+    extra.look({"x" * 100: 1, "title": "T"})
+    one = f"1 key of song_data that no column takes: {'x' * 60}... (1 record)."
+    assert extra.sentence() == one
+    for number in range(2 * MAX_KEYS):
+        extra.look({f"key {number}": 1})
+    assert len(extra.records) == MAX_KEYS
+    said = extra.sentence()
+    assert said.startswith("More than 1,000 keys of song_data that no column takes: ")
+    assert said.endswith(", and 990 more.")
+
+
+@without_spark
+def test_what_an_error_shows_of_a_file_is_printable(
+    load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twice = event()[:-1] + b', "\\u001b": 1, "\\u001b": 2}'
+    root = write_source(tmp_path / "data", {"a\n\x1b[31m.json": twice})
+    assert load(root, "--max-rejects", "0") == 2
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 2
+    assert "log_data/a\\n\\x1b[31m.json, line 1" in said
+    assert "\x1b" not in said
