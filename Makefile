@@ -32,7 +32,8 @@ ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup packages build stop test law kill reliability lint lint-python lint-sql lint-yaml \
+.PHONY: help setup packages build analyses expected stop test law kill reliability lint \
+	lint-python lint-sql lint-yaml \
 	lint-infra fix star engines lock check-redshift check-design clean FORCE
 
 help: ## list these commands
@@ -47,6 +48,16 @@ build: setup $(ENGINE) ## load the raw JSON, build the star; DATA=folder or s3:/
 		$(if $(SONG_DATA),--song-data "$(SONG_DATA)") \
 		$(if $(MAX_REJECTS),--max-rejects "$(MAX_REJECTS)") \
 		$(if $(MANIFEST),--manifest "$(MANIFEST)") $(if $(COMPACT),--compact "$(COMPACT)")
+
+analyses: setup $(ENGINE) ## answer the questions of analyses/; TARGET=, ONLY=name,name, CSV=folder, CHECK=1
+	@$(PYTHON) scripts/analyses.py $(if $(TARGET),--target "$(TARGET)") \
+		$(if $(ONLY),--only "$(ONLY)") $(if $(VARS),--vars '$(VARS)') \
+		$(if $(CSV),--csv "$(CSV)") $(if $(CHECK),--check) \
+		$(if $(EXPECTED),--expected "$(EXPECTED)")
+
+expected: setup $(VENV)/.test-installed ## write what the oracle answers; DATA=folder EXPECTED=folder for your data
+	@PYTHONPATH=scripts $(PYTHON) tests/expected_answers.py \
+		$(if $(DATA),--data "$(DATA)") $(if $(EXPECTED),--out "$(EXPECTED)")
 
 test: lint ## run everything CI runs; REAL_DATA=folder adds the tests on real data
 	@$(if $(REAL_DATA),$(if $(REAL_DATA_FOLDER),,echo 'There is no folder $(REAL_DATA): the tests on real data are skipped.'))

@@ -3,11 +3,11 @@
 
 with
 
-songplays as (select * from {{ ref('songplays') }})
+plays as (select * from {{ ref('plays') }})
 
 select
     count(*) as play_count,
     count(song_id) as matched_play_count,
     {{ rounded_ratio('100 * count(song_id)', 'count(*)') }} as matched_percent
 
-from songplays
+from plays

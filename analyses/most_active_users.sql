@@ -2,7 +2,7 @@
 
 with
 
-songplays as (select * from {{ ref('songplays') }}),
+plays as (select * from {{ ref('plays') }}),
 
 users as (select * from {{ ref('users') }}),
 
@@ -14,7 +14,7 @@ ranked_users as (
         {{ rounded_ratio('sum(duration_seconds)', '3600') }} as listening_hours,
         row_number() over (order by count(*) desc, user_id asc) as place
 
-    from songplays
+    from plays
 
     where user_id is not null
 

@@ -2,7 +2,7 @@
 
 with
 
-songplays as (select * from {{ ref('songplays') }}),
+plays as (select * from {{ ref('plays') }}),
 
 ranked_artists as (
 
@@ -15,7 +15,7 @@ ranked_artists as (
             order by count(*) desc, {{ by_code_point('artist_name') }} asc nulls last
         ) as place
 
-    from songplays
+    from plays
 
     group by artist_name
 

@@ -2,7 +2,7 @@
 
 with
 
-songplays as (select * from {{ ref('songplays') }}),
+plays as (select * from {{ ref('plays') }}),
 
 ranked_songs as (
 
@@ -18,7 +18,7 @@ ranked_songs as (
                 {{ by_code_point('artist_name') }} asc nulls last
         ) as place
 
-    from songplays
+    from plays
 
     group by song_title, artist_name
 

@@ -3,15 +3,16 @@
 
 with
 
-songplays as (select * from {{ ref('songplays') }})
+plays as (select * from {{ ref('plays') }})
 
 select
-    cast(start_time as date) as play_date,
+    play_date,
     count(*) as play_count,
-    count(distinct user_id) as listener_count
+    count(distinct user_id) as listener_count,
+    {{ rounded_ratio('sum(duration_seconds)', '3600') }} as listening_hours
 
-from songplays
+from plays
 
-group by cast(start_time as date)
+group by play_date
 
 order by play_date asc

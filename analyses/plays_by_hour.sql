@@ -1,19 +1,18 @@
-{# At which hours of the day is music played? Hours are UTC. #}
+{# At which hours of the day is music played? Hours are UTC; an hour without plays has
+   no row. #}
 
 with
 
-songplays as (select * from {{ ref('songplays') }}),
-
-time as (select * from {{ ref('time') }})
+plays as (select * from {{ ref('plays') }})
 
 select
-    time.hour,
+    hour,
     count(*) as play_count,
-    count(distinct songplays.user_id) as listener_count
+    count(distinct user_id) as listener_count,
+    {{ rounded_ratio('sum(duration_seconds)', '3600') }} as listening_hours
 
-from songplays
-inner join time on songplays.start_time = time.start_time
+from plays
 
-group by time.hour
+group by hour
 
-order by time.hour asc
+order by hour asc

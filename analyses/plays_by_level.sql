@@ -2,33 +2,19 @@
 
 with
 
-songplays as (select * from {{ ref('songplays') }}),
-
-plays_per_level as (
-
-    select
-        level,
-        count(*) as play_count,
-        count(distinct user_id) as listener_count
-
-    from songplays
-
-    group by level
-
-),
-
-all_plays as (select count(*) as play_count from songplays)
+plays as (select * from {{ ref('plays') }})
 
 select
-    plays_per_level.level,
-    plays_per_level.play_count,
-    plays_per_level.listener_count,
-    {{ rounded_ratio('100 * plays_per_level.play_count', 'all_plays.play_count') }}
-        as play_percent
+    level,
+    count(*) as play_count,
+    count(distinct user_id) as listener_count,
+    {{ rounded_ratio('sum(duration_seconds)', '3600') }} as listening_hours,
+    {{ rounded_ratio('100 * count(*)', 'sum(count(*)) over ()') }} as play_percent
 
-from plays_per_level
-cross join all_plays
+from plays
+
+group by level
 
 order by
-    plays_per_level.play_count desc,
-    {{ by_code_point('plays_per_level.level') }} asc nulls last
+    play_count desc,
+    {{ by_code_point('level') }} asc nulls last

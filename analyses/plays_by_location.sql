@@ -2,7 +2,7 @@
 
 with
 
-songplays as (select * from {{ ref('songplays') }}),
+plays as (select * from {{ ref('plays') }}),
 
 ranked_locations as (
 
@@ -10,11 +10,12 @@ ranked_locations as (
         location,
         count(*) as play_count,
         count(distinct user_id) as listener_count,
+        {{ rounded_ratio('sum(duration_seconds)', '3600') }} as listening_hours,
         row_number() over (
             order by count(*) desc, {{ by_code_point('location') }} asc nulls last
         ) as place
 
-    from songplays
+    from plays
 
     group by location
 
@@ -23,7 +24,8 @@ ranked_locations as (
 select
     location,
     play_count,
-    listener_count
+    listener_count,
+    listening_hours
 
 from ranked_locations
 

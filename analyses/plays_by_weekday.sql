@@ -2,18 +2,16 @@
 
 with
 
-songplays as (select * from {{ ref('songplays') }}),
-
-time as (select * from {{ ref('time') }})
+plays as (select * from {{ ref('plays') }})
 
 select
-    time.weekday,
+    weekday,
     count(*) as play_count,
-    count(distinct songplays.user_id) as listener_count
+    count(distinct user_id) as listener_count,
+    {{ rounded_ratio('sum(duration_seconds)', '3600') }} as listening_hours
 
-from songplays
-inner join time on songplays.start_time = time.start_time
+from plays
 
-group by time.weekday
+group by weekday
 
-order by time.weekday asc
+order by weekday asc

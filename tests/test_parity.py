@@ -19,7 +19,7 @@ from conftest import (
     assert_table_is_the_oracles,
     write_source,
 )
-from oracle import Star, build_star, read_folder
+from oracle import Star, answers, build_star, read_folder
 from raw_lines import event, song
 
 ELSEWHERE = "America/Los_Angeles"
@@ -345,3 +345,16 @@ def test_nothing_stands_in_a_table_besides_the_cases(
     warehouse: Warehouse, star: Star, table: str
 ) -> None:
     assert_table_is_the_oracles(warehouse, star, table)
+
+
+def test_analyses_agree_with_the_oracle_on_all_cases(
+    warehouse: Warehouse, parity_data: Path
+) -> None:
+    expected = {name: a.rows for name, a in answers(read_folder(parity_data)).items()}
+    compiled = (warehouse.folder / "target/compiled").rglob("analyses/*.sql")
+    found = {
+        path.stem: warehouse.query(path.read_text(encoding="utf-8"))
+        for path in compiled
+    }
+    assert found == expected
+    assert types_of(found) == types_of(expected)

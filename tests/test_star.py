@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ENGINES, PROJECT, TABLES, Warehouse, assert_table_is_the_oracles
-from oracle import Star, answers, build_star, read_folder
+from oracle import Answer, Star, answers, build_star, read_folder
 
 QUESTIONS = sorted(path.stem for path in (PROJECT / "analyses").glob("*.sql"))
 BUILDERS = (*ENGINES, "redshift")
@@ -32,6 +32,15 @@ def star_of(data: Path) -> Star:
     if data not in STARS:
         STARS[data] = build_star(read_folder(data))
     return STARS[data]
+
+
+ANSWERS: dict[Path, dict[str, Answer]] = {}
+
+
+def answers_of(data: Path) -> dict[str, Answer]:
+    if data not in ANSWERS:
+        ANSWERS[data] = answers(read_folder(data))
+    return ANSWERS[data]
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -99,10 +108,13 @@ def test_an_analysis_has_the_oracles_answer(
     warehouse, data = case
     compiled = next((warehouse.folder / "target/compiled").rglob(f"{question}.sql"))
     found = warehouse.query(compiled.read_text(encoding="utf-8"))
-    expected = answers(star_of(data))[question]
-    assert found == [tuple(row) for row in expected.rows]
+    expected = answers_of(data)[question].rows
+    assert found == expected
+    assert [[type(v) for v in row] for row in found] == [
+        [type(v) for v in row] for row in expected
+    ]
     assert len(found) > 0
 
 
 def test_every_analysis_has_an_answer_of_the_oracle(sample_data: Path) -> None:
-    assert sorted(answers(star_of(sample_data))) == QUESTIONS
+    assert sorted(answers_of(sample_data)) == QUESTIONS

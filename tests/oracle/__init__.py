@@ -7,13 +7,15 @@ models, macros or scripts.
 
 from __future__ import annotations
 
-from oracle.answers import Answer, answers
+from oracle.answers import answers
+from oracle.measures import Answer, Evidence, evidence_of
 from oracle.reading import RawEvent, RawRecords, RawSong, Reject, read_folder
 from oracle.star import Artist, Song, Songplay, Star, Table, Time, User, build_star
 
 __all__ = [
     "Answer",
     "Artist",
+    "Evidence",
     "RawEvent",
     "RawRecords",
     "RawSong",
@@ -26,5 +28,6 @@ __all__ = [
     "User",
     "answers",
     "build_star",
+    "evidence_of",
     "read_folder",
 ]

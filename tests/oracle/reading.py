@@ -6,8 +6,8 @@ import gzip
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeAlias, cast
@@ -72,6 +72,8 @@ class RawRecords:
     events: list[RawEvent]
     songs: list[RawSong]
     rejects: list[Reject]
+    file_counts: Mapping[str, int] = field(default_factory=dict, compare=False)
+    """How many files there are of each part."""
 
 
 class Number(str):
@@ -488,4 +490,8 @@ def read_folder(
     accepted_events = [RawEvent._make(values) for values in events]
     catalogue = read_part(root, songs, "staging_songs", SONG_RULES, rejects)
     accepted_songs = [RawSong._make(values) for values in catalogue]
-    return RawRecords(accepted_events, accepted_songs, sorted(rejects))
+    file_counts = {
+        "staging_events": sum(1 for _ in find_files(root / logs)),
+        "staging_songs": sum(1 for _ in find_files(root / songs)),
+    }
+    return RawRecords(accepted_events, accepted_songs, sorted(rejects), file_counts)

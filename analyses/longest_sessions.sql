@@ -1,0 +1,35 @@
+{# Which sessions have the most plays, and how long did they last? From the first event
+   to the last; moments are UTC. #}
+
+with
+
+sessions as (select * from {{ ref('sessions') }}),
+
+ranked_sessions as (
+
+    select
+        session_id,
+        user_id,
+        level,
+        started_at,
+        play_count,
+        {{ seconds_between('started_at', 'ended_at') }} as duration_seconds,
+        row_number() over (order by play_count desc, session_id asc) as place
+
+    from sessions
+
+)
+
+select
+    session_id,
+    user_id,
+    level,
+    started_at,
+    {{ rounded_ratio('duration_seconds', '60') }} as duration_minutes,
+    play_count
+
+from ranked_sessions
+
+where place <= 10
+
+order by place asc

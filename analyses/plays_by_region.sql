@@ -1,0 +1,21 @@
+{# In which regions of the country is music played? Regions are those of the census; a
+   play has none where its place names no state. #}
+
+with
+
+plays as (select * from {{ ref('plays') }})
+
+select
+    census_region,
+    count(*) as play_count,
+    count(distinct user_id) as listener_count,
+    {{ rounded_ratio('sum(duration_seconds)', '3600') }} as listening_hours,
+    {{ rounded_ratio('100 * count(*)', 'sum(count(*)) over ()') }} as play_percent
+
+from plays
+
+group by census_region
+
+order by
+    play_count desc,
+    {{ by_code_point('census_region') }} asc nulls last

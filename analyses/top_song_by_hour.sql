@@ -1,0 +1,40 @@
+{# Which song is played most at each hour of the day? Hours are UTC. #}
+
+with
+
+plays as (select * from {{ ref('plays') }}),
+
+ranked_songs as (
+
+    select
+        hour,
+        song_title,
+        artist_name,
+        count(*) as play_count,
+        count(distinct user_id) as listener_count,
+        row_number() over (
+            partition by hour
+            order by
+                count(*) desc,
+                {{ by_code_point('song_title') }} asc nulls last,
+                {{ by_code_point('artist_name') }} asc nulls last
+        ) as place
+
+    from plays
+
+    group by hour, song_title, artist_name
+
+)
+
+select
+    hour,
+    song_title,
+    artist_name,
+    play_count,
+    listener_count
+
+from ranked_songs
+
+where place = 1
+
+order by hour asc

@@ -1,0 +1,195 @@
+"""What is played: songs and artists, by the log's text and by the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+
+from oracle.measures import (
+    TOP,
+    Answer,
+    Evidence,
+    Plays,
+    Row,
+    by_count,
+    group_by,
+    listener_count,
+    song_count,
+)
+from oracle.star import Artist, Songplay, nulls_last
+
+SONG = ("song_title", "artist_name")
+
+
+def song_of(play: Songplay) -> tuple[str | None, str | None]:
+    """Give the song as the log writes it."""
+    return (play.song_title, play.artist_name)
+
+
+def songs_by_plays(plays: Plays) -> list[tuple[tuple[str | None, str | None], Plays]]:
+    """Order songs by their plays, most first, then by title and artist."""
+    groups = group_by(plays, song_of)
+    return sorted(groups.items(), key=lambda item: by_count(item[1], *item[0]))
+
+
+def top_songs(plays: Plays) -> Answer:
+    """Give the songs of the log that have most plays."""
+    return Answer(
+        (*SONG, "play_count", "listener_count"),
+        [
+            (*song, len(played), listener_count(played))
+            for song, played in songs_by_plays(plays)[:TOP]
+        ],
+    )
+
+
+def most_played_songs(evidence: Evidence) -> Answer:
+    """Rank the songs that are played most, by the log's own text."""
+    return top_songs(evidence.plays)
+
+
+def songs_the_catalogue_lacks(evidence: Evidence) -> Answer:
+    """Rank the songs that are played most among those without a match."""
+    return top_songs([play for play in evidence.plays if play.song_id is None])
+
+
+def most_played_artists(evidence: Evidence) -> Answer:
+    """Rank the artists that are played most, by the log's own text."""
+    groups = group_by(evidence.plays, lambda play: play.artist_name)
+    ranked = sorted(groups.items(), key=lambda item: by_count(item[1], item[0]))
+    return Answer(
+        ("artist_name", "play_count", "song_count", "listener_count"),
+        [
+            (artist, len(plays), song_count(plays), listener_count(plays))
+            for artist, plays in ranked[:TOP]
+        ],
+    )
+
+
+def artists_of(evidence: Evidence) -> dict[str | None, Artist]:
+    """Index the artists of the catalogue."""
+    return {artist.artist_id: artist for artist in evidence.star.artists}
+
+
+def most_played_catalogue_songs(evidence: Evidence) -> Answer:
+    """Rank the songs of the catalogue by the plays that match them."""
+    songs = {song.song_id: song for song in evidence.star.songs}
+    artists = artists_of(evidence)
+    groups = group_by(evidence.matched_plays, lambda play: str(play.song_id))
+    ranked = sorted(groups.items(), key=lambda item: by_count(item[1], item[0]))
+    rows: list[Row] = []
+    for song_id, plays in ranked[:TOP]:
+        song = songs[song_id]
+        artist = artists[song.artist_id]
+        counts = (len(plays), listener_count(plays))
+        rows.append((song_id, song.title, artist.name, song.year, *counts))
+    return Answer(
+        ("song_id", "title", "artist_name", "year", "play_count", "listener_count"),
+        rows,
+    )
+
+
+def most_played_catalogue_artists(evidence: Evidence) -> Answer:
+    """Rank the artists of the catalogue by the plays that match a song of theirs."""
+    artists = artists_of(evidence)
+    groups = group_by(evidence.matched_plays, lambda play: play.artist_id)
+    ranked = sorted(groups.items(), key=lambda item: by_count(item[1], item[0]))
+    return Answer(
+        (
+            *("artist_id", "artist_name", "artist_location"),
+            *("play_count", "song_count", "listener_count"),
+        ),
+        [
+            (
+                artist_id,
+                artists[artist_id].name,
+                artists[artist_id].location,
+                len(plays),
+                len({play.song_id for play in plays}),
+                listener_count(plays),
+            )
+            for artist_id, plays in ranked[:TOP]
+        ],
+    )
+
+
+def longest_songs(evidence: Evidence) -> Answer:
+    """Rank the songs of the catalogue by their length, those that have one."""
+    artists = artists_of(evidence)
+    known = [
+        (song.duration, song)
+        for song in evidence.star.songs
+        if song.duration is not None
+    ]
+    ranked = sorted(known, key=lambda item: (-item[0], item[1].song_id))
+    return Answer(
+        ("song_id", "title", "artist_name", "year", "duration_seconds"),
+        [
+            (
+                song.song_id,
+                song.title,
+                artists[song.artist_id].name,
+                song.year,
+                duration,
+            )
+            for duration, song in ranked[:TOP]
+        ],
+    )
+
+
+def repeated_songs(evidence: Evidence) -> Answer:
+    """Rank pairs of a user and a song of the log that he played more than once."""
+    groups = group_by(
+        evidence.plays_of_users, lambda play: (play.user_id, *song_of(play))
+    )
+    repeated = [item for item in groups.items() if len(item[1]) > 1]
+    ranked = sorted(repeated, key=lambda item: by_count(item[1], *item[0]))
+    rows: list[Row] = []
+    for (user_id, title, artist), plays in ranked[:TOP]:
+        user = evidence.users[user_id]
+        days = len({play.start_time.date() for play in plays})
+        names = (user_id, user.first_name, user.last_name)
+        rows.append((*names, title, artist, len(plays), days))
+    return Answer(
+        ("user_id", "first_name", "last_name", *SONG, "play_count", "day_count"), rows
+    )
+
+
+def top_songs_within(
+    evidence: Evidence,
+    segment: Callable[[Songplay], Hashable],
+    places: int,
+) -> list[tuple[object, int, Row]]:
+    """Give each segment's first songs: segment, place, and the song with its counts."""
+    segments = group_by(evidence.plays, segment)
+    return [
+        (value, place, (*song, len(played), listener_count(played)))
+        for value, plays in sorted(segments.items(), key=lambda i: nulls_last(i[0]))
+        for place, (song, played) in enumerate(songs_by_plays(plays)[:places], start=1)
+    ]
+
+
+def top_song_by_hour(evidence: Evidence) -> Answer:
+    """Give the song that is played most in each hour of the day, in UTC."""
+    found = top_songs_within(evidence, lambda play: play.start_time.hour, 1)
+    return Answer(
+        ("hour", *SONG, "play_count", "listener_count"),
+        [(hour, *song) for hour, _, song in found],
+    )
+
+
+def top_song_by_location(evidence: Evidence) -> Answer:
+    """Give the song that is played most in each place."""
+    found = top_songs_within(evidence, lambda play: play.location, 1)
+    return Answer(
+        ("location", *SONG, "play_count", "listener_count"),
+        [(location, *song) for location, _, song in found],
+    )
+
+
+def top_songs_by_level(evidence: Evidence) -> Answer:
+    """Give the three songs that are played most at each level."""
+    found = top_songs_within(evidence, lambda play: play.level, 3)
+    return Answer(
+        ("level", "place", *SONG, "play_count", "listener_count"),
+        [(level, place, *song) for level, place, song in found],
+    )

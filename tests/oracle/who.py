@@ -1,0 +1,418 @@
+"""Who listens: users, their levels and sessions, and what one of them heard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+
+from oracle.measures import (
+    TOP,
+    Answer,
+    Evidence,
+    Plays,
+    Row,
+    by_count,
+    group_by,
+    listening_hours,
+    minutes,
+    monday_of,
+    shares_by,
+    two_places,
+)
+from oracle.star import Event, Rank, Songplay, nulls_last, recency, start_time
+from oracle.what import SONG, song_of, songs_by_plays
+
+QUIET_DAYS = 7
+NAMES = ("user_id", "first_name", "last_name")
+
+
+def names_of(evidence: Evidence, user_id: int | None) -> Row:
+    """Give a user's key and names."""
+    user = evidence.users[user_id]
+    return (user_id, user.first_name, user.last_name)
+
+
+# --------------------------------------------------------------------------- users
+
+
+def most_active_users(evidence: Evidence) -> Answer:
+    """Rank the users who listen most, with their current level."""
+    groups = group_by(evidence.plays_of_users, lambda play: play.user_id)
+    ranked = sorted(groups.items(), key=lambda item: by_count(item[1], item[0]))
+    return Answer(
+        (*NAMES, "level", "play_count", "listening_hours"),
+        [
+            (
+                *names_of(evidence, user_id),
+                evidence.users[user_id].level,
+                len(plays),
+                listening_hours(plays),
+            )
+            for user_id, plays in ranked[:TOP]
+        ],
+    )
+
+
+def plays_by_level(evidence: Evidence) -> Answer:
+    """Share out plays by the level that the user had then."""
+    return shares_by(evidence, "level", lambda play: play.level)
+
+
+def plays_by_gender(evidence: Evidence) -> Answer:
+    """Share out plays by the user's gender; null is no user, or no gender known."""
+
+    def gender(play: Songplay) -> str | None:
+        user = evidence.users.get(play.user_id)
+        return None if user is None else user.gender
+
+    return shares_by(evidence, "gender", gender)
+
+
+def quiet_users(evidence: Evidence) -> Answer:
+    """Find listeners whose last play is seven days before the last of all, or more."""
+    columns = (*NAMES, "level", "last_played_at", "quiet_day_count", "play_count")
+    if not evidence.plays:
+        return Answer(columns, [])
+    last_day = max(play.start_time for play in evidence.plays).date()
+    rows: list[tuple[int, int | None, Row]] = []
+    groups = group_by(evidence.plays_of_users, lambda play: play.user_id)
+    for user_id, plays in groups.items():
+        last_played = max(play.start_time for play in plays)
+        quiet = (last_day - last_played.date()).days
+        if quiet >= QUIET_DAYS:
+            names = (*names_of(evidence, user_id), evidence.users[user_id].level)
+            rows.append((-quiet, user_id, (*names, last_played, quiet, len(plays))))
+    return Answer(columns, [row for *_, row in sorted(rows)])
+
+
+def new_and_returning_listeners(evidence: Evidence) -> Answer:
+    """Tell, of each week's listeners, who had no play in an earlier week."""
+    rows: list[Row] = []
+    known: set[int | None] = set()
+    weeks = group_by(evidence.plays_of_users, lambda play: monday_of(play.start_time))
+    for week, plays in sorted(weeks.items()):
+        listeners = {play.user_id for play in plays}
+        new = listeners - known
+        rows.append((week, len(listeners), len(new), len(listeners) - len(new)))
+        known |= listeners
+    return Answer(
+        (
+            *("week_start_date", "listener_count"),
+            *("new_listener_count", "returning_listener_count"),
+        ),
+        rows,
+    )
+
+
+# -------------------------------------------------------------------------- levels
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A time during which a user had one level."""
+
+    user_id: int
+    level: str | None
+    previous: str | None
+    since: datetime
+    is_last: bool
+    plays: int
+    plays_before: int
+
+    @property
+    def is_upgrade(self) -> bool:
+        """Tell whether it began with a change from free to paid."""
+        return (self.previous, self.level) == ("free", "paid")
+
+    @property
+    def is_downgrade(self) -> bool:
+        """Tell whether it began with a change from paid to free."""
+        return (self.previous, self.level) == ("paid", "free")
+
+
+def stretches_of(user_id: int, events: list[Event]) -> list[Stretch]:
+    """Cut a user's events into stretches of one level.
+
+    At one moment the level is that of the last event then, as it is in users.
+    """
+    runs: list[tuple[str | None, list[Event]]] = []
+    for _, at_once in sorted(group_by(events, lambda event: event.ts).items()):
+        level = max(at_once, key=recency).level
+        if not runs or runs[-1][0] != level:
+            runs.append((level, []))
+        runs[-1][1].extend(at_once)
+    plays = [sum(event.page == "NextSong" for event in run) for _, run in runs]
+    return [
+        Stretch(
+            user_id=user_id,
+            level=level,
+            previous=runs[number - 1][0] if number else None,
+            since=start_time(min(event.ts for event in run)),
+            is_last=number == len(runs) - 1,
+            plays=plays[number],
+            plays_before=plays[number - 1] if number else 0,
+        )
+        for number, (level, run) in enumerate(runs)
+    ]
+
+
+def all_stretches(evidence: Evidence) -> list[Stretch]:
+    """Cut all users' events into stretches of one level, those of a user in order."""
+    of_users = [event for event in evidence.events if event.user_id is not None]
+    groups = group_by(of_users, lambda event: int(event.user_id or 0))
+    return [
+        stretch
+        for user_id, events in groups.items()
+        for stretch in stretches_of(user_id, events)
+    ]
+
+
+def users_by_level(evidence: Evidence) -> Answer:
+    """Count who has each level now, and who ever had it."""
+    groups = group_by(all_stretches(evidence), lambda stretch: stretch.level)
+    rows: list[tuple[int, Row]] = []
+    for level, stretches in groups.items():
+        now = sum(stretch.is_last for stretch in stretches)
+        ever = len({stretch.user_id for stretch in stretches})
+        rows.append((-now, (level, now, ever)))
+    ranked = sorted(rows, key=lambda item: (item[0], nulls_last(item[1][0])))
+    return Answer(
+        ("level", "current_user_count", "past_or_current_user_count"),
+        [row for _, row in ranked],
+    )
+
+
+def changes(evidence: Evidence) -> list[Stretch]:
+    """List upgrades and downgrades by their moment, then by user."""
+    found = [s for s in all_stretches(evidence) if s.is_upgrade or s.is_downgrade]
+    return sorted(found, key=lambda stretch: (stretch.since, stretch.user_id))
+
+
+def level_changes(evidence: Evidence) -> Answer:
+    """List who changed between free and paid, and when."""
+    return Answer(
+        ("changed_at", *NAMES, "previous_level", "level"),
+        [
+            (
+                change.since,
+                *names_of(evidence, change.user_id),
+                change.previous,
+                change.level,
+            )
+            for change in changes(evidence)
+        ],
+    )
+
+
+def plays_before_an_upgrade(evidence: Evidence) -> Answer:
+    """Count the plays of the free stretch that each upgrade ended."""
+    began = {
+        (stretch.user_id, following.since): stretch.since
+        for stretch, following in zip(
+            all_stretches(evidence), all_stretches(evidence)[1:], strict=False
+        )
+    }
+    return Answer(
+        (*NAMES, "free_since", "upgraded_at", "play_count"),
+        [
+            (
+                *names_of(evidence, change.user_id),
+                began[change.user_id, change.since],
+                change.since,
+                change.plays_before,
+            )
+            for change in changes(evidence)
+            if change.is_upgrade
+        ],
+    )
+
+
+def upgrades_by_week(evidence: Evidence) -> Answer:
+    """Count upgrades and downgrades by week."""
+    weeks = group_by(changes(evidence), lambda change: monday_of(change.since))
+    return Answer(
+        ("week_start_date", "upgrade_count", "downgrade_count"),
+        [
+            (
+                week,
+                sum(change.is_upgrade for change in found),
+                sum(change.is_downgrade for change in found),
+            )
+            for week, found in sorted(weeks.items())
+        ],
+    )
+
+
+# ------------------------------------------------------------------------ sessions
+
+
+@dataclass(frozen=True)
+class Session:
+    """A visit to the app."""
+
+    session_id: int
+    user_id: int | None
+    level: str | None
+    started_at: datetime
+    minutes: Fraction
+    plays: Plays
+
+
+def order_in_session(event: Event) -> tuple[int, int]:
+    """Order the events of a session: the greatest is the latest."""
+    return (event.ts, event.item_in_session)
+
+
+def sessions_of(evidence: Evidence) -> list[Session]:
+    """Put events into sessions: the last user it had, the level of its last event."""
+    plays = group_by(evidence.plays, lambda play: play.session_id)
+    sessions: list[Session] = []
+    groups = group_by(evidence.events, lambda event: event.session_id)
+    for session_id, events in groups.items():
+        ordered = sorted(events, key=order_in_session)
+        users = [event.user_id for event in ordered if event.user_id is not None]
+        started, ended = start_time(ordered[0].ts), start_time(ordered[-1].ts)
+        sessions.append(
+            Session(
+                session_id=session_id,
+                user_id=users[-1] if users else None,
+                level=ordered[-1].level,
+                started_at=started,
+                minutes=minutes(ended - started),
+                plays=plays.get(session_id, []),
+            )
+        )
+    return sessions
+
+
+def sessions_by_level(evidence: Evidence) -> Answer:
+    """Measure sessions in plays and minutes, by the level at their end."""
+    groups = group_by(sessions_of(evidence), lambda session: session.level)
+    ranked = sorted(groups.items(), key=lambda item: by_count(item[1], item[0]))
+    rows: list[Row] = []
+    for level, sessions in ranked:
+        counts = [len(session.plays) for session in sessions]
+        total = sum((session.minutes for session in sessions), Fraction())
+        number = len(sessions)
+        rows.append(
+            (
+                *(level, number, sum(counts)),
+                two_places(Fraction(sum(counts), number)),
+                max(counts),
+                two_places(total / number),
+            )
+        )
+    return Answer(
+        (
+            *("level", "session_count", "play_count", "plays_per_session"),
+            *("most_plays_in_a_session", "minutes_per_session"),
+        ),
+        rows,
+    )
+
+
+def sessions_by_user(evidence: Evidence) -> Answer:
+    """Rank users by their number of sessions."""
+    known = [s for s in sessions_of(evidence) if s.user_id is not None]
+    groups = group_by(known, lambda session: session.user_id)
+    ranked = sorted(groups.items(), key=lambda item: by_count(item[1], item[0]))
+    rows: list[Row] = []
+    for user_id, sessions in ranked[:TOP]:
+        plays = [play for session in sessions for play in session.plays]
+        rows.append(
+            (
+                *names_of(evidence, user_id),
+                evidence.users[user_id].level,
+                len(sessions),
+                len(plays),
+                two_places(Fraction(len(plays), len(sessions))),
+                listening_hours(plays) or two_places(Fraction()),
+            )
+        )
+    return Answer(
+        (
+            *(*NAMES, "level", "session_count", "play_count"),
+            *("plays_per_session", "listening_hours"),
+        ),
+        rows,
+    )
+
+
+def longest_sessions(evidence: Evidence) -> Answer:
+    """Rank sessions by plays."""
+    sessions = sessions_of(evidence)
+    ranked = sorted(sessions, key=lambda s: by_count(s.plays, s.session_id))
+    return Answer(
+        (
+            *("session_id", "user_id", "level", "started_at"),
+            *("duration_minutes", "play_count"),
+        ),
+        [
+            (
+                *(session.session_id, session.user_id, session.level),
+                session.started_at,
+                two_places(session.minutes),
+                len(session.plays),
+            )
+            for session in ranked[:TOP]
+        ],
+    )
+
+
+# ------------------------------------------------------------- one user, one song
+
+
+def what_a_user_heard_in_a_session(
+    evidence: Evidence, user_id: int | None = None, session_id: int | None = None
+) -> Answer:
+    """List what was heard in a session; without a choice, in the one of most plays."""
+    groups = group_by(
+        (
+            play
+            for play in evidence.plays_of_users
+            if user_id in (None, play.user_id) and session_id in (None, play.session_id)
+        ),
+        lambda play: (play.user_id, play.session_id),
+    )
+    ranked = sorted(groups.items(), key=lambda item: by_count(item[1], *item[0]))
+    return Answer(
+        (
+            *("user_id", "session_id", "item_in_session", "start_time"),
+            *(*SONG, "duration_seconds"),
+        ),
+        [
+            (
+                *(play.user_id, play.session_id, play.item_in_session),
+                *(play.start_time, *song_of(play), play.duration_seconds),
+            )
+            for _, plays in ranked[:1]
+            for play in sorted(plays, key=lambda play: play.item_in_session)
+        ],
+    )
+
+
+def who_listened_to_a_song(
+    evidence: Evidence, song_title: str | None = None, artist_name: str | None = None
+) -> Answer:
+    """List who played a song; without a choice, the one of most plays."""
+    named = [
+        play
+        for play in evidence.plays
+        if None not in song_of(play)
+        and song_title in (None, play.song_title)
+        and artist_name in (None, play.artist_name)
+    ]
+    rows: list[tuple[Rank, Row]] = []
+    for song, plays in songs_by_plays(named)[:1]:
+        known = [play for play in plays if play.user_id is not None]
+        for user_id, played in group_by(known, lambda play: play.user_id).items():
+            last = max(play.start_time for play in played)
+            level = evidence.users[user_id].level
+            who = (*names_of(evidence, user_id), level)
+            row = (*song, *who, len(played), last)
+            rows.append((by_count(played, user_id), row))
+    return Answer(
+        (*SONG, *NAMES, "level", "play_count", "last_played_at"),
+        [row for _, row in sorted(rows, key=lambda item: item[0])],
+    )
