@@ -1,5 +1,5 @@
-{# Returns a text as a literal of SQL. What someone gives as a variable may hold a quote,
-   or a backslash, which some engines read as the start of an escape. #}
+{# Returns a text as a literal of SQL. What someone gives as a variable may hold a
+   quote, or a backslash, which some engines read as the start of an escape. #}
 {% macro text_literal(text) -%}
 {{ adapter.dispatch('text_literal')(text | string) }}
 {%- endmacro %}
