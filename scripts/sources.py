@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -21,7 +23,12 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".json", ".json.gz")
 PARALLEL_READS = 32
-READ_ATTEMPTS = 3
+READ_ATTEMPTS = 5
+RETRY_SECONDS = 600
+"""How long after the first attempt at an object a new one may begin."""
+
+READ_TIMEOUT = 60
+"""In seconds: how long S3 may say nothing."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +125,23 @@ class Folder:
     def fetch(
         self, files: Sequence[SourceFile], on_file: Callable[[], object]
     ) -> Iterator[list[str]]:
-        """Give the files' own paths: nothing is copied."""
-        yield [f"{self.root}{os.sep}{file.path}" for file in files]
-        for _ in files:
+        """Give the files' own paths: nothing is copied.
+
+        Raises SparkifyError at the end if one is no longer what was listed.
+        """
+        paths = [f"{self.root}{os.sep}{file.path}" for file in files]
+        yield paths
+        for file, path in zip(files, paths, strict=True):
+            try:
+                status = os.stat(path)  # noqa: PTH116 -- as in list_part
+            except OSError as error:
+                raise unreadable(file.path, error) from error
+            if (status.st_size, str(status.st_mtime_ns)) != (file.size, file.version):
+                raise SparkifyError(
+                    f"{file.path} changed while it was read.",
+                    "Nothing of this run was loaded: repeat the command once nobody"
+                    " writes that file.",
+                )
             on_file()
 
 
@@ -147,7 +168,9 @@ class S3Prefix:
     def client(self) -> S3Client:
         """The S3 client, made on first use: importing boto3 takes its time."""
         if self._client is None:
-            self._client = make_client("s3", connections=PARALLEL_READS)
+            self._client = make_client(
+                "s3", connections=PARALLEL_READS, read_timeout=READ_TIMEOUT
+            )
         return self._client
 
     def address(self, path: str) -> str:
@@ -223,29 +246,48 @@ class S3Prefix:
 
     def _read(self, file: SourceFile, path: str) -> None:
         """Read one object, in the version that was listed or not at all."""
-        from botocore.exceptions import BotoCoreError
+        begun = time.monotonic()
+        for attempt in range(READ_ATTEMPTS):
+            failure = self._failure_of_copying(file, path)
+            if not failure:
+                return
+            if time.monotonic() - begun > RETRY_SECONDS:
+                break
+            pause(0.1 * 2**attempt)
+        raise SparkifyError(
+            f"{self.address(file.path)} cannot be read to its end: {failure}.",
+            "Run the same command again; what is loaded stays loaded.",
+        )
 
-        shown = f"{self.root}/{file.path}"
-        failure = ""
-        for _ in range(READ_ATTEMPTS):
-            with _reading(shown):
+    def _failure_of_copying(self, file: SourceFile, path: str) -> str:
+        """Copy one object; give the reason if not all of it came, '' if it did."""
+        from botocore.exceptions import BotoCoreError
+        from urllib3.exceptions import HTTPError
+
+        try:
+            with _reading(self.address(file.path)):
                 answer = self.client.get_object(
                     Bucket=self.bucket,
                     Key=self._key(file.path),
                     IfMatch=f'"{file.version}"',
                 )
-            try:
-                with Path(path).open("wb") as out:
-                    shutil.copyfileobj(answer["Body"], out, 1 << 20)
-                    if out.tell() == file.size:
-                        return
-                failure = f"it ends before its {file.size} bytes"
-            except (BotoCoreError, OSError) as error:
-                failure = str(error).rstrip(".")
-        raise SparkifyError(
-            f"{shown} cannot be read to its end: {failure}.",
-            "Run the same command again; what is loaded stays loaded.",
-        )
+            with Path(path).open("wb") as out:
+                shutil.copyfileobj(answer["Body"], out, 1 << 20)
+                is_whole = out.tell() == file.size
+        # HTTPError is an answer of refusal that was cut off: botocore lets it out.
+        except (BotoCoreError, HTTPError, OSError) as error:
+            if getattr(error, "errno", None) == errno.ENOSPC:
+                raise SparkifyError(
+                    f"There is no room for the files of S3 in {tempfile.gettempdir()}.",
+                    "Make room there, or name another folder with TMPDIR.",
+                ) from error
+            return str(error).rstrip(".")
+        return "" if is_whole else f"it ends before its {file.size} bytes"
+
+
+def pause(seconds: float) -> None:
+    """Wait before the next attempt."""
+    time.sleep(seconds)
 
 
 _AWS_ADVICE = {

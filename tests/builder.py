@@ -12,8 +12,15 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
 import bootstrap
-from conftest import PROJECT, TABLES, Warehouse, assert_table_is_the_oracles
+from conftest import (
+    PROJECT,
+    TABLES,
+    Warehouse,
+    assert_table_is_the_oracles,
+    put_into_bucket,
+)
 from oracle import build_star, read_folder
+from redshift_stand_in import StandIn
 
 WHERE = ("--project-dir", str(PROJECT))
 NO_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
@@ -32,6 +39,13 @@ class Builder:
         if self.warehouse.engine == "duckdb":
             self.warehouse.path.unlink(missing_ok=True)
             return
+        if self.warehouse.stand_in is not None:
+            here = self.warehouse.stand_in
+            self._empty_bucket(here)
+            with here.databases.connect(self.warehouse.database) as own_connection:
+                for schema in ("analytics", "raw"):
+                    own_connection.execute(f"drop schema if exists {schema} cascade")
+            return
         with psycopg.connect(
             host=self.warehouse.server,
             user="postgres",
@@ -40,8 +54,26 @@ class Builder:
         ) as connection:
             connection.execute("drop schema if exists analytics, raw cascade")
 
+    def _empty_bucket(self, stand_in: StandIn) -> None:
+        put_into_bucket(stand_in, self.bucket, Path("no-such-folder"))
+        s3 = stand_in.s3()
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=self.bucket):
+            for found in page.get("Contents", []):
+                s3.delete_object(Bucket=self.bucket, Key=found["Key"])
+        for part in ("log_data", "song_data"):  # as an empty folder is there too
+            s3.put_object(Bucket=self.bucket, Key=f"data/{part}/.keep", Body=b"")
+
+    @property
+    def bucket(self) -> str:
+        """The bucket that stands for a folder where the engine reads S3 alone."""
+        return self.warehouse.database.replace("_", "-")
+
     def load(self, data: Path) -> None:
-        assert bootstrap.main(["--data", str(data)]) == 0
+        source = ["--data", str(data)]
+        if self.warehouse.stand_in is not None:
+            here = put_into_bucket(self.warehouse.stand_in, self.bucket, data)
+            source = ["--data", f"{here}/data", "--compact", f"{here}/parts"]
+        assert bootstrap.main(source) == 0
 
     def close(self) -> None:
         """Let go of the database that dbt keeps open, which no fork may inherit."""

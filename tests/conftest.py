@@ -47,6 +47,9 @@ only_duckdb = pytest.mark.parametrize("warehouse", ["duckdb"], indirect=True)
 without_spark = pytest.mark.parametrize(
     "warehouse", [engine for engine in ENGINES if engine != "spark"], indirect=True
 )
+with_stand_in = pytest.mark.parametrize(
+    "warehouse", ["duckdb", "postgres", "redshift"], indirect=True
+)
 only_spark = pytest.mark.parametrize("warehouse", ["spark"], indirect=True)
 only_postgres = pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
 
@@ -210,9 +213,14 @@ def warehouse(
         server = request.getfixturevalue("postgres_server")
     if request.param == "spark":
         folder = request.getfixturevalue("spark_folder")
-    made = make_warehouse(folder, request.param, server)
+    here = request.getfixturevalue("stand_in") if request.param == "redshift" else None
+    made = make_warehouse(folder, request.param, server, here)
     for name in ("DBT_PROFILES_DIR", "DBT_TARGET"):
         monkeypatch.setenv(name, made.environment[name])
+    if here is not None:
+        for name, value in here.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("SPARKIFY_REDSHIFT_ROLE", here.role_arn)
     if request.param == "spark":
         made.empty_lake()
     return made

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final
 
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from raw_lines import event, song
@@ -57,6 +60,13 @@ FILES = st.builds(File, NAMES, st.lists(LINES, min_size=1, max_size=4))
 HISTORIES = st.lists(st.lists(FILES, max_size=2), min_size=1, max_size=LOADS)
 """A history: for each load the files that arrive before it."""
 
+BUILDS = st.sampled_from(["whole", "whole", "none", "half", "rest"])
+SCHEDULES = st.tuples(
+    st.lists(BUILDS, min_size=LOADS, max_size=LOADS),
+    st.integers(0, 3).map(lambda n: n == 0),
+)
+"""What becomes of the build after each load, and whether files are rewritten."""
+
 
 @dataclass(frozen=True)
 class Course:
@@ -71,18 +81,36 @@ class Course:
     rewrites: bool
 
 
-def courses(width: int) -> st.SearchStrategy[Course]:
-    """Draw histories that share a warehouse, as many as its width."""
-    return st.builds(
-        Course,
-        st.lists(HISTORIES, min_size=width, max_size=width),
-        st.lists(
-            st.sampled_from(["whole", "whole", "none", "half", "rest"]),
-            min_size=LOADS,
-            max_size=LOADS,
-        ),
-        st.integers(0, 3).map(lambda n: n == 0),
+def courses(count: int, width: int, number: int) -> Iterator[Course]:
+    """Draw courses of as many histories as their width, by the number of a seed.
+
+    Each history is an example of its own for hypothesis, which repeats none. A course
+    as one example would be too large: of those it makes few, and these much alike.
+    """
+    histories = _drawn(HISTORIES, count * width, number)
+    schedules = cycle(_drawn(SCHEDULES, count, number))
+    for start in range(0, len(histories), width):
+        builds, rewrites = next(schedules)
+        yield Course(histories[start : start + width], builds, rewrites)
+
+
+def _drawn(strategy: st.SearchStrategy[Any], count: int, number: int) -> list[Any]:
+    found: list[Any] = []
+
+    @settings(
+        max_examples=count,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        database=None,
     )
+    @seed(number)
+    @given(strategy)
+    def collect(drawn: Any) -> None:
+        found.append(drawn)
+
+    collect()
+    return found
 
 
 def files_of(course: Course, load: int) -> dict[str, bytes]:

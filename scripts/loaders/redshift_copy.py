@@ -117,8 +117,7 @@ class CopyWarehouse:
         if load.is_compact:
             return self._load_compacted(load, options)
         result = self._load_copied(load)
-        if load.place is None:
-            _check_nothing_arrived(load)
+        check_nothing_moved(load, may_grow=load.place is not None)
         for _ in load.files:
             options.on_file()
         return result
@@ -351,21 +350,26 @@ def _check_prefix(source: S3Prefix, table: RawTable, files: Sequence[NewFile]) -
         )
 
 
-def _check_nothing_arrived(load: Load) -> None:
-    """See that no file came below a prefix while COPY read it."""
+def check_nothing_moved(load: Load, *, may_grow: bool) -> None:
+    """See that Redshift read what was listed: it takes whatever lies there by then.
+
+    ``may_grow`` if it takes none but the listed files.
+    """
     for table in tables_of(load.files):
-        mine = {new.file.path for new in load.files if new.table == table}
-        arrived = [
-            file.path
-            for file in load.source.list_part(table.part).files
-            if file.path not in mine
-        ]
-        if arrived:
-            raise SparkifyError(
-                f"{arrived[0]} arrived while its prefix was loaded, and may be loaded.",
-                "Start over with --reset, and name a place for a list of files with"
-                " --manifest, which makes COPY take just those.",
-            )
+        mine = {new.file.path: new.file for new in load.of_table(table)}
+        for file in load.source.list_part(table.part).files:
+            if file != mine.get(file.path, file):
+                raise SparkifyError(
+                    f"{file.path} changed while it was loaded.",
+                    "Repeat the command: it is loaded again, in its new version.",
+                )
+            if not may_grow and file.path not in mine:
+                raise SparkifyError(
+                    f"{file.path} arrived while its prefix was loaded, and may be"
+                    " loaded.",
+                    "Start over with --reset, and name a place for a list of files"
+                    " with --manifest, which makes COPY take just those.",
+                )
 
 
 def _refuse_all(rejections: Sequence[Rejection], limit: int) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 from errors import SparkifyError
 from loaders import LoadOptions, LoadResult, NewFile, tables_of
 from loaders import redshift_statements as sql
-from loaders.redshift_copy import CopyWarehouse
+from loaders.redshift_copy import CopyWarehouse, check_nothing_moved
 from loaders.redshift_load import Load
 from loaders.redshift_statements import (
     NEW_FILES,
@@ -83,6 +83,7 @@ class ExternalWarehouse(CopyWarehouse):
             if not (name and statement.startswith("create external table")):
                 self.api.run_alone(statement)
         result = self._run(load, steps_of(load))
+        check_nothing_moved(load, may_grow=True)
         for _ in files:
             options.on_file()
         return result
