@@ -151,7 +151,7 @@ clean: ## remove what was generated, but no data and no database
 LAW = tests/test_law.py::test_the
 # The long run of the law on the embedded engine is that of `make law`.
 RELIABILITY_TESTS = '$(LAW)_star_is_the_same_however_the_records_came[postgres]' \
-	$(LAW)_law_holds_in_a_named_case tests/test_mutations.py
+	$(LAW)_law_holds_in_a_named_case tests/test_faults.py tests/test_mutations.py
 SQL_FOLDERS = $(wildcard models tests analyses)
 # To compile is enough: an empty warehouse in memory needs no data and is never locked.
 SQLFLUFF = SPARKIFY_DUCKDB=:memory: $(PYTHON) -m sqlfluff

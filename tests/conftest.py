@@ -47,9 +47,6 @@ only_duckdb = pytest.mark.parametrize("warehouse", ["duckdb"], indirect=True)
 without_spark = pytest.mark.parametrize(
     "warehouse", [engine for engine in ENGINES if engine != "spark"], indirect=True
 )
-with_stand_in = pytest.mark.parametrize(
-    "warehouse", ["duckdb", "postgres", "redshift"], indirect=True
-)
 only_spark = pytest.mark.parametrize("warehouse", ["spark"], indirect=True)
 only_postgres = pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
 
