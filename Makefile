@@ -32,7 +32,7 @@ ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup packages build analyses expected stop test law kill reliability lint \
+.PHONY: help setup packages build analyses expected published stop test law kill reliability lint \
 	lint-python lint-sql lint-yaml \
 	lint-infra fix star engines lock check-redshift check-design clean FORCE
 
@@ -58,6 +58,10 @@ analyses: setup $(ENGINE) ## answer the questions of analyses/; TARGET=, ONLY=na
 expected: setup $(VENV)/.test-installed ## write what the oracle answers; DATA=folder EXPECTED=folder for your data
 	@PYTHONPATH=scripts $(PYTHON) tests/expected_answers.py \
 		$(if $(DATA),--data "$(DATA)") $(if $(EXPECTED),--out "$(EXPECTED)")
+
+published: setup $(VENV)/.test-installed ## write docs/published.md from the course's data; REAL_DATA=folder
+	@WRITE_PUBLISHED=1 REAL_DATA="$(REAL_DATA_FOLDER)" $(PYTHON) -m pytest \
+		tests/test_published.py
 
 test: lint ## run everything CI runs; REAL_DATA=folder adds the tests on real data
 	@$(if $(REAL_DATA),$(if $(REAL_DATA_FOLDER),,echo 'There is no folder $(REAL_DATA): the tests on real data are skipped.'))
