@@ -246,8 +246,8 @@ table is a query in `tests/published.py`, and `make published REAL_DATA=folder` 
 on the raw records and writes this page; a test holds it to that wherever the data are.
 
 What was run here: {events} events in {log_files} log files, all that the bucket has,
-and {songs} songs in {song_files} files, a part of the bucket's 14,896. So what depends on
-the logs alone comes out here as others print it. What depends on the catalogue comes
+and {songs} songs in {song_files} files, a part of the bucket's 14,896. So what depends
+on the logs alone comes out here as others print it. What depends on the catalogue comes
 out otherwise, by the same mistake: what others print for it, from the whole catalogue,
 stands beside it and was not run here.
 
