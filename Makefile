@@ -110,6 +110,20 @@ fix: setup $(VENV)/.test-installed ## mend what the linters can mend by themselv
 	@$(PYTHON) -m ruff format --quiet
 	@$(SQLFLUFF) fix --quiet $(SQL_FOLDERS)
 
+.PHONY: dashboard serve docs
+dashboard: setup $(VENV)/.charts-installed $(ENGINE) ## draw the dashboards as HTML and PNG; TARGET=name, OUT=folder
+	@$(PYTHON) scripts/dashboard.py render $(if $(TARGET),--target "$(TARGET)") \
+		$(if $(OUT),--out "$(OUT)")
+
+serve: setup $(VENV)/.charts-installed $(ENGINE) ## serve the dashboards live, with filters; TARGET=name, PORT=n
+	@$(PYTHON) scripts/dashboard.py serve $(if $(TARGET),--target "$(TARGET)") \
+		$(if $(PORT),--port "$(PORT)")
+
+docs: setup $(ENGINE) ## write the docs and the lineage as one HTML file; TARGET=name
+	@echo 'Writing the docs site'
+	@$(VENV)/bin/dbt --quiet docs generate --static $(if $(TARGET),--target "$(TARGET)")
+	@echo 'Open target/static_index.html in a browser, or run dbt docs serve.'
+
 stop: setup $(VENV)/.postgres-installed ## stop the PostgreSQL server that TARGET=postgres started
 	@$(PYTHON) scripts/local_postgres.py stop
 
@@ -141,8 +155,8 @@ lock: $(VENV)/.installed ## write requirements/*.txt anew from *.in; UPGRADE=1 t
 		--generate-hashes --annotation-style line --custom-compile-command 'make lock' \
 		$(if $(UPGRADE),--upgrade) --overrides requirements/overrides.txt "$$@" \
 		--output-file "requirements/$$name.txt" "requirements/$$name.in"; }; \
-	lock uv && lock checkov && lock test && for engine in duckdb postgres redshift spark; do \
-		lock $$engine --constraints requirements/test.txt || exit 1; done
+	lock uv && lock checkov && lock test && for part in duckdb charts postgres redshift spark; do \
+		lock $$part --constraints requirements/test.txt || exit 1; done
 
 clean: ## remove what was generated, but no data and no database
 	@echo 'Removing the environment, the dbt packages, targets, logs and caches'
@@ -193,6 +207,9 @@ $(VENV)/.made-in:
 
 $(VENV)/.installed: requirements/duckdb.txt $(VENV)/.made-in
 	$(call install,requirements/duckdb.txt,$(VENV))
+
+$(VENV)/.charts-installed: requirements/charts.txt $(VENV)/.installed
+	$(call install,requirements/charts.txt,$(VENV))
 
 $(VENV)/.postgres-installed: requirements/postgres.txt $(VENV)/.installed
 	$(call install,requirements/postgres.txt,$(VENV))

@@ -1,0 +1,304 @@
+"""The dashboards: drawn as by a user, opened in a browser, read value by value."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import chromium
+import dashboard
+import redshift_sql
+from conftest import PROJECT, Warehouse, make_warehouse
+
+BOARDS = [path.stem for path in dashboard.boards()]
+# What a mark of a chart says of itself is what this asks of the warehouse.
+VALUES = {
+    ("overview", "by_day"): "select count(*) from analytics.plays"
+    " group by play_date, level",
+    ("overview", "top_songs"): "select count(*) from analytics.plays"
+    " where song_title is not null group by song_title, artist_name"
+    " order by count(*) desc limit 10",
+    ("overview", "top_artists"): "select count(*) from analytics.plays"
+    " where artist_name is not null group by artist_name"
+    " order by count(*) desc limit 10",
+    ("overview", "by_region"): "select count(*) from analytics.plays"
+    " group by census_region, level",
+    ("listeners", "by_day"): "select count(distinct user_id) from analytics.plays"
+    " where user_id is not null group by play_date, level",
+    ("listeners", "devices"): "select count(*) from analytics.plays"
+    " group by device_family, level",
+    ("listeners", "changes_by_week"): "select count(*)"
+    " from analytics.user_level_history where is_upgrade or is_downgrade"
+    " group by date_trunc('week', valid_from), is_upgrade",
+    ("quality", "reasons"): "select count(*) from raw.rejected_records"
+    " group by reason order by count(*) desc limit 15",
+}
+HEADLINES = {
+    ("overview", "plays"): "select count(*) from analytics.songplays",
+    (
+        "overview",
+        "listeners",
+    ): "select count(distinct user_id) from analytics.songplays",
+    ("listeners", "users"): "select count(*) from analytics.users",
+    ("listeners", "upgrades"): "select count(*) from analytics.user_level_history"
+    " where is_upgrade",
+    ("listeners", "sessions"): "select count(*) from analytics.sessions",
+    ("quality", "files"): "select count(*) from raw.load_history",
+    ("quality", "quarantined"): "select count(*) from raw.rejected_records",
+}
+
+
+@pytest.fixture(scope="module")
+def target_path() -> Iterator[Path]:
+    """A target path in the project, which is where dct takes one."""
+    folder = PROJECT / "target" / "test_dashboards"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def draw(
+    warehouse: Warehouse, target_path: Path, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command on a warehouse."""
+    environment = warehouse.environment | {
+        "DBT_TARGET_PATH": str(target_path.relative_to(PROJECT)),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    return subprocess.run(
+        [sys.executable, "scripts/dashboard.py", "render", *arguments],
+        cwd=PROJECT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def write_run_results(warehouse: Warehouse, to: Path) -> list[str]:
+    """Write what a dbt build leaves behind in which one test failed; list the tests."""
+    text = (warehouse.folder / "target" / "manifest.json").read_text(encoding="utf-8")
+    manifest = json.loads(text)
+    tests = [
+        name
+        for name, node in (manifest["nodes"] | manifest["unit_tests"]).items()
+        if node["resource_type"] in ("test", "unit_test")
+    ]
+    failed = "test.sparkify.assert_every_raw_record_is_accounted_for"
+    results = [
+        {"unique_id": name, "status": "fail" if name == failed else "pass"}
+        for name in tests
+    ]
+    run = {
+        "args": {"which": "build", "target": "test"},
+        "metadata": {"generated_at": "2018-12-01T08:30:00Z"},
+        "results": results,
+    }
+    to.write_text(json.dumps(run), encoding="utf-8")
+    return tests
+
+
+@pytest.fixture(scope="module")
+def drawn(
+    sample_warehouse: Warehouse,
+    target_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """The folder of the dashboards of the sample."""
+    out = tmp_path_factory.mktemp("dashboard")
+    write_run_results(sample_warehouse, target_path / "run_results.json")
+    done = draw(sample_warehouse, target_path, "--out", str(out))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return out
+
+
+Charts = dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def opened(
+    drawn: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[chromium.Page, Charts]]:
+    """A function that opens a board in Chromium, and gives the page and its charts."""
+    pages: dict[str, chromium.Page] = {}
+
+    def give(board: str) -> tuple[chromium.Page, Charts]:
+        if board not in pages:
+            folder = tmp_path_factory.mktemp("chromium")
+            pages[board] = chromium.open_page(drawn / f"{board}.html", folder)
+        return pages[board], charts_of(pages[board].dom)
+
+    return give
+
+
+def charts_of(dom: str) -> Charts:
+    """Give what is drawn of each chart."""
+    parts = dom.split('<g class="dbt-chart"')[1:]
+    charts = {}
+    for part in parts:
+        found = re.search(r'data-chart-id="([^"]+)"', part)
+        assert found is not None
+        charts[found[1]] = part
+    return charts
+
+
+def texts(chart: str) -> list[str]:
+    """List the texts that a chart shows."""
+    found = re.findall(r"<text.*?</text>", chart, re.DOTALL)
+    plain = (html.unescape(re.sub(r"<[^>]+>", "", text)).strip() for text in found)
+    return [text for text in plain if text]
+
+
+def marks(chart: str) -> list[int]:
+    """List the numbers that the marks of a chart stand for, each mark once."""
+    drawn = r'data-dct-role="\w+" aria-label="([^"]*; [A-Z][A-Za-z ]*: ([\d,]+))[;"]'
+    found = dict(re.findall(drawn, chart))
+    return sorted(int(number.replace(",", "")) for number in found.values())
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_no_chart_is_empty_and_no_request_leaves_the_machine(
+    board: str, opened: Callable[[str], tuple[chromium.Page, Charts]]
+) -> None:
+    page, charts = opened(board)
+    assert page.requests == []
+    planned = yaml.safe_load((dashboard.CHARTS / f"{board}.yml").read_text("utf-8"))
+    assert sorted(charts) == sorted(planned["charts"])
+    for name, chart in charts.items():
+        kind = planned["charts"][name]["type"]
+        if kind in ("kpi", "table"):
+            shown = texts(chart)
+            assert len(shown) > 1, name
+            assert not {"—", "nan", "None"} & set(shown), name
+        else:
+            assert len(re.findall(r'data-dct-role="\w+" aria-label', chart)) > 1, name
+            assert planned["charts"][name]["title"] in texts(chart)
+
+
+@pytest.mark.parametrize(("board", "chart"), VALUES)
+def test_a_chart_shows_what_the_warehouse_holds(
+    board: str,
+    chart: str,
+    opened: Callable[[str], tuple[chromium.Page, Charts]],
+    sample_warehouse: Warehouse,
+) -> None:
+    expected = sorted(row[0] for row in sample_warehouse.query(VALUES[board, chart]))
+    assert marks(opened(board)[1][chart]) == expected
+
+
+@pytest.mark.parametrize(("board", "chart"), HEADLINES)
+def test_a_headline_is_the_count_of_the_warehouse(
+    board: str,
+    chart: str,
+    opened: Callable[[str], tuple[chromium.Page, Charts]],
+    sample_warehouse: Warehouse,
+) -> None:
+    ((expected,),) = sample_warehouse.query(HEADLINES[board, chart])
+    assert texts(opened(board)[1][chart])[0] == f"{expected:,}"
+
+
+def test_every_hour_of_every_weekday_is_on_the_heat_map(
+    opened: Callable[[str], tuple[chromium.Page, Charts]],
+) -> None:
+    chart = opened("overview")[1]["by_hour"]
+    assert len(re.findall(r'aria-roledescription="rect mark" ', chart)) == 24 * 7
+
+
+def test_the_tests_of_dbt_are_on_the_board_the_failed_ones_first(
+    sample_warehouse: Warehouse,
+    opened: Callable[[str], tuple[chromium.Page, Charts]],
+    tmp_path: Path,
+) -> None:
+    count = len(write_run_results(sample_warehouse, tmp_path / "run_results.json"))
+    shown = texts(opened("quality")[1]["tests"])
+    said = f"{count - 1} of {count} passed on the target test, 2018-12-01 08:30 UTC"
+    assert said in shown
+    table = shown[shown.index("Failed") + 1 :]
+    assert table[0] == "several tables"
+    assert table[3] == "1"
+
+
+def test_a_page_leads_to_every_board_and_its_picture(drawn: Path) -> None:
+    page = (drawn / "index.html").read_text(encoding="utf-8")
+    names = [f"{board}.{kind}" for board in BOARDS for kind in dashboard.FORMATS]
+    assert sorted(re.findall(r'(?:href|src)="([^"]+)"', page)) == sorted(names)
+    for name in names:
+        assert (drawn / name).stat().st_size > 50_000
+        if name.endswith(".png"):
+            assert (drawn / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_exposure_says_what_its_board_depends_on() -> None:
+    described = yaml.safe_load((PROJECT / "models/_exposures.yml").read_text("utf-8"))
+    assert [exposure["name"] for exposure in described["exposures"]] == [
+        exposure["name"]
+        for exposure in described["exposures"]
+        if exposure["name"] in BOARDS
+    ]
+    assert len(described["exposures"]) == len(BOARDS)
+    for exposure in described["exposures"]:
+        sql = "\n".join(board_sql(exposure["name"]))
+        calls = re.findall(r"{{ ((?:ref|source)\([^)]*\)) }}", sql)
+        assert set(calls) == set(exposure["depends_on"]), exposure["name"]
+
+
+def board_sql(board: str) -> Iterator[str]:
+    """Give the queries of a board, with those that it shares with others."""
+    planned: dict[str, Any] = yaml.safe_load(
+        (dashboard.CHARTS / f"{board}.yml").read_text("utf-8")
+    )
+    if "extends" in planned:
+        yield from board_sql(Path(planned["extends"]).stem)
+    for query in planned["queries"].values():
+        yield query if isinstance(query, str) else query["sql"]
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_redshift_refuses_nothing_of_a_board(board: str) -> None:
+    for sql in board_sql(board):
+        plain = re.sub(r"{{ (filter)\(.*?\) }}", "1 = 1", sql)
+        plain = re.sub(r"{{ queries\.(\w+) }}", r"\1", plain)
+        plain = re.sub(r"{{ ref\('(\w+)'\) }}", r'analytics."\1"', plain)
+        plain = re.sub(r"{{ source\('(\w+)', '(\w+)'\) }}", r'"\1"."\2"', plain)
+        assert "{{" not in plain
+        assert redshift_sql.check(plain) == []
+
+
+def test_postgresql_draws_the_same(
+    built_warehouse: Callable[[str, str], Warehouse],
+    opened: Callable[[str], tuple[chromium.Page, Charts]],
+    target_path: Path,
+    tmp_path: Path,
+) -> None:
+    warehouse = built_warehouse("postgres", "sample")
+    done = draw(warehouse, target_path, "--out", str(tmp_path), "--format", "html")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for board in BOARDS:
+        page = (tmp_path / f"{board}.html").read_text(encoding="utf-8")
+        for name, chart in charts_of(page).items():
+            if name not in ("latest_load", "by_load", "table_rows", "tests"):
+                assert marks(chart) == marks(opened(board)[1][name])
+                assert texts(chart) == texts(opened(board)[1][name])
+
+
+def test_a_warehouse_with_nothing_in_it_is_told_of_in_words(
+    tmp_path: Path, target_path: Path
+) -> None:
+    empty = make_warehouse(tmp_path / "empty")
+    done = draw(empty, target_path, "--out", str(tmp_path / "out"), "--format", "html")
+    assert done.returncode == 2
+    assert "Fill it by make build" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
