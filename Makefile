@@ -6,6 +6,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 # Checkov pins what dbt pins too, in other versions.
 CHECKOV := .venv-checkov
+AUDIT := .venv-audit
 
 # Tools that report usage statistics are asked not to.
 export DO_NOT_TRACK := 1
@@ -34,7 +35,7 @@ ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 .SUFFIXES:
 .PHONY: help setup packages build analyses expected published stop test law kill reliability lint \
 	lint-python lint-sql lint-yaml \
-	lint-infra fix star engines lock check-redshift check-design clean FORCE
+	lint-infra audit fix star engines lock check-redshift check-design clean FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -104,6 +105,10 @@ lint-infra: $(VENV)/.test-installed $(CHECKOV)/.installed
 	@$(VENV)/bin/cfn-lint infra/*.yaml
 	@$(PYTHON) scripts/scan_templates.py $(CHECKOV)/bin/checkov
 
+audit: $(AUDIT)/.installed ## look the locked packages up in a database of vulnerabilities
+	@echo 'Looking for known vulnerabilities (pip-audit)'
+	@$(PYTHON) scripts/audit.py $(AUDIT)/bin/pip-audit
+
 fix: setup $(VENV)/.test-installed ## mend what the linters can mend by themselves
 	@echo 'Mending Python (ruff) and SQL (sqlfluff)'
 	@$(PYTHON) -m ruff check --quiet --fix --exit-zero
@@ -155,12 +160,13 @@ lock: $(VENV)/.installed ## write requirements/*.txt anew from *.in; UPGRADE=1 t
 		--generate-hashes --annotation-style line --custom-compile-command 'make lock' \
 		$(if $(UPGRADE),--upgrade) --overrides requirements/overrides.txt "$$@" \
 		--output-file "requirements/$$name.txt" "requirements/$$name.in"; }; \
-	lock uv && lock checkov && lock test && for part in duckdb charts postgres redshift spark; do \
+	for part in uv checkov audit test; do lock $$part || exit 1; done; \
+	for part in duckdb charts postgres redshift spark; do \
 		lock $$part --constraints requirements/test.txt || exit 1; done
 
 clean: ## remove what was generated, but no data and no database
 	@echo 'Removing the environment, the dbt packages, targets, logs and caches'
-	@rm -rf $(VENV) $(CHECKOV) dbt_packages package-lock.yml target*/ logs .user.yml \
+	@rm -rf $(VENV) $(CHECKOV) $(AUDIT) dbt_packages package-lock.yml target*/ logs .user.yml \
 		.hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -228,12 +234,16 @@ $(CHECKOV)/.installed: requirements/checkov.txt $(VENV)/.installed
 	@$(PYTHON) -m venv --clear $(CHECKOV)
 	$(call install,requirements/checkov.txt,$(CHECKOV))
 
+$(AUDIT)/.installed: requirements/audit.txt $(VENV)/.installed
+	@$(PYTHON) -m venv --clear $(AUDIT)
+	$(call install,requirements/audit.txt,$(AUDIT))
+
 dbt_packages/.installed: packages.yml $(VENV)/.installed
 	@echo 'Installing the dbt packages of packages.yml'
 	@$(PYTHON) scripts/install_packages.py
 
 profiles.yml:
 	@echo 'Copying profiles.example.yml to profiles.yml'
-	@cp profiles.example.yml $@
+	@install -m 600 profiles.example.yml $@
 
 FORCE:
