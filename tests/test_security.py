@@ -227,7 +227,7 @@ def s3() -> Iterator[str]:
 def test_no_secret_is_said_or_written_and_nobody_is_told_of_a_run(
     tmp_path: Path, s3: str
 ) -> None:
-    """Commands that succeed and commands that fail, dbt's own among them."""
+    """Commands that succeed and commands that fail, those of dbt and dct among them."""
     warehouse = make_warehouse(tmp_path / "warehouse")
     profile = warehouse.folder / "profiles.yml"
     more = PROFILE_WITH_SECRETS % WRITTEN_PASSWORD
@@ -247,6 +247,7 @@ def test_no_secret_is_said_or_written_and_nobody_is_told_of_a_run(
     here.connections.unlink()
     dbt = [str(Path(sys.executable).parent / "dbt"), "--log-level-file", "debug"]
     assert here.run(*dbt, "docs", "generate") == 0, here.said
+    assert here.run(str(Path(sys.executable).parent / "dct"), "docs") == 0
     assert not here.connections.exists()
     for target in ("written", "asked"):
         here.environment["DBT_TARGET_PATH"] = str(warehouse.folder / target)
