@@ -27,15 +27,15 @@ TEXT: Final = """\
 # The questions of the analytics team
 
 Made by `make expected`. {count} questions, each one file in `analyses/` that opens with
-the question in plain words, and beside it a yml that says what each column is. They read
-the marts `plays`, `sessions` and `user_level_history`, which join the star for them, and
-give the same rows in the same order on every engine.
+the question in plain words, and beside it a yml that says what each column is. They
+read the marts `plays`, `sessions` and `user_level_history`, which join the star for
+them, and give the same rows in the same order on every engine.
 
 ```sh
-make analyses                      # all of them, on the target that was built last
+make analyses                    # all of them, on the target that was built last
 make analyses ONLY=plays_by_day,plays_by_hour TARGET=postgres
-make analyses CSV=data/answers     # each to a file of CSV in that folder as well
-make analyses CHECK=1              # compare them with what is expected
+make analyses CSV=data/answers   # each to a file of CSV in that folder as well
+make analyses CHECK=1            # compare them with what is expected
 ```
 
 One question by dbt itself, and two that take variables:
