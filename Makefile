@@ -33,7 +33,8 @@ ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup packages build analyses expected published stop test law kill reliability lint \
+.PHONY: help setup packages build analyses expected published stop test law kill \
+	mutations reliability lint \
 	lint-python lint-sql lint-yaml \
 	lint-infra audit fix star engines lock check-redshift check-design clean FORCE
 
@@ -77,6 +78,10 @@ law: setup $(VENV)/.test-installed ## look for histories that break the law; COU
 
 kill: setup $(VENV)/.test-installed ## kill loads and builds at random moments; KILLS=n on each engine
 	@RECORD_RUNS=1 KILLS=$(or $(KILLS),50) $(PYTHON) -m pytest tests/test_kill.py
+
+mutations: setup $(VENV)/.test-installed ## break each rule of the models once, and see the tests notice
+	@RECORD_RUNS=1 $(PYTHON) -m pytest tests/test_mutations.py \
+		tests/test_incremental_mutations.py
 
 reliability: setup $(VENV)/.test-installed ## run what docs/reliability.md tells of, and write that page
 	@echo 'Trying faults, mutations and named cases; make law and make kill take longer'
@@ -175,7 +180,10 @@ clean: ## remove what was generated, but no data and no database
 LAW = tests/test_law.py::test_the
 # The long run of the law on the embedded engine is that of `make law`.
 RELIABILITY_TESTS = '$(LAW)_star_is_the_same_however_the_records_came[postgres]' \
-	$(LAW)_law_holds_in_a_named_case tests/test_faults.py tests/test_mutations.py
+	$(LAW)_law_holds_in_a_named_case tests/test_faults.py tests/test_mutations.py \
+	tests/test_incremental_mutations.py tests/test_redshift_loader.py \
+	tests/test_kill.py::test_loads_at_the_same_moment_load_every_record_once \
+	$(wildcard tests/test_dirty.py)
 SQL_FOLDERS = $(wildcard models tests analyses)
 # To compile is enough: an empty warehouse in memory needs no data and is never locked.
 SQLFLUFF = SPARKIFY_DUCKDB=:memory: $(PYTHON) -m sqlfluff

@@ -14,6 +14,7 @@ import generate_events
 from dbt_profile import PROJECT, profiles_folder, read_target, remember
 from errors import SparkifyError, without_traceback
 from loaders import LoadResult, open_warehouse
+from loaders.redshift_errors import CONFLICT, is_conflict
 from loaders.schema import RAW, STAGING, TABLES
 from progress import progress
 
@@ -74,6 +75,7 @@ class Outcome:
         self.built: set[str] = set()
         self.tests = 0
         self.passed = 0
+        self.met_another_run = False
 
     def take(self, result: Any) -> None:  # noqa: ANN401 -- dbt's own, untyped
         """Read the result of dbtRunner."""
@@ -84,6 +86,8 @@ class Outcome:
                 self.passed += node.status in ("pass", "warn")
             elif node.status == "success":
                 self.built.add(node.node.name)
+            if node.status == "error" and is_conflict(str(node.message)):
+                self.met_another_run = True
 
 
 def build(target: str) -> Outcome:
@@ -137,6 +141,12 @@ def summary(
     table = "\n".join(
         f"  {name:<14}{count:>12,}  {note}" for name, count, note in lines
     )
+    if outcome.met_another_run:
+        return (
+            f"\n{table}\n\n{CONFLICT}, and Redshift stopped this one (error 1023).\nRun"
+            f" this again, or only what failed and came after it: dbt retry --target"
+            f" {target}"
+        )
     if not outcome.success:
         return f"\n{table}\n\nNot all is well: see above, mend it, and run this again."
     commands = [

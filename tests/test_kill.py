@@ -17,10 +17,12 @@ import pytest
 
 from builder import Builder, assert_the_star_is_the_oracles
 from conftest import without_spark
+from oracle import read_folder
 from recorded import record
 
 KILLS = int(os.environ.get("KILLS", "5"))
 KILLS_OF_A_WAREHOUSE = 10
+LOADS = 3
 CHANCE_OF_A_NEW_VERSION = 0.2
 RAW = ["load_history", "rejected_records", "staging_events", "staging_songs"]
 BUILT = [
@@ -37,14 +39,15 @@ BUILT = [
 ]
 
 
-def start(builder: Builder, data: Path) -> int:
+def start(builder: Builder, data: Path, *, builds: bool = True) -> int:
     """Start the command in a process of its own; give its number."""
     child = os.fork()
     if child == 0:
         status = 1
         try:
             builder.load(data)
-            builder.build()
+            if builds:
+                builder.build()
             status = 0
         finally:
             os._exit(status)
@@ -120,3 +123,30 @@ def test_a_command_that_was_killed_is_made_good_by_the_next(
             f"\n{builder.warehouse.engine}: {struck} of {KILLS} commands were killed"
             " while they ran; each was made good by the next."
         )
+
+
+@without_spark
+def test_loads_at_the_same_moment_load_every_record_once(
+    builder: Builder, sample_data: Path
+) -> None:
+    """They wait for each other; what began before there was a file is told so."""
+    running = [start(builder, sample_data, builds=False) for _ in range(LOADS)]
+    statuses = [os.waitpid(child, 0)[1] for child in running]
+    assert 0 in statuses
+    builder.load(sample_data)
+    star = read_folder(sample_data)
+    for table, expected in (("events", star.events), ("songs", star.songs)):
+        ((count,),) = builder.warehouse.query(
+            f"select count(*) from raw.staging_{table}"
+        )
+        assert count == len(expected) > 0
+    loads = builder.warehouse.query("select distinct load_id from raw.load_history")
+    assert len(loads) == 1
+    record(
+        "bootstraps",
+        engine=builder.warehouse.engine,
+        what="loads of one warehouse at the same moment",
+        tried=LOADS,
+        loaded_or_found_all_loaded=statuses.count(0),
+        told_to_repeat=LOADS - statuses.count(0),
+    )

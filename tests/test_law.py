@@ -7,6 +7,7 @@ law`` runs more of them: LAW_COURSES says how many courses, LAW_WIDTH how wide t
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -121,6 +122,24 @@ def test_the_star_is_the_same_however_the_records_came(
         )
 
 
+BOUNDED = {
+    "int_event_versions": "start_time",
+    "songplays": "start_time",
+    "time": "start_time",
+    "users": "user_id",
+}
+
+
+def assert_scans_are_bounded(statements: list[str]) -> None:
+    """See that what takes rows away looks between two values of the sort column."""
+    for table, sort in BOUNDED.items():
+        taken = [text for text in statements if f'."{table}"\nwhere ' in text]
+        bound = re.compile(
+            rf"\nand {sort} between '[^']+' and '[^']+'(;|$)", re.MULTILINE
+        )
+        assert [text for text in taken if bound.search(text)], table
+
+
 @pytest.mark.parametrize(
     ("warehouse", "case"),
     [
@@ -137,6 +156,8 @@ def test_the_law_holds_in_a_named_case(
     builder: Builder, tmp_path: Path, case: Path
 ) -> None:
     follow(builder, read_course(case), tmp_path / "data")
+    if builder.warehouse.stand_in is not None:
+        assert_scans_are_bounded(builder.warehouse.stand_in.statements)
     record("cases", engine=builder.warehouse.engine, what="cases", tried=1, held=1)
 
 

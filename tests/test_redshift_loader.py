@@ -19,8 +19,10 @@ from typing import Any
 import boto3
 import pytest
 import redshift_connector
+from dbt.cli.main import dbtRunner
 
 import bootstrap
+import build
 import compact
 import generate_events
 from conftest import (
@@ -31,9 +33,11 @@ from conftest import (
     only_duckdb,
     write_source,
 )
-from loaders import redshift_data_api
+from loaders import LoadResult, redshift_data_api
+from loaders.schema import TABLES
 from oracle import read_folder
 from raw_lines import event, song
+from recorded import record
 from records import EVENTS, SONGS, RawTable
 from redshift_stand_in import StandIn
 from test_replay import stricter_rules
@@ -709,6 +713,15 @@ def test_a_lost_answer_and_a_repeat_load_once(
     redshift.stand_in.faults.waiting.clear()
     assert redshift.load(*WAYS[way]) == 0
     assert redshift.counts() == (2, 51, 0)
+    record(
+        "faults",
+        engine="redshift",
+        what="BatchExecuteStatement: a lost answer to a load that did run",
+        tried=1,
+        succeeded=int(status == 0),
+        told=int(status != 0),
+        right_after_the_next_command=1,
+    )
 
 
 def test_another_load_in_between_makes_the_load_fail(
@@ -734,6 +747,14 @@ def test_bootstraps_at_the_same_moment_load_once(redshift: Redshift) -> None:
     said = [process.communicate()[1] for process in running]
     codes = [process.returncode for process in running]
     assert 0 in codes, said
+    record(
+        "bootstraps",
+        engine="redshift",
+        what="loads of one warehouse at the same moment",
+        tried=len(codes),
+        loaded_or_found_all_loaded=codes.count(0),
+        told_to_repeat=len(codes) - codes.count(0),
+    )
     for code, error in zip(codes, said, strict=True):
         assert code == 0 or "repeat the command" in error
     assert redshift.load(*WAYS["manifest"]) == 0
@@ -887,6 +908,8 @@ def test_a_failure_is_two_sentences_and_status_2(
         ("DescribeStatement", "reset"),
         ("DescribeStatement", "500"),
         ("DescribeStatement", "timeout"),
+        ("GetStatementResult", "reset"),
+        ("GetStatementResult", "throttle"),
         ("PutObject", "throttle"),
         ("PutObject", "reset"),
     ],
@@ -900,6 +923,13 @@ def test_a_passing_fault_is_no_failure(
     redshift.stand_in.fail_next(operation, how, times=2)
     assert redshift.load("--manifest", PLACE) == 0
     assert redshift.counts() == (2, 51, 0)
+    record(
+        "faults",
+        engine="redshift",
+        what=f"{operation}: {how}",
+        tried=1,
+        succeeded=1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -925,6 +955,13 @@ def test_a_fault_that_stays_is_told(
     assert len(said) == 2
     assert wrong in said[0]
     assert advice in said[1]
+    record(
+        "faults",
+        engine="redshift",
+        what=f"BatchExecuteStatement: {how}, for the whole command",
+        tried=1,
+        told=1,
+    )
 
 
 def test_a_paused_cluster_is_told(
@@ -998,3 +1035,64 @@ def test_ctrl_c_cancels_the_statements(redshift: Redshift) -> None:
         _, error = process.communicate(timeout=60)
     assert process.returncode == 130, error
     assert redshift.counts() == (2, 51, 0)
+
+
+CONFLICT_AT = 'insert into "raw"."load_history"'
+
+
+@pytest.mark.parametrize(("times", "seconds"), [(2, 60), (1, 0)])
+def test_a_conflict_with_another_run_is_tried_again_and_told_as_one(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    times: int,
+    seconds: int,
+) -> None:
+    """Error 1023 is no failure of the load: all of its batch may run again."""
+    status = 0 if seconds else 2
+    monkeypatch.setattr(redshift_data_api, "CONFLICT_PAUSE", 0.01)
+    monkeypatch.setattr(redshift_data_api, "CONFLICT_SECONDS", seconds)
+    small(redshift)
+    redshift.stand_in.conflicts[:] = [CONFLICT_AT] * times
+    assert redshift.load("--manifest", PLACE) == status
+    said = capsys.readouterr().err.splitlines()
+    if status:
+        assert "Another run changed the same tables at the same moment" in said[0]
+        assert "repeat the command" in said[1]
+        assert len(said) == 2
+    assert redshift.stand_in.conflicts == []
+    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.counts() == (2, 51, 0)
+    record(
+        "faults",
+        engine="redshift",
+        what="error 1023: another run changed the same tables",
+        tried=1,
+        succeeded=int(status == 0),
+        told=int(status != 0),
+        right_after_the_next_command=1,
+    )
+
+
+def test_a_build_that_met_another_run_says_so(
+    redshift: Redshift, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By dbt's own words for error 1023, and not as a failure to be mended."""
+    for name in ("DBT_TARGET_PATH", "DBT_LOG_PATH"):
+        monkeypatch.setenv(name, redshift.warehouse.environment[name])
+    small(redshift)
+    assert redshift.load("--manifest", PLACE) == 0
+    redshift.stand_in.conflicts[:] = ["int_builds"]
+    outcome = build.Outcome()
+    chosen = ["--select", "int_builds", "--project-dir", str(PROJECT)]
+    outcome.take(dbtRunner().invoke(["--quiet", "run", *chosen]))
+    assert (outcome.success, outcome.met_another_run) == (False, True)
+    raw_rows = dict.fromkeys((*TABLES, "load_history"), 0)
+    said = build.summary("redshift", LoadResult(), raw_rows, {}, outcome)
+    assert "Another run changed the same tables at the same moment" in said
+    assert "dbt retry --target redshift" in said
+    assert "mend" not in said
+    redshift.stand_in.conflicts.clear()
+    outcome = build.Outcome()
+    outcome.take(dbtRunner().invoke(["--quiet", "run", *chosen]))
+    assert (outcome.success, outcome.met_another_run) == (True, False)

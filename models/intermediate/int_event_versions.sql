@@ -1,9 +1,4 @@
-{{ config(
-    dist = 'session_id',
-    sort = 'start_time',
-    unique_key = ['session_id', 'item_in_session'],
-    incremental_strategy = 'delete+insert',
-) }}
+{{ config(dist = 'session_id', sort = 'start_time', unique_key = 'songplay_id') }}
 
 with
 
@@ -179,7 +174,7 @@ int_event_versions as (
         case
             when precedence > 1 and was_current
                 then
-                    max(loaded_at) over (
+                    max(case when precedence = 1 then loaded_at end) over (
                         partition by session_id, item_in_session
                     )
             else loaded_at

@@ -62,6 +62,7 @@ class DuckDBWarehouse:
         self.path = PROJECT / str(target["path"])
         self.settings: dict[str, Any] = target.get("settings") or {}
         self._connection: duckdb.DuckDBPyConnection | None = None
+        self._was_there = True
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -106,7 +107,8 @@ class DuckDBWarehouse:
     @_told_plainly()
     def history(self) -> Sequence[LoadedFile]:
         """List what is loaded; nothing where there are no raw tables yet."""
-        if not self.path.exists():
+        self._was_there = self.path.exists()
+        if not self._was_there:
             return []
         exists = self._rows(
             "select 1 from information_schema.tables where table_schema = $1"
@@ -158,6 +160,13 @@ class DuckDBWarehouse:
         self, source: Source, files: Sequence[NewFile], options: LoadOptions
     ) -> LoadResult:
         """Load files in one transaction, with history and rejects, or nothing."""
+        was_there = self._was_there
+        self._rows("select 1")  # opens the file, or waits for who holds it
+        if not was_there and self.history():
+            raise SparkifyError(
+                f"Another load made and filled {self.path} at the same moment.",
+                "Repeat the command; what is loaded is not loaded again.",
+            )
         careful: set[str] = set()
         while True:
             self.connection.execute("begin transaction")

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aws import make_client
 from errors import SparkifyError
-from loaders.redshift_errors import FailedStatementError, told_plainly
+from loaders.redshift_errors import FailedStatementError, is_conflict, told_plainly
 from loaders.redshift_statements import MAX_STATEMENTS, Step
 from progress import progress
 
@@ -23,6 +23,11 @@ HOST: Final = re.compile(
 LONGEST_WAIT: Final = 30
 READ_TIMEOUT: Final = 60
 TIMEOUT_MINUTES: Final = 60
+CONFLICT_SECONDS: Final = 60
+"""How long a batch is run again that other transactions make fail, at twice the pause
+each time."""
+
+CONFLICT_PAUSE: Final = 1.0
 ENDED: Final = ("FINISHED", "FAILED", "ABORTED")
 
 
@@ -119,9 +124,22 @@ class DataApi:
         """Run statements as one transaction, and wait until it is committed.
 
         A ``name`` tells what the batch does: while one of that name runs, this waits
-        for it and submits nothing. Raises SparkifyError with what the failure of a step
-        means, or FailedStatementError if the step does not say it.
+        for it and submits nothing. A batch that fails since another transaction ran
+        beside it is run again: nothing of it is there. Raises SparkifyError with what
+        the failure of a step means, or FailedStatementError if the step does not say.
         """
+        seconds = CONFLICT_PAUSE
+        deadline = time.monotonic() + min(CONFLICT_SECONDS, 60 * self.timeout_minutes)
+        while True:
+            try:
+                return self._run_once(steps, name)
+            except FailedStatementError as error:
+                if not error.is_conflict or time.monotonic() + seconds > deadline:
+                    raise
+            time.sleep(seconds)
+            seconds *= 2
+
+    def _run_once(self, steps: Sequence[Step], name: str) -> Finished:
         if len(steps) > MAX_STATEMENTS:
             raise ValueError(f"{len(steps)} statements are no batch")
         with told_plainly(self.what):
@@ -146,7 +164,7 @@ class DataApi:
         index = failed[0] if failed else 0
         reason = str(parts[index].get("Error", "")) if failed else ""
         reason = reason or str(description.get("Error", ""))
-        if failed and steps[index].wrong:
+        if failed and steps[index].wrong and not is_conflict(reason):
             raise SparkifyError(steps[index].wrong, steps[index].advice)
         raise FailedStatementError(reason, index, ids)
 

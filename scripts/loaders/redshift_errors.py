@@ -52,10 +52,7 @@ _BY_WORDS: Final = (
         r"NoSuchKey|does not exist,Status 404|Mandatory url is not present",
         "It was deleted while the command ran; repeat the command.",
     ),
-    (
-        r"serializable isolation|concurrent transaction|deadlock",
-        "Another command wrote at the same moment; repeat the command.",
-    ),
+    (r"deadlock", "Another command wrote at the same moment; repeat the command."),
     (
         r"permission denied|must be owner",
         "Grant the right to the user that the Data API logs in as (docs/redshift.md).",
@@ -65,6 +62,20 @@ _BY_WORDS: Final = (
         "Check the secret that SPARKIFY_REDSHIFT_SECRET names, or the target's user.",
     ),
 )
+
+
+CONFLICT: Final = "Another run changed the same tables at the same moment"
+"""What Redshift's error 1023 means, which is no failure of either run:
+https://docs.aws.amazon.com/redshift/latest/dg/c_serial_isolation.html"""
+
+
+def is_conflict(reason: str) -> bool:
+    """Tell whether transactions that ran side by side made Redshift stop one.
+
+    dbt-redshift gives the number alone, on a line of its own.
+    """
+    words = r"serializable isolation|conflict with concurrent transaction|^\s*1023\s*$"
+    return re.search(words, reason, re.IGNORECASE | re.MULTILINE) is not None
 
 
 def _advice_on(reason: str) -> str | None:
@@ -82,10 +93,13 @@ class FailedStatementError(SparkifyError):
     ) -> None:
         """Take the reason, the place in the batch from 0, the ids of its queries."""
         shown = " ".join(reason.split()).removeprefix("ERROR: ").rstrip(".")
-        super().__init__(
-            f"Redshift stopped: {shown or 'it gave no reason'}.",
-            _advice_on(reason) or NOTHING,
-        )
+        wrong = f"Redshift stopped: {shown or 'it gave no reason'}."
+        advice = _advice_on(reason) or NOTHING
+        self.is_conflict = is_conflict(reason)
+        if self.is_conflict:
+            wrong = f"{CONFLICT} ({shown})."
+            advice = "Nothing of this run was loaded: repeat the command."
+        super().__init__(wrong, advice)
         self.index = index
         self.query_ids = query_ids
 

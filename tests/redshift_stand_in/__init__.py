@@ -51,6 +51,9 @@ class StandIn:
     secret_arn: str
     environment: dict[str, str]
     statements: list[str]
+    conflicts: list[str]
+    """What a statement holds that is to fail once as not serializable, error 1023."""
+
     roles: dict[str, list[str]]
     databases: Databases = field(repr=False)
     data_api: DataApi = field(repr=False)
@@ -206,6 +209,7 @@ def start_stand_in(postgres_socket: str) -> Iterator[StandIn]:
             secret_arn="",
             environment=environment,
             statements=statements,
+            conflicts=wire.conflicts,
             databases=databases,
             roles=source.roles,
             data_api=data_api,

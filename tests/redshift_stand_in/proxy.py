@@ -30,6 +30,10 @@ PASSED_ON = ("user", "database", "application_name", "client_encoding")
 
 INVALID_PASSWORD = "28000"  # noqa: S105 -- an error's code
 CHUNK = 65536
+CONFLICT = (
+    "Serializable isolation violation on table - 100167, transactions forming the cycle"
+    " are: 55705701, 55705754 (pid:16606)"
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,9 @@ class Wire:
     """Sees before a query that external tables hold what S3 does."""
 
     statements: list[str]
+    conflicts: list[str] = field(default_factory=list)
+    """What the next statements hold that fail as not serializable (error 1023)."""
+
     copy_ids: dict[int, int] = field(default_factory=dict)
     """The query of the last COPY in each session, by its process."""
 
@@ -158,6 +165,7 @@ class Session(socketserver.BaseRequestHandler):
             self.wire.statements.append(sql)
         self.own_statements.pop(name, None)
         try:
+            self._conflict(sql)
             if own_kind(sql):
                 self.own_statements[name] = sql
                 return "call redshift.end_of_own_statement()"
@@ -167,6 +175,12 @@ class Session(socketserver.BaseRequestHandler):
         except RefusedStatementError as refused:
             quoted = ", ".join(_plain_literal(text) for text in refused.args)
             return f"select redshift.refuse({quoted})"
+
+    def _conflict(self, sql: str) -> None:
+        for part in self.wire.conflicts:
+            if part in sql:
+                self.wire.conflicts.remove(part)
+                raise RefusedStatementError("XX000", "1023", CONFLICT)
 
     def _run_own(self, name: bytes) -> None:
         """Run a statement of our own, and leave its error for the end of it."""
