@@ -7,12 +7,17 @@ import json
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import yaml
 
@@ -69,18 +74,20 @@ def target_path() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def environment_of(warehouse: Warehouse, target_path: Path) -> dict[str, str]:
+    return warehouse.environment | {
+        "DBT_TARGET_PATH": str(target_path.relative_to(PROJECT))
+    }
+
+
 def draw(
     warehouse: Warehouse, target_path: Path, *arguments: str
 ) -> subprocess.CompletedProcess[str]:
     """Run the command on a warehouse."""
-    environment = warehouse.environment | {
-        "DBT_TARGET_PATH": str(target_path.relative_to(PROJECT)),
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-    }
     return subprocess.run(
         [sys.executable, "scripts/dashboard.py", "render", *arguments],
         cwd=PROJECT,
-        env=environment,
+        env=environment_of(warehouse, target_path),
         capture_output=True,
         text=True,
         check=False,
@@ -302,3 +309,44 @@ def test_a_warehouse_with_nothing_in_it_is_told_of_in_words(
     assert done.returncode == 2
     assert "Fill it by make build" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_served_board_takes_its_filters_and_holds_no_lock(
+    sample_warehouse: Warehouse, target_path: Path
+) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    page = "overview/?level=paid&from_day=2018-11-15"
+    with subprocess.Popen(
+        [sys.executable, "scripts/dashboard.py", "serve", "--port", str(port)],
+        cwd=PROJECT,
+        env=environment_of(sample_warehouse, target_path),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as server:
+        try:
+            served = charts_of(answer_of(port, page))
+            with duckdb.connect(str(sample_warehouse.path)) as connection:
+                row = connection.execute(
+                    "select count(*) from analytics.plays"
+                    " where level = 'paid' and play_date >= '2018-11-15'"
+                ).fetchone()
+        finally:
+            os.killpg(server.pid, signal.SIGINT)
+    assert row is not None
+    assert texts(served["plays"])[0] == f"{row[0]:,}"
+    assert texts(served["paid_share"])[0] == "100.0%"
+
+
+def answer_of(port: int, page: str) -> str:
+    """Give what a server answers, once it does."""
+    url = f"http://localhost:{port}/{page}"
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(url, timeout=60) as answer:
+                return str(answer.read(), "utf-8")
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail("the dashboards were not served within two minutes")
