@@ -166,7 +166,8 @@ def texts(chart: str) -> list[str]:
     """List the texts that a chart shows."""
     found = re.findall(r"<text.*?</text>", chart, re.DOTALL)
     plain = (html.unescape(re.sub(r"<[^>]+>", "", text)).strip() for text in found)
-    return [text for text in plain if text]
+    # The foot of the page follows its last chart.
+    return [text for text in plain if text and not text.startswith("Data as of")]
 
 
 def marks(chart: str) -> list[int]:
