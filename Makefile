@@ -53,7 +53,7 @@ build: setup $(ENGINE) ## load the raw JSON, build the star; DATA=folder or s3:/
 
 analyses: setup $(ENGINE) ## answer the questions of analyses/; TARGET=, ONLY=name,name, CSV=folder, CHECK=1
 	@$(PYTHON) scripts/analyses.py $(if $(TARGET),--target "$(TARGET)") \
-		$(if $(ONLY),--only "$(ONLY)") $(if $(VARS),--vars "$$VARS") \
+		$(if $(ONLY),--only "$(ONLY)") $(if $(VARS),--vars '$(VARS)') \
 		$(if $(CSV),--csv "$(CSV)") $(if $(CHECK),--check) \
 		$(if $(EXPECTED),--expected "$(EXPECTED)")
 
@@ -77,7 +77,8 @@ law: setup $(VENV)/.test-installed ## look for histories that break the law; COU
 		LAW_SEED=$(or $(SEED),1) $(PYTHON) -m pytest tests/test_law.py -k 'however and duckdb'
 
 kill: setup $(VENV)/.test-installed ## kill loads and builds at random moments; KILLS=n on each engine
-	@RECORD_RUNS=1 KILLS=$(or $(KILLS),50) $(PYTHON) -m pytest tests/test_kill.py
+	@RECORD_RUNS=1 KILLS=$(or $(KILLS),50) $(PYTHON) -m pytest tests/test_kill.py \
+		tests/test_spark_builds.py -k 'killed or cut_between'
 
 mutations: setup $(VENV)/.test-installed ## break each rule of the models once, and see the tests notice
 	@RECORD_RUNS=1 $(PYTHON) -m pytest tests/test_mutations.py \
@@ -181,6 +182,7 @@ LAW = tests/test_law.py::test_the
 # The long run of the law on the embedded engine is that of `make law`.
 RELIABILITY_TESTS = '$(LAW)_star_is_the_same_however_the_records_came[postgres]' \
 	$(LAW)_law_holds_in_a_named_case tests/test_faults.py tests/test_mutations.py \
+	tests/test_spark_builds.py \
 	tests/test_incremental_mutations.py tests/test_redshift_loader.py \
 	tests/test_kill.py::test_loads_at_the_same_moment_load_every_record_once \
 	$(wildcard tests/test_dirty.py)

@@ -84,7 +84,7 @@ def start(target: dict[str, Any]) -> SparkSession:
             session = builder.getOrCreate()
             _running.append(_Running(session, lake, lock))
             session.sql("show schemas").collect()
-            _remove_halves(lake)
+            _remove_halves(session, lake)
         except Exception as error:
             stop()
             raise _unstarted(lake, error) from error
@@ -123,11 +123,27 @@ def hold(lake: Path) -> IO[bytes]:
             return lock
 
 
-def _remove_halves(lake: Path) -> None:
-    """Remove the files of tables whose writing was stopped before its end."""
-    for folder in lake.glob("warehouse/*_versions.db/*"):
-        if not (folder / "_SUCCESS").exists():
-            shutil.rmtree(folder)
+def _remove_halves(session: SparkSession, lake: Path) -> None:
+    """Remove the files that a build left which was killed: the catalogue has no entry.
+
+    Folders are named as the catalogue names tables and partitions (decision 7).
+    """
+    for schema in lake.glob("warehouse/*_versions.db"):
+        name = schema.name.removesuffix(".db")
+        stores = {row[1] for row in session.sql(f"show tables in `{name}`").collect()}
+        for store in schema.iterdir():
+            if store.name not in stores:
+                shutil.rmtree(store)
+            if not any(store.glob("version=*")):
+                continue
+            parts = session.sql(f"show partitions `{name}`.`{store.name}`").collect()
+            known = {store / part[0] for part in parts}
+            known |= {folder for part in known for folder in part.parents}
+            for folder in sorted(store.rglob("*=*/")):
+                if folder.exists() and folder not in known:
+                    shutil.rmtree(folder)
+            for unfinished in (*store.glob("_temporary"), *store.glob(".spark-*")):
+                shutil.rmtree(unfinished)
 
 
 @contextlib.contextmanager

@@ -46,6 +46,15 @@ class Builder:
                 for schema in ("analytics", "raw"):
                     own_connection.execute(f"drop schema if exists {schema} cascade")
             return
+        if self.warehouse.engine == "spark":
+            # To generate code and to compile it takes longer than to run it this once.
+            for name, value in {
+                "wholeStage": "false",
+                "factoryMode": "NO_CODEGEN",
+            }.items():
+                self.warehouse.session.conf.set(f"spark.sql.codegen.{name}", value)
+            self.warehouse.empty_lake()
+            return
         with psycopg.connect(
             host=self.warehouse.server,
             user="postgres",

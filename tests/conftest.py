@@ -42,6 +42,9 @@ sparkify:
 """
 
 
+QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dderby.system.durability=test"
+"""What makes Java quick where it works for minutes: it compiles once, syncs nothing."""
+
 only_duckdb = pytest.mark.parametrize("warehouse", ["duckdb"], indirect=True)
 # Spark takes seconds a load: tests/test_spark.py tries all such cases in one.
 without_spark = pytest.mark.parametrize(
@@ -84,6 +87,8 @@ class Warehouse:
                 .replace("{{ env_var('SPARKIFY_LAKE', 'data/lake') }}", str(self.lake))
             )["sparkify"]["outputs"]["spark"]
             del keys["type"], keys["schema"], keys["threads"]
+            java = "spark.driver.extraJavaOptions"
+            keys["server_side_parameters"][java] += f" {QUICK_JAVA}"
             return json.dumps(keys)[1:-1]
         if self.engine == "duckdb":
             return f"path: '{self.path}'"

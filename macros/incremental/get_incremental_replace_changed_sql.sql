@@ -9,14 +9,7 @@
 {%- set sort = config.get('sort') -%}
 {%- set is_bounded = sort == key or (key, sort) == ('songplay_id', 'start_time') -%}
 {%- set taken = [key, sort] | unique | join(', ') if is_bounded else key -%}
-{%- set changed -%}
-    select {{ taken }} from {{ arguments.temp_relation }}
-    {%- if model.name != 'int_event_versions' %}
-    union all
-    select {{ taken }} from {{ ref('int_event_versions') }}
-    where loaded_at > {{ watermark() }} and {{ key }} is not null
-    {%- endif %}
-{%- endset -%}
+{%- set changed = changed_keys(arguments.temp_relation, key, taken) -%}
 {%- set bounds = run_query(
     'select min(' ~ sort ~ '), max(' ~ sort ~ ') from (' ~ changed ~ ') as changed'
 ).rows[0] if is_bounded else [none, none] -%}

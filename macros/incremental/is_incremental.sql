@@ -8,5 +8,12 @@
             and model.config.materialized == 'incremental'
         ) }}
     {% endif %}
-    {{ return(dbt.is_incremental()) }}
+    {% if not execute %}{{ return(false) }}{% endif %}
+    {% set built = load_relation(this) %}
+    {{ return(
+        model.config.materialized == 'incremental'
+        and built is not none
+        and can_be_added_to(built)
+        and not should_full_refresh()
+    ) }}
 {% endmacro %}

@@ -3,6 +3,5 @@
     {{ return(
         model.config.materialized == 'incremental'
         and model.name != 'int_builds'
-        and adds_to_tables()
     ) }}
 {% endmacro %}

@@ -2,7 +2,7 @@
    name: also where what it was built from is not merely added to. Rows were replaced
    (docs/decisions/0008), or its SQL, or that of a model before it, changed. #}
 {% macro should_full_refresh() %}
-    {% if dbt.should_full_refresh() or not adds_to_tables() %}
+    {% if dbt.should_full_refresh() %}
         {{ return(true) }}
     {% endif %}
     {% if not execute or not keeps_builds() %}

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 LAKE: Final = "lake"
 """The schema of the tables that lie below the views of the schema raw."""
 
+PARTITIONS_IN_CATALOGUE: Final = "spark.sql.hive.manageFilesourcePartitions"
+
 CAREFUL_LINES: Final = 200_000
 
 MAX_PLAIN_BYTES: Final = 16 << 10
@@ -151,8 +153,12 @@ class SparkWarehouse:
 
     def _create(self, session: SparkSession) -> None:
         self.lake.make_folders()
+        # A folder is a partition once it is there: no entry of the catalogue's could be
+        # made in one step with the commit.
+        session.conf.set(PARTITIONS_IN_CATALOGUE, "false")
         for statement in create_statements(self.lake):
             session.sql(statement)
+        session.conf.unset(PARTITIONS_IN_CATALOGUE)
         for table in (*RECORDS, "commits"):
             session.catalog.refreshTable(f"{LAKE}.{table}")
 

@@ -14,8 +14,3 @@ cast(
 {% macro spark__current_timestamp() -%}
 localtimestamp()
 {%- endmacro %}
-
-{# Without transactions a build is a full one, which the table form makes. #}
-{% materialization incremental, adapter='spark' %}
-    {{ return(materialization_table_spark()) }}
-{% endmaterialization %}

@@ -1,0 +1,217 @@
+"""How builds add to the star on Spark: decision 7, and the law where a build is cut."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from dbt.adapters.spark.session import Cursor
+
+from builder import Builder, assert_the_star_is_the_oracles
+from conftest import Warehouse, only_spark, write_source
+from histories import read_course
+from raw_lines import event, song
+from recorded import record
+from test_law import CASES, follow
+
+CUTS = int(os.environ.get("KILLS", "0"))
+"""How many builds are cut at random, beside those that are cut at a certain point."""
+
+Data = Callable[..., Path]
+
+
+def at(month: int, day: int = 1) -> int:
+    """Give a moment of 2018 as logs do: in milliseconds."""
+    return int(datetime(2018, month, day, tzinfo=UTC).timestamp() * 1000)
+
+
+def play(item: int, ts: int, **others: object) -> bytes:
+    names = {"userId": "1", "level": "free", "song": "a", "artist": "b"}
+    return event(1, item, ts=ts, page="NextSong", **(names | others))
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Data:
+    """A function that adds a file of events to a folder of raw data."""
+
+    def add(name: str, *lines: bytes, songs: bytes | None = None) -> Path:
+        catalogue = {name: songs} if songs else {}
+        return write_source(tmp_path / "data", {name: b"\n".join(lines)}, catalogue)
+
+    return add
+
+
+def files_of(warehouse: Warehouse, table: str) -> dict[Path, int]:
+    """Give the files of a table, shown or not, with the rows that they hold."""
+    schema = warehouse.lake / "warehouse/analytics_versions.db"
+    with duckdb.connect() as connection:
+        return {
+            path: connection.read_parquet(str(path)).shape[0]
+            for path in schema.glob(f"{table}__2*/**/*.parquet")
+        }
+
+
+def months_of(files: set[Path]) -> list[int]:
+    return sorted(int(path.parent.name.removeprefix("start_month=")) for path in files)
+
+
+@contextmanager
+def cut(reached: Callable[[str], bool]) -> Iterator[list[str]]:
+    """End a build before a statement, as a kill does: no later one runs, of any model.
+
+    Gives the statements that ran.
+    """
+    ran: list[str] = []
+    dead = threading.Event()
+    lock = threading.Lock()
+    execute = Cursor.execute
+
+    def execute_if_alive(cursor: Cursor, sql: str, *parameters: Any) -> None:
+        statement = re.sub(r"/\*.*?\*/", "", sql, flags=re.DOTALL).strip()
+        with lock:
+            if dead.is_set() or reached(statement):
+                dead.set()
+                raise RuntimeError("This build was cut.")
+            ran.append(statement)
+        execute(cursor, sql, *parameters)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Cursor, "execute", execute_if_alive)
+        yield ran
+
+
+def build_and_cut(
+    builder: Builder, reached: Callable[[str], bool], *arguments: str
+) -> None:
+    with cut(reached), pytest.raises(AssertionError, match="This build was cut"):
+        builder.build(*arguments)
+
+
+@only_spark
+def test_a_run_writes_the_months_that_its_rows_touch_and_a_reader_sees_all_or_none(
+    builder: Builder, data: Data
+) -> None:
+    """A play of October stays as it lies; one of November is moved into December."""
+    warehouse = builder.warehouse
+    builder.empty()
+    months = (10, 11, 12)
+    root = data("1.json", *(play(month, at(month)) for month in months), songs=song())
+    builder.load(root)
+    builder.build()
+    assert_the_star_is_the_oracles(builder, root)
+    tables = ("songplays", "time", "int_event_versions")
+    before = {table: files_of(warehouse, table) for table in tables}
+    for table in tables:
+        assert months_of(set(before[table])) == [10, 11, 12]
+
+    root = data("2.json", play(11, at(12, 2)), play(1, at(12, 3)))
+    builder.load(root)
+    read = "select count(*), count_if(start_month = 12) from analytics.songplays"
+    seen = set()
+    building = threading.Thread(target=builder.build)
+    building.start()
+    while building.is_alive():
+        seen.update(warehouse.query(read))
+    building.join()
+    assert seen | {(4, 3)} == {(3, 1), (4, 3)}
+    assert (3, 1) in seen
+    assert_the_star_is_the_oracles(builder, root)
+    after = {table: files_of(warehouse, table) for table in tables}
+    new = {table: set(after[table]) - set(before[table]) for table in tables}
+    assert months_of(new["songplays"]) == [12]
+    assert months_of(new["time"]) == [12]
+    assert months_of(new["int_event_versions"]) == [11, 12]
+    assert sum(after["songplays"][path] for path in new["songplays"]) == 3
+
+    # What was shown before is kept for who reads it, until the next change.
+    assert {path for path in after["songplays"] if path not in new["songplays"]} == set(
+        before["songplays"]
+    )
+    root = data("3.json", play(2, at(10, 9)))
+    builder.load(root)
+    builder.build()
+    assert_the_star_is_the_oracles(builder, root)
+    assert months_of(set(files_of(warehouse, "songplays"))) == [10, 10, 12]
+    # A run that brings nothing writes nothing.
+    last = {table: files_of(warehouse, table) for table in (*tables, "users")}
+    builder.build()
+    for table, files in last.items():
+        assert files_of(warehouse, table) == files
+
+
+def before_statement(pattern: str) -> Callable[[str], bool]:
+    return lambda statement: re.match(pattern, statement) is not None
+
+
+def after_statements(count: int) -> Callable[[str], bool]:
+    left = iter(range(count, -1, -1))
+    return lambda _: next(left, 0) == 0
+
+
+@only_spark
+def test_a_build_that_is_cut_between_two_statements_is_made_good_by_the_next(
+    builder: Builder, data: Data
+) -> None:
+    """Before a version is shown, before it is noted, and where it is built anew.
+
+    In each load a play goes over to another user, so that who misses the change keeps
+    the play for the one before. ``make kill`` cuts KILLS builds more, anywhere.
+    """
+    builder.empty()
+    root = data("0.json", *(play(item, at(11, 1 + item)) for item in range(3)))
+    builder.load(root)
+    builder.build()
+    chance = random.Random(CUTS)  # noqa: S311 -- no secret
+    noting = r"insert overwrite .*_int_event_versions_\d+t\d+'"
+    points: list[tuple[Callable[[str], bool], tuple[str, ...]]] = [
+        (before_statement("alter view analytics.int_event_versions "), ()),
+        (before_statement(noting), ()),
+        # Built anew, it knows nothing of the plays that were another user's.
+        (
+            before_statement(noting),
+            ("--full-refresh", "--select", "int_event_versions"),
+        ),
+    ]
+    points += [(after_statements(chance.randrange(5, 150)), ()) for _ in range(CUTS)]
+    for number, (reached, arguments) in enumerate(points, start=1):
+        user = str(number + 1)
+        moved = play(number % 3, at(11 + number % 2, 5 + number % 20), userId=user)
+        root = data(f"{number}.json", moved)
+        builder.load(root)
+        build_and_cut(builder, reached, *arguments)
+        builder.build()
+        assert_the_star_is_the_oracles(builder, root)
+        record(
+            "kill",
+            engine="spark",
+            what="build, cut between two statements",
+            tried=1,
+            right_after_the_next_command=1,
+        )
+
+
+@only_spark
+@pytest.mark.parametrize(
+    "case",
+    [
+        case
+        for case in CASES
+        if case.stem == "what_a_run_must_find_again" or os.environ.get("RECORD_RUNS")
+    ],
+    ids=lambda path: path.stem,
+)
+def test_the_law_holds_on_spark_in_a_named_case(
+    builder: Builder, tmp_path: Path, case: Path
+) -> None:
+    """One of them where nothing is recorded: each takes half a minute and more."""
+    follow(builder, read_course(case), tmp_path / "data")
+    record("cases", engine="spark", what="cases", tried=1, held=1)
