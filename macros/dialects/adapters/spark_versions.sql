@@ -74,7 +74,7 @@
 {% macro spark__version_shown(view) %}
     {% for row in run_query('describe extended %s' % view).rows %}
         {% if row[0] == 'View Text' %}
-            {% set store = modules.re.search('_versions[.](\w+)', row[1]) %}
+            {% set store = modules.re.search('_versions[.](\\w+)', row[1]) %}
             {% set parts = modules.re.findall(
                 "'(\\w+)%?'(?:, (\\d+), (\\d+))?", row[1]
             ) %}
@@ -90,7 +90,7 @@
 {% macro spark__parts(store) %}
     {% set parts = [] %}
     {% for row in run_query('show partitions %s' % store).rows %}
-        {% do parts.append(modules.re.findall('=(\w+)', row[0])) %}
+        {% do parts.append(modules.re.findall('=(\\w+)', row[0])) %}
     {% endfor %}
     {{ return(parts) }}
 {% endmacro %}
