@@ -20,6 +20,7 @@ from test_mutations import Mutation
 
 VERSIONS = "models/intermediate/int_event_versions.sql"
 STRATEGY = "macros/incremental/get_incremental_replace_changed_sql.sql"
+CHANGED_KEYS = "macros/incremental/changed_keys.sql"
 MUTATIONS = [
     Mutation(
         "the watermark is what all models before have reached",
@@ -29,7 +30,7 @@ MUTATIONS = [
     ),
     Mutation(
         "what was made of a replaced event goes",
-        STRATEGY,
+        CHANGED_KEYS,
         "where loaded_at > {{ watermark() }}",
         "where loaded_at > {{ watermark() }} and is_current",
     ),
