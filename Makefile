@@ -33,10 +33,10 @@ ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup packages build analyses expected published stop test law kill \
-	mutations reliability lint \
-	lint-python lint-sql lint-yaml \
-	lint-infra audit fix star engines lock check-redshift check-design clean FORCE
+.PHONY: help setup build analyses expected published test changed diff law kill \
+	mutations reliability lint audit fix dashboard serve docs stop check-redshift \
+	star engines check-design packages lock clean lint-python lint-sql lint-yaml \
+	lint-infra FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,13 @@ test: lint ## run everything CI runs; REAL_DATA=folder adds the tests on real da
 		else echo 'So the tests on Spark are skipped.'; fi
 	@echo 'Running the tests'
 	@REAL_DATA="$(REAL_DATA_FOLDER)" $(PYTHON) -m pytest
+
+changed: setup $(ENGINE) ## build what changed since the last good build, beside it; TARGET=name
+	@$(PYTHON) scripts/changed.py build $(if $(TARGET),--target "$(TARGET)")
+
+diff: setup $(ENGINE) ## say what that does to the data; TARGET=name, MARKDOWN=1
+	@$(PYTHON) scripts/changed.py diff $(if $(TARGET),--target "$(TARGET)") \
+		$(if $(MARKDOWN),--markdown)
 
 law: setup $(VENV)/.test-installed ## look for histories that break the law; COURSES=n, WIDTH=n, SEED=n
 	@RECORD_RUNS=1 LAW_COURSES=$(or $(COURSES),50) LAW_WIDTH=$(or $(WIDTH),200) \

@@ -11,6 +11,7 @@ from typing import Any
 
 import bootstrap
 import generate_events
+from changed import keep_good_build
 from dbt_profile import PROJECT, profiles_folder, read_target, remember
 from errors import SparkifyError, without_traceback
 from loaders import LoadResult, open_warehouse
@@ -49,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if remember("DBT_TARGET", name):
         print(f"Plain dbt commands now take the target {name} (.env says so).")
     outcome = build(name)
+    if outcome.success:
+        keep_good_build(name)
     with closing(open_warehouse(target, given)) as warehouse:
         raw_rows = warehouse.count_rows(RAW, TABLES)
         star = [table for table in STAR if table in outcome.built]

@@ -10,8 +10,9 @@
         {% if node.config.materialized == 'incremental' %}
             {% set name = 'raw' if node.name == 'int_builds' else node.name %}
             {% set last = last_build(name) %}
-            {% do inputs.append(last.generation | string) %}
-            {% do reached.append(last.built_through) %}
+            {#- A build beside the star reads tables of which it has built none. -#}
+            {% do inputs.append(last.generation | string if last else '') %}
+            {% do reached.append(last.built_through if last else none) %}
         {% endif %}
     {% endfor %}
     {{ return({

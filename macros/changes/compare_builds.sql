@@ -1,0 +1,121 @@
+{# Returns nothing: logs, for each pair of tables, how their rows differ, as JSON behind
+   the word `difference`. A pair names its table, where both builds of it are (one that
+   is new has no build before), and the key by which rows are told apart. Rows are compared value by value,
+   null being a value, but for `loaded_at`, which tells of a build and not of the data. #}
+{% macro compare_builds(pairs) %}
+    {% for pair in pairs %}
+        {% set is_new = pair.before is none %}
+        {% set before = none if is_new else api.Relation.create(**pair.before) %}
+        {% set after = api.Relation.create(**pair.after) %}
+        {% set types_before = {} if is_new else compare_builds__types(before) %}
+        {% set types_after = compare_builds__types(after) %}
+        {% set compared = [] %}
+        {% for name, type in types_after.items() %}
+            {% if types_before.get(name) == type
+                and name != 'loaded_at' and name not in pair.key %}
+                {% do compared.append(name) %}
+            {% endif %}
+        {% endfor %}
+        {% set found = run_query(
+            compare_builds__sql(before, after, pair.key, compared)
+        ).rows[0] %}
+        {% set columns = {} %}
+        {% for name in compared if pair.key and not is_new %}
+            {% if found['changed_' ~ loop.index0] %}
+                {% do columns.update({name: {
+                    'changed': found['changed_' ~ loop.index0] | int,
+                    'example': found['example_' ~ loop.index0],
+                }}) %}
+            {% endif %}
+        {% endfor %}
+        {% do log('difference ' ~ tojson({
+            'table': pair.table,
+            'key': pair.key,
+            'before': found.row_count_before | int,
+            'after': found.row_count_after | int,
+            'added': found.added_count | int if pair.key and not is_new else none,
+            'gone': found.gone_count | int if pair.key and not is_new else none,
+            'changed': found.changed_count | int if pair.key and not is_new else none,
+            'columns': columns,
+            'types_before': types_before,
+            'types_after': types_after,
+        })) %}
+    {% endfor %}
+{% endmacro %}
+
+{% macro compare_builds__types(relation) %}
+    {% set types = {} %}
+    {% for column in adapter.get_columns_in_relation(relation) %}
+        {% do types.update({column.name: column.data_type}) %}
+    {% endfor %}
+    {{ return(types) }}
+{% endmacro %}
+
+{% macro compare_builds__sql(before, after, key, compared) %}
+{% if before is none %}
+select
+    0 as row_count_before,
+    count(*) as row_count_after
+from {{ after }}
+{% elif not key %}
+select
+    (select count(*) from {{ before }}) as row_count_before,
+    (select count(*) from {{ after }}) as row_count_after
+{% else %}
+{% set differences = [] %}
+{% for name in compared %}
+    {% set column = adapter.quote(name) %}
+    {% do differences.append(
+        "rows_before.%s != rows_after.%s"
+        " or (rows_before.%s is null and rows_after.%s is not null)"
+        " or (rows_before.%s is not null and rows_after.%s is null)"
+        | replace('%s', column)
+    ) %}
+{% endfor %}
+{% set example = adapter.quote(key[0]) %}
+with
+rows_before as (select *, 1 as is_there from {{ before }}),
+rows_after as (select *, 1 as is_there from {{ after }}),
+pairs as (
+    select
+        rows_before.is_there as was_there,
+        rows_after.is_there as is_there,
+        rows_after.{{ example }} as example
+        {% for difference in differences %},
+        case
+            when rows_before.is_there = rows_after.is_there and ({{ difference }}) then 1
+            else 0
+        end as differs_{{ loop.index0 }}
+        {% endfor %}
+    from rows_before
+    full outer join rows_after
+        on
+            {% for name in key %}
+            {{ 'and ' if not loop.first -}}
+            rows_before.{{ adapter.quote(name) }} = rows_after.{{ adapter.quote(name) }}
+            {% endfor %}
+)
+select
+    count(was_there) as row_count_before,
+    count(is_there) as row_count_after,
+    sum(case when was_there is null then 1 else 0 end) as added_count,
+    sum(case when is_there is null then 1 else 0 end) as gone_count,
+    sum(
+        case
+            when 0 {% for _ in differences %} + differs_{{ loop.index0 }}{% endfor %} > 0
+                then 1
+            else 0
+        end
+    ) as changed_count
+    {% for _ in differences %},
+    sum(differs_{{ loop.index0 }}) as changed_{{ loop.index0 }},
+    min(
+        case
+            when differs_{{ loop.index0 }} = 1
+                then cast(example as {{ dbt.type_string() }})
+        end
+    ) as example_{{ loop.index0 }}
+    {% endfor %}
+from pairs
+{% endif %}
+{% endmacro %}

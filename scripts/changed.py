@@ -1,0 +1,283 @@
+#!/usr/bin/env python3
+"""Build what changed since the last good build, and say what that does to the data.
+
+What changed, and what hangs on it, is built and tested in a schema of its own, beside
+the star, which stays as it is; what it reads of the rest is the last good build's. The
+last good build is that of scripts/build.py whose tests all passed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any, Final
+
+from tabulate import tabulate
+
+from dbt_profile import PROJECT, profiles_folder, read_target
+from errors import SparkifyError, without_traceback
+from progress import progress
+
+BUILT: Final = ("model", "seed", "snapshot")
+OF_BUILDS: Final = "int_builds"
+"""What a build keeps of itself. Built beside the rest, it knows of no earlier build, so
+that all is built in full and the last good build's own is left alone."""
+
+
+@without_traceback
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0 if what changed was built and all its tests passed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["build", "diff"], help="build it, or compare")
+    parser.add_argument("--target", help="target of profiles.yml (default: dbt's own)")
+    parser.add_argument(
+        "--markdown", action="store_true", help="print the comparison as Markdown"
+    )
+    options = parser.parse_args(argv)
+    changes = Changes(read_target(options.target))
+    if options.what == "build":
+        return changes.build()
+    print(report(changes.differences(), changes, markdown=options.markdown))
+    return 0
+
+
+def target_path() -> Path:
+    """Give the folder that dbt writes into."""
+    return PROJECT / os.environ.get("DBT_TARGET_PATH", "target")
+
+
+def good_build(target: str) -> Path:
+    """Give the folder that holds the manifest of a target's last good build."""
+    return target_path() / "last_good" / target
+
+
+def keep_good_build(target: str) -> None:
+    """Keep the manifest of the build that ended now, to compare later ones with."""
+    folder = good_build(target)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(target_path() / "manifest.json", folder / "manifest.json")
+
+
+class Changes:
+    """What changed since the last good build of one target."""
+
+    def __init__(self, target: dict[str, Any]) -> None:
+        """Take a target of the profile. Raises SparkifyError without a good build."""
+        self.target = str(target["name"])
+        self.schema = f"{target['schema']}_changed"
+        self.good_schema = str(target["schema"])
+        self.state = good_build(self.target)
+        self.folder = target_path() / "changed" / self.target
+        self.manifest: Any = None
+        if not (self.state / "manifest.json").exists():
+            raise SparkifyError(
+                f"There is no good build of the target {self.target} to compare with.",
+                f"Build it: make build TARGET={self.target}.",
+            )
+
+    def build(self) -> int:
+        """Build and test what changed; give 0 if all went well, else 1."""
+        shutil.rmtree(self.folder / "built", ignore_errors=True)
+        self.manifest = self._dbt("parse").result
+        with redirect_stdout(StringIO()):
+            listed = self._dbt("ls", *self._selected(), "--output", "json").result
+        nodes = [json.loads(line) for line in listed]
+        if not nodes:
+            print("Nothing changed since the last good build.")
+            return 0
+        tables = [node["name"] for node in nodes if node["resource_type"] in BUILT]
+        print(
+            f"In the schema {self.schema}: building {', '.join(tables) or 'no table'},"
+            f" running {len(nodes) - len(tables)} tests ..."
+        )
+        self._dbt("run-operation", "drop_changes")
+        with progress("dbt build", "nodes", len(nodes) + 1) as bar:
+
+            def on_event(event: Any) -> None:  # noqa: ANN401 -- dbt's own, untyped
+                if event.info.name == "NodeFinished":
+                    bar.update()
+
+            success = self._dbt(
+                *("build", "--full-refresh", *self._selected(OF_BUILDS)),
+                on_event=on_event,
+                may_fail=True,
+            ).success
+        (self.folder / "built").mkdir()
+        for name in ("manifest.json", "run_results.json"):
+            shutil.copy(self.folder / name, self.folder / "built" / name)
+        if not success:
+            print("Not all is well: see above, mend it, and run this again.")
+            return 1
+        print("All is well. What it does to the data: make diff")
+        return 0
+
+    def _selected(self, *more: str) -> list[str]:
+        return [
+            *("--select", "state:modified+", *more),
+            *("--exclude-resource-types", "analysis", "exposure", "metric"),
+            *("semantic_model", "saved_query"),
+            *("--defer", "--favor-state", "--state", str(self.state)),
+        ]
+
+    def _dbt(
+        self,
+        *arguments: str,
+        on_event: Callable[[Any], None] = lambda _: None,
+        may_fail: bool = False,
+    ) -> Any:  # noqa: ANN401 -- dbt's own, untyped
+        """Run dbt in this process. Raises SparkifyError if it could not run."""
+        from dbt.cli.main import dbtRunner
+
+        # One parse serves all.
+        runner = dbtRunner(self.manifest, callbacks=[on_event])
+        result = runner.invoke(
+            [
+                "--quiet",
+                *arguments,
+                *("--target", self.target, "--target-path", str(self.folder)),
+                *("--project-dir", str(PROJECT)),
+                *("--profiles-dir", str(profiles_folder())),
+                *("--vars", json.dumps({"schema_of_changes": self.schema})),
+            ]
+        )
+        if result.exception is not None or not (result.success or may_fail):
+            reason = str(result.exception or "see above").strip().rstrip(".")
+            raise SparkifyError(
+                f"dbt {arguments[0]} failed: {reason}.", "Mend it and run again."
+            )
+        return result
+
+    def differences(self) -> list[dict[str, Any]]:
+        """Compare each table that was built with the last good build's.
+
+        Raises SparkifyError if nothing was built.
+        """
+        built = self.folder / "built"
+        if not built.exists():
+            raise SparkifyError(
+                "Nothing that changed has been built.", "Build it: make changed."
+            )
+        now = _nodes(built / "manifest.json")
+        before = _nodes(self.state / "manifest.json")
+        results = json.loads((built / "run_results.json").read_text(encoding="utf-8"))
+        made = [
+            result["unique_id"]
+            for result in results["results"]
+            if result["status"] == "success"
+            and result["unique_id"].split(".")[0] in BUILT
+            and now[result["unique_id"]]["name"] != OF_BUILDS
+        ]
+        if not made:
+            raise SparkifyError(
+                "Of what changed, no table could be built.",
+                "make changed says why.",
+            )
+        pairs = [
+            {
+                "table": now[name]["name"],
+                "key": now[name].get("primary_key") or [],
+                "before": _place(before[name]) if name in before else None,
+                "after": _place(now[name]),
+            }
+            for name in made
+        ]
+        found: list[dict[str, Any]] = []
+
+        def on_event(event: Any) -> None:  # noqa: ANN401 -- dbt's own, untyped
+            said = str(getattr(event.data, "msg", ""))
+            if event.info.name.startswith("JinjaLog") and said.startswith(
+                "difference "
+            ):
+                found.append(json.loads(said.removeprefix("difference ")))
+
+        self._dbt(
+            *("run-operation", "compare_builds"),
+            *("--args", json.dumps({"pairs": pairs})),
+            on_event=on_event,
+        )
+        return found
+
+
+def _nodes(manifest: Path) -> dict[str, dict[str, Any]]:
+    nodes: dict[str, dict[str, Any]] = json.loads(manifest.read_text(encoding="utf-8"))[
+        "nodes"
+    ]
+    return nodes
+
+
+def _place(node: dict[str, Any]) -> dict[str, str]:
+    return {
+        "database": node["database"],
+        "schema": node["schema"],
+        "identifier": node["alias"],
+    }
+
+
+def report(
+    differences: Sequence[dict[str, Any]], changes: Changes, *, markdown: bool
+) -> str:
+    """Say what a change does to the data: a table of counts, then each column."""
+    header = ("table", "rows before", "rows now", "added", "gone", "changed")
+    counts = ("before", "after", "added", "gone", "changed")
+    rows = [
+        [found["table"], *(f"{found[name] or 0:,}" for name in counts)]
+        for found in differences
+    ]
+    told = [note for found in differences for note in notes(found)]
+    places = f"{changes.schema} against {changes.good_schema}"
+    return "\n".join(
+        [
+            f"What the change does to the data ({places}):",
+            "",
+            tabulate(
+                rows,
+                header,
+                tablefmt="github" if markdown else "simple",
+                colalign=("left", *["right"] * len(counts)),
+                disable_numparse=True,
+            ),
+            "",
+            *(f"- {note}" for note in told or ["All values are as before."]),
+        ]
+    )
+
+
+def notes(found: dict[str, Any]) -> list[str]:
+    """Say of one table what its counts don't: columns, types, and examples."""
+    table, before, after = found["table"], found["types_before"], found["types_after"]
+    if not before:
+        return [f"{table} is new."]
+    if not found["key"]:
+        return [f"{table} has no key: its rows were counted, not compared."]
+    return [
+        *(f"{table}.{name} is new." for name in after if name not in before),
+        *(f"{table}.{name} is gone." for name in before if name not in after),
+        *(
+            f"{table}.{name} was {before[name]} and is {after[name]};"
+            " its values were not compared."
+            for name in after
+            if before.get(name, after[name]) != after[name]
+        ),
+        *(
+            f"{table}.{name}: {_values(column['changed'])} where"
+            f" {found['key'][0]} is {column['example']}."
+            for name, column in found["columns"].items()
+        ),
+    ]
+
+
+def _values(count: int) -> str:
+    return (
+        "1 value changed," if count == 1 else f"{count:,} values changed, one of them"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
