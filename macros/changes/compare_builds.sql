@@ -1,7 +1,8 @@
 {# Returns nothing: logs, for each pair of tables, how their rows differ, as JSON behind
    the word `difference`. A pair names its table, where both builds of it are (one that
-   is new has no build before), and the key by which rows are told apart. Rows are compared value by value,
-   null being a value, but for `loaded_at`, which tells of a build and not of the data. #}
+   is new has no build before), and the key by which rows are told apart. Rows are
+   compared value by value, null being a value, but for `loaded_at`, which tells of a
+   build and not of the data. #}
 {% macro compare_builds(pairs) %}
     {% for pair in pairs %}
         {% set is_new = pair.before is none %}
@@ -83,7 +84,8 @@ pairs as (
         rows_after.{{ example }} as example
         {% for difference in differences %},
         case
-            when rows_before.is_there = rows_after.is_there and ({{ difference }}) then 1
+            when rows_before.is_there = rows_after.is_there and ({{ difference }})
+                then 1
             else 0
         end as differs_{{ loop.index0 }}
         {% endfor %}
@@ -102,7 +104,8 @@ select
     sum(case when is_there is null then 1 else 0 end) as gone_count,
     sum(
         case
-            when 0 {% for _ in differences %} + differs_{{ loop.index0 }}{% endfor %} > 0
+            when 0
+                {%- for _ in differences %} + differs_{{ loop.index0 }}{% endfor %} > 0
                 then 1
             else 0
         end
