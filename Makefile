@@ -128,7 +128,6 @@ fix: setup $(VENV)/.test-installed ## mend what the linters can mend by themselv
 	@$(PYTHON) -m ruff format --quiet
 	@$(SQLFLUFF) fix --quiet $(SQL_FOLDERS)
 
-.PHONY: dashboard serve docs
 dashboard: setup $(VENV)/.charts-installed $(ENGINE) ## draw the dashboards as HTML and PNG; TARGET=name, OUT=folder
 	@$(PYTHON) scripts/dashboard.py render $(if $(TARGET),--target "$(TARGET)") \
 		$(if $(OUT),--out "$(OUT)")
