@@ -36,7 +36,7 @@ ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 .PHONY: help setup build analyses expected published test changed diff law kill \
 	mutations reliability lint audit fix dashboard serve docs stop check-redshift \
 	star engines check-design packages lock clean lint-python lint-sql lint-yaml \
-	lint-infra FORCE
+	lint-infra metrics FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -161,6 +161,10 @@ engines: setup $(VENV)/.test-installed ## write docs/engines.md from a run on ea
 check-design: setup $(VENV)/.redshift-installed ## compare Redshift's keys with the models'; TARGET=name
 	@$(PYTHON) scripts/physical_design.py --target "$(or $(TARGET),redshift)"
 
+metrics: setup $(ENGINE) $(VENV)/.metrics-installed ## ask for metrics (docs/metrics.md); QUERY="--metrics plays", TARGET=name
+	@$(if $(TARGET),DBT_TARGET="$(TARGET)") $(VENV)/bin/dbt --quiet parse
+	@$(if $(TARGET),DBT_TARGET="$(TARGET)") $(VENV)/bin/mf query $(QUERY)
+
 packages: $(VENV)/.installed ## fetch the dbt packages of packages.yml from the hub
 	@echo 'Installing the dbt packages of packages.yml'
 	@$(PYTHON) scripts/install_packages.py
@@ -173,7 +177,7 @@ lock: $(VENV)/.installed ## write requirements/*.txt anew from *.in; UPGRADE=1 t
 		$(if $(UPGRADE),--upgrade) --overrides requirements/overrides.txt "$$@" \
 		--output-file "requirements/$$name.txt" "requirements/$$name.in"; }; \
 	for part in uv checkov audit test; do lock $$part || exit 1; done; \
-	for part in duckdb charts postgres redshift spark; do \
+	for part in duckdb charts metrics postgres redshift spark; do \
 		lock $$part --constraints requirements/test.txt || exit 1; done
 
 clean: ## remove what was generated, but no data and no database
@@ -238,6 +242,9 @@ $(VENV)/.postgres-installed: requirements/postgres.txt $(VENV)/.installed
 
 $(VENV)/.redshift-installed: requirements/redshift.txt $(VENV)/.installed
 	$(call install,requirements/redshift.txt,$(VENV))
+
+$(VENV)/.metrics-installed: requirements/metrics.txt $(VENV)/.installed
+	$(call install,requirements/metrics.txt,$(VENV))
 
 $(VENV)/.spark-installed: requirements/spark.txt $(VENV)/.installed
 	@$(PYTHON) scripts/java.py

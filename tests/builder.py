@@ -13,13 +13,14 @@ from dbt.cli.main import dbtRunner
 
 import bootstrap
 from conftest import (
+    LISTENING,
     PROJECT,
     TABLES,
     Warehouse,
     assert_table_is_the_oracles,
     put_into_bucket,
 )
-from oracle import build_star, read_folder
+from oracle import build_listening, build_star, read_folder
 from redshift_stand_in import StandIn
 
 WHERE = ("--project-dir", str(PROJECT))
@@ -105,9 +106,13 @@ class Builder:
 
 
 def assert_the_star_is_the_oracles(builder: Builder, data: Path) -> None:
-    star = build_star(read_folder(data))
+    records = read_folder(data)
+    star = build_star(records)
     for table in TABLES:
         assert_table_is_the_oracles(builder.warehouse, star, table)
+    listening = build_listening(records, star)
+    for table in LISTENING:
+        assert_table_is_the_oracles(builder.warehouse, listening, table)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ import local_postgres
 import spark_session
 from errors import SparkifyError
 from loaders import open_warehouse
-from oracle import Star
+from oracle import Listening, Star
 from redshift_stand_in import StandIn, start_stand_in
 
 pytest_plugins = ["builder"]
@@ -34,6 +34,7 @@ pytest_plugins = ["builder"]
 PROJECT = Path(__file__).parent.parent
 ENGINES = ("duckdb", "postgres", "spark")
 TABLES = ("songplays", "users", "songs", "artists", "time")
+LISTENING = ("plays", "sessions", "user_level_history")
 PROFILE = """\
 sparkify:
   target: test
@@ -379,7 +380,9 @@ def sample_warehouse(built_warehouse: Callable[[str, str], Warehouse]) -> Wareho
     return built_warehouse("duckdb", "sample")
 
 
-def assert_table_is_the_oracles(warehouse: Warehouse, star: Star, table: str) -> None:
+def assert_table_is_the_oracles(
+    warehouse: Warehouse, star: Star | Listening, table: str
+) -> None:
     """Compare a table with the oracle's: rows, values, and types of values."""
     expected = star.tables()[table]
     columns = ", ".join(expected.columns)

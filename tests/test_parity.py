@@ -14,12 +14,20 @@ import pytest
 
 from conftest import (
     ENGINES,
+    LISTENING,
     TABLES,
     Warehouse,
     assert_table_is_the_oracles,
     write_source,
 )
-from oracle import Star, answers, build_star, read_folder
+from oracle import (
+    Listening,
+    Star,
+    answers,
+    build_listening,
+    build_star,
+    read_folder,
+)
 from raw_lines import event, song
 
 ELSEWHERE = "America/Los_Angeles"
@@ -208,6 +216,32 @@ def long_text(case: Case) -> None:
         case.catalogue(title, "é" * 512)
 
 
+def levels(case: Case) -> None:
+    """Levels change within one moment, and back, and to none; nobody has none."""
+    for ts, item, level in (
+        *((10, 0, "free"), (10, 2, "paid"), (10, 1, "free"), (20, 3, "paid")),
+        *((20, 4, "free"), (30, 5, "free"), (40, 6, None), (50, 7, "paid")),
+        *((50, 9, "paid"), (60, 8, "free"), (60, 10, "paid"), (70, 11, "free")),
+    ):
+        page = "NextSong" if item % 2 else "Home"
+        case.play(ts=ts, item=item, level=level, page=page)
+    case.play(ts=80, item=12, userId="", level="paid", page="Home")
+    case.play(ts=80, item=13, userId="", level="free", page="Home")
+
+
+def places(case: Case) -> None:
+    """Cut at the last comma, whatever stands before it, behind it or instead."""
+    for location in (
+        *("New York-Newark, NY-NJ-PA", "Washington, DC-VA", "St. Louis, Lac, MO"),
+        *("Nowhere, ZZ", "Portland, or", "Atlantis", ",PR", ",", "a,", "a,,GU-x", None),
+        *("Öde 🎵 \u00a0,\tMA-NH", "é,́ 🇩🇪, \tRI"),
+        *("x,\u00a0CA", "x, CA ", "x, C-A", "x, TX - OK"),
+    ):
+        case.play(location=location, userAgent=location)
+    for agent in ("Windows; Android", "iPhone", "windows", "Linux; Android", '"Linux'):
+        case.play(userAgent=agent)
+
+
 MAKERS = (
     collation,
     time_zones,
@@ -221,6 +255,8 @@ MAKERS = (
     leap_days,
     emoji_and_combining_characters,
     long_text,
+    levels,
+    places,
 )
 
 
@@ -255,6 +291,12 @@ def star(parity_data: Path) -> Star:
     records = read_folder(parity_data)
     assert records.rejects == []
     return build_star(records)
+
+
+@pytest.fixture(scope="session")
+def listening(parity_data: Path, star: Star) -> Listening:
+    """The oracle's marts of all cases."""
+    return build_listening(read_folder(parity_data), star)
 
 
 @pytest.fixture(autouse=True)
@@ -358,3 +400,11 @@ def test_analyses_agree_with_the_oracle_on_all_cases(
     }
     assert found == expected
     assert types_of(found) == types_of(expected)
+
+
+@pytest.mark.parametrize("table", LISTENING)
+def test_a_mart_is_the_oracles_on(
+    table: str, warehouse: Warehouse, listening: Listening
+) -> None:
+    """With what moves a level or a place: equal moments, other blanks, no level."""
+    assert_table_is_the_oracles(warehouse, listening, table)

@@ -7,8 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ENGINES, PROJECT, TABLES, Warehouse, assert_table_is_the_oracles
-from oracle import Answer, Star, answers, build_star, read_folder
+from conftest import (
+    ENGINES,
+    LISTENING,
+    PROJECT,
+    TABLES,
+    Warehouse,
+    assert_table_is_the_oracles,
+)
+from oracle import (
+    Answer,
+    Listening,
+    Star,
+    answers,
+    build_listening,
+    build_star,
+    read_folder,
+)
 
 QUESTIONS = sorted(path.stem for path in (PROJECT / "analyses").glob("*.sql"))
 BUILDERS = (*ENGINES, "redshift")
@@ -26,6 +41,7 @@ def case(
 
 
 STARS: dict[Path, Star] = {}
+MARTS: dict[Path, Listening] = {}
 
 
 def star_of(data: Path) -> Star:
@@ -43,6 +59,12 @@ def answers_of(data: Path) -> dict[str, Answer]:
     return ANSWERS[data]
 
 
+def listening_of(data: Path) -> Listening:
+    if data not in MARTS:
+        MARTS[data] = build_listening(read_folder(data), star_of(data))
+    return MARTS[data]
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_a_table_has_the_rows_and_values_of_the_oracle(
     case: tuple[Warehouse, Path], table: str
@@ -50,6 +72,15 @@ def test_a_table_has_the_rows_and_values_of_the_oracle(
     warehouse, data = case
     assert_table_is_the_oracles(warehouse, star_of(data), table)
     assert len(star_of(data).tables()[table].rows) > 0
+
+
+@pytest.mark.parametrize("table", LISTENING)
+def test_a_mart_has_the_rows_and_values_of_the_oracle(
+    case: tuple[Warehouse, Path], table: str
+) -> None:
+    warehouse, data = case
+    assert_table_is_the_oracles(warehouse, listening_of(data), table)
+    assert len(listening_of(data).tables()[table].rows) > 0
 
 
 @pytest.mark.parametrize("table", TABLES)

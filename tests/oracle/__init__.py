@@ -8,6 +8,7 @@ models, macros or scripts.
 from __future__ import annotations
 
 from oracle.answers import answers
+from oracle.listening import Listening, build_listening
 from oracle.measures import Answer, Evidence, evidence_of
 from oracle.reading import RawEvent, RawRecords, RawSong, Reject, read_folder
 from oracle.star import Artist, Song, Songplay, Star, Table, Time, User, build_star
@@ -16,6 +17,7 @@ __all__ = [
     "Answer",
     "Artist",
     "Evidence",
+    "Listening",
     "RawEvent",
     "RawRecords",
     "RawSong",
@@ -27,6 +29,7 @@ __all__ = [
     "Time",
     "User",
     "answers",
+    "build_listening",
     "build_star",
     "evidence_of",
     "read_folder",

@@ -97,7 +97,7 @@ plays as (
     left join users on located_plays.user_id = users.user_id
     left join us_states
         on
-            split_part({{ trim_white_space('located_plays.states') }}, '-', 1)
+            {{ trim_white_space("split_part(located_plays.states, '-', 1)") }}
             = us_states.state_code
 
 )

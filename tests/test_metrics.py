@@ -1,0 +1,187 @@
+"""What `mf` answers about the metrics is what the oracle counts, on each engine."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from conftest import PROJECT, Warehouse
+from oracle import Listening, build_listening, read_folder
+from oracle.listening import Play
+
+METRICS = (
+    *("plays", "matched_plays", "listeners", "listening_seconds", "listening_hours"),
+    *("plays_per_listener", "match_rate", "paid_share", "upgrades"),
+)
+BY_DAY = ["--metrics", "plays,listeners", "--group-by", "metric_time__day"]
+QUERIES = {
+    "all": [
+        "--metrics",
+        ",".join(METRICS),
+    ],
+    "day": BY_DAY,
+    "level": ["--metrics", "plays,listening_hours", "--group-by", "play__level"],
+    "gender": ["--metrics", "plays,paid_share", "--group-by", "play__gender"],
+    "upgrades": ["--metrics", "upgrades", "--group-by", "listener__gender"],
+}
+DOCUMENTED = [
+    shlex.split(line)[1:]
+    for block in re.findall(
+        r"```sh\n(.*?)```",
+        (PROJECT / "docs" / "metrics.md").read_text(encoding="utf-8"),
+        re.DOTALL,
+    )
+    for line in block.replace("\\\n", " ").splitlines()
+    if line.startswith("mf ")
+]
+
+# Runs commands of mf in a process of its own, which pays for the imports once. It looks
+# for no newer version of itself: a test asks nothing of the network.
+WORKER = """
+import json, sys
+from dbt_metricflow.cli import main
+main.UpdateChecker.check = lambda *_: None
+for command in json.loads(sys.argv[1]):
+    try:
+        main.cli(command, standalone_mode=False)
+    except SystemExit as end:
+        if end.code:
+            raise
+"""
+
+Rows = list[dict[str, str]]
+
+
+@pytest.fixture(scope="module", params=["duckdb", "postgres"])
+def asked(
+    request: pytest.FixtureRequest, built_warehouse: Callable[[str, str], Warehouse]
+) -> dict[str, Rows]:
+    """What mf answers about the sample, each question's rows by its name."""
+    warehouse = built_warehouse(request.param, "sample")
+    here = warehouse.folder
+    # It looks for what dbt made in the folder `target` beside the project's file.
+    shutil.copy(PROJECT / "dbt_project.yml", here)
+    commands = [["validate-configs"], *DOCUMENTED]
+    commands += [
+        ["query", *query, "--csv", str(here / f"{name}.csv")]
+        for name, query in QUERIES.items()
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", WORKER, json.dumps(commands)],
+        cwd=here,
+        env=warehouse.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {name: rows_of(here / f"{name}.csv") for name in QUERIES}
+
+
+def rows_of(path: Path) -> Rows:
+    with path.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+@pytest.fixture(scope="module")
+def listening(sample_data: Path) -> Listening:
+    """The oracle's marts of the sample."""
+    return build_listening(read_folder(sample_data))
+
+
+def listeners(plays: Iterable[Play]) -> int:
+    return len({play.user_id for play in plays} - {None})
+
+
+def hours(plays: Iterable[Play]) -> float:
+    return float(sum(play.duration_seconds or 0 for play in plays)) / 3600
+
+
+def paid_share(plays: list[Play]) -> float:
+    return sum(play.level == "paid" for play in plays) / len(plays)
+
+
+def test_each_metric_is_what_the_oracle_counts(
+    asked: dict[str, Rows], listening: Listening
+) -> None:
+    plays = listening.plays
+    matched = sum(play.is_matched for play in plays)
+    (found,) = asked["all"]
+    assert {name: float(value) for name, value in found.items()} == pytest.approx(
+        {
+            "plays": len(plays),
+            "matched_plays": matched,
+            "listeners": listeners(plays),
+            "listening_seconds": hours(plays) * 3600,
+            "listening_hours": hours(plays),
+            "plays_per_listener": len(plays) / listeners(plays),
+            "match_rate": matched / len(plays),
+            "paid_share": paid_share(plays),
+            "upgrades": sum(row.is_upgrade for row in listening.user_level_history),
+        }
+    )
+    assert float(found["upgrades"]) > 0
+
+
+def test_metrics_by_day_are_the_oracles(
+    asked: dict[str, Rows], listening: Listening
+) -> None:
+    found = {
+        row["metric_time__day"][:10]: (int(row["plays"]), int(row["listeners"]))
+        for row in asked["day"]
+    }
+    days = {play.play_date for play in listening.plays}
+    assert len(days) > 20
+    of_day = {day: [p for p in listening.plays if p.play_date == day] for day in days}
+    assert found == {
+        str(day): (len(plays), listeners(plays)) for day, plays in of_day.items()
+    }
+
+
+def test_metrics_by_level_are_the_oracles(
+    asked: dict[str, Rows], listening: Listening
+) -> None:
+    found = {row["play__level"]: row for row in asked["level"]}
+    assert set(found) == {"free", "paid"}
+    for level, row in found.items():
+        plays = [play for play in listening.plays if play.level == level]
+        assert int(row["plays"]) == len(plays)
+        assert float(row["listening_hours"]) == pytest.approx(hours(plays))
+
+
+def test_metrics_by_gender_are_the_oracles(
+    asked: dict[str, Rows], listening: Listening
+) -> None:
+    found = {row["play__gender"]: row for row in asked["gender"]}
+    assert {"F", "M"} <= set(found)
+    assert set(found) == {play.gender or "" for play in listening.plays}
+    for gender, row in found.items():
+        plays = [play for play in listening.plays if (play.gender or "") == gender]
+        assert int(row["plays"]) == len(plays)
+        assert float(row["paid_share"] or 0) == pytest.approx(paid_share(plays))
+
+
+def test_upgrades_join_the_listener(
+    asked: dict[str, Rows], listening: Listening, sample_warehouse: Warehouse
+) -> None:
+    genders = dict(
+        sample_warehouse.query("select user_id, gender from analytics.users")
+    )
+    expected = dict.fromkeys({g or "" for g in genders.values()}, 0)
+    for row in listening.user_level_history:
+        expected[genders[row.user_id] or ""] += row.is_upgrade
+    found = {row["listener__gender"]: int(row["upgrades"]) for row in asked["upgrades"]}
+    assert found == expected
+
+
+def test_the_page_shows_commands() -> None:
+    assert len(DOCUMENTED) > 4
