@@ -53,7 +53,7 @@ build: setup $(ENGINE) ## load the raw JSON, build the star; DATA=folder or s3:/
 
 analyses: setup $(ENGINE) ## answer the questions of analyses/; TARGET=, ONLY=name,name, CSV=folder, CHECK=1
 	@$(PYTHON) scripts/analyses.py $(if $(TARGET),--target "$(TARGET)") \
-		$(if $(ONLY),--only "$(ONLY)") $(if $(VARS),--vars '$(VARS)') \
+		$(if $(ONLY),--only "$(ONLY)") $(if $(VARS),--vars "$$VARS") \
 		$(if $(CSV),--csv "$(CSV)") $(if $(CHECK),--check) \
 		$(if $(EXPECTED),--expected "$(EXPECTED)")
 

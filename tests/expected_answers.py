@@ -11,6 +11,7 @@ from pathlib import Path
 
 import build
 import generate_events
+import questions_page
 from analyses import EXPECTED
 from answers import write_csv
 from oracle import answers, read_folder
@@ -29,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             generate_events.main(["--out", sample, *build.SAMPLE_ARGUMENTS])
             options.data = Path(sample)
         count = write(options.data, options.out)
+        if options.out == EXPECTED:
+            questions_page.write()
     print(f"Wrote {count} answers of the oracle to {options.out}.")
     return 0
 

@@ -14,6 +14,7 @@ import yaml
 
 import analyses
 import expected_answers
+import questions_page
 from answers import NOTHING, Answer, Column, read_csv, table, write_csv, written
 from conftest import PROJECT, Warehouse
 from differences import MOST, differences
@@ -71,7 +72,10 @@ def test_every_question_is_described_by_the_columns_of_its_answer(
         assert names == found[path.stem].columns
 
 
-def test_there_are_as_many_questions_as_the_page_says() -> None:
+def test_the_page_lists_every_question() -> None:
+    text = questions_page.PAGE.read_text(encoding="utf-8")
+    assert text == questions_page.page(), "make expected writes it anew"
+    assert all(f"](../analyses/{path.name})" in text for path in QUESTIONS)
     assert len(QUESTIONS) == len(ORACLES) >= 24
 
 

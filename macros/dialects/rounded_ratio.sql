@@ -19,7 +19,10 @@ cast(
 {%- set unit = 10 ** 5 -%}
 cast(
     (
-        cast({{ 2 * 10 ** places * unit }} * ({{ numerator }}) as hugeint)
+        cast(
+            {{ 2 * 10 ** places * unit }} * cast({{ numerator }} as decimal(38, 5))
+            as hugeint
+        )
         + {{ unit }} * ({{ denominator }})
     ) // nullif({{ 2 * unit }} * ({{ denominator }}), 0)
     as decimal(18, 0)

@@ -101,8 +101,8 @@ def state_of(play: Songplay) -> State | None:
     """Find the first state that the place of a play names after its last comma."""
     if play.location is None or "," not in play.location:
         return None
-    named = trim(play.location.rpartition(",")[2])
-    return states().get(named.split("-")[0])
+    named = play.location.rpartition(",")[2].split("-")[0]
+    return states().get(trim(named))
 
 
 def plays_by_location(evidence: Evidence) -> Answer:
