@@ -111,6 +111,8 @@ def test_every_table_has_an_index_on_its_sort_column(
         ("songs", "song_id"),
         ("artists", "artist_id"),
         ("time", "start_time"),
+        ("sessions", "started_at"),
+        ("user_level_history", "valid_from"),
     }
 
 
