@@ -65,9 +65,8 @@ def features(
 def probe(warehouse: Warehouse, project: Path) -> dict[str, str]:
     """Run the probe on a warehouse, in a process of its own."""
     feature_probe.write_project(project)
-    shutil.copytree(
-        PROJECT / "macros" / "dialects" / "adapters", project / "macros" / "adapters"
-    )
+    for part in ("dialects", "incremental"):
+        shutil.copytree(PROJECT / "macros" / part, project / "macros" / part)
     shutil.copytree(PROJECT / "scripts", project / "scripts")
     done = subprocess.run(
         [sys.executable, feature_probe.__file__],
