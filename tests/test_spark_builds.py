@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import random
 import re
@@ -14,7 +15,6 @@ from typing import Any
 
 import duckdb
 import pytest
-from dbt.adapters.spark.session import Cursor
 
 from builder import Builder, assert_the_star_is_the_oracles
 from conftest import Warehouse, only_spark, write_source
@@ -73,9 +73,11 @@ def cut(reached: Callable[[str], bool]) -> Iterator[list[str]]:
     ran: list[str] = []
     dead = threading.Event()
     lock = threading.Lock()
-    execute = Cursor.execute
+    # Not everybody has Spark.
+    cursors = importlib.import_module("dbt.adapters.spark.session").Cursor
+    execute = cursors.execute
 
-    def execute_if_alive(cursor: Cursor, sql: str, *parameters: Any) -> None:
+    def execute_if_alive(cursor: object, sql: str, *parameters: Any) -> None:
         statement = re.sub(r"/\*.*?\*/", "", sql, flags=re.DOTALL).strip()
         with lock:
             if dead.is_set() or reached(statement):
@@ -85,7 +87,7 @@ def cut(reached: Callable[[str], bool]) -> Iterator[list[str]]:
         execute(cursor, sql, *parameters)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Cursor, "execute", execute_if_alive)
+        patch.setattr(cursors, "execute", execute_if_alive)
         yield ran
 
 
