@@ -58,11 +58,17 @@ def good_build(target: str) -> Path:
     return target_path() / "last_good" / target
 
 
+def changed_build(target: str) -> Path:
+    """Give the folder that says what the last ``make changed`` built beside it."""
+    return target_path() / "changed" / target / "built"
+
+
 def keep_good_build(target: str) -> None:
-    """Keep the manifest of the build that ended now, to compare later ones with."""
+    """Keep the manifest of the build that ended now; what is beside it is old."""
     folder = good_build(target)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(target_path() / "manifest.json", folder / "manifest.json")
+    shutil.rmtree(changed_build(target), ignore_errors=True)
 
 
 class Changes:
@@ -74,7 +80,8 @@ class Changes:
         self.schema = f"{target['schema']}_changed"
         self.good_schema = str(target["schema"])
         self.state = good_build(self.target)
-        self.folder = target_path() / "changed" / self.target
+        self.built = changed_build(self.target)
+        self.folder = self.built.parent
         self.manifest: Any = None
         if not (self.state / "manifest.json").exists():
             raise SparkifyError(
@@ -84,7 +91,7 @@ class Changes:
 
     def build(self) -> int:
         """Build and test what changed; give 0 if all went well, else 1."""
-        shutil.rmtree(self.folder / "built", ignore_errors=True)
+        shutil.rmtree(self.built, ignore_errors=True)
         self.manifest = self._dbt("parse").result
         with redirect_stdout(StringIO()):
             listed = self._dbt("ls", *self._selected(), "--output", "json").result
@@ -109,9 +116,9 @@ class Changes:
                 on_event=on_event,
                 may_fail=True,
             ).success
-        (self.folder / "built").mkdir()
+        self.built.mkdir()
         for name in ("manifest.json", "run_results.json"):
-            shutil.copy(self.folder / name, self.folder / "built" / name)
+            shutil.copy(self.folder / name, self.built / name)
         if not success:
             print("Not all is well: see above, mend it, and run this again.")
             return 1
@@ -159,14 +166,15 @@ class Changes:
 
         Raises SparkifyError if nothing was built.
         """
-        built = self.folder / "built"
-        if not built.exists():
+        if not self.built.exists():
             raise SparkifyError(
                 "Nothing that changed has been built.", "Build it: make changed."
             )
-        now = _nodes(built / "manifest.json")
+        now = _nodes(self.built / "manifest.json")
         before = _nodes(self.state / "manifest.json")
-        results = json.loads((built / "run_results.json").read_text(encoding="utf-8"))
+        results = json.loads(
+            (self.built / "run_results.json").read_text(encoding="utf-8")
+        )
         made = [
             result["unique_id"]
             for result in results["results"]
