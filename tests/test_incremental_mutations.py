@@ -38,7 +38,7 @@ MUTATIONS = [
         "a replaced event is looked for where it was",
         STRATEGY,
         "~ changed ~ ') as changed'",
-        "~ 'select ' ~ sort ~ ' from ' ~ arguments.temp_relation ~ ') as changed'",
+        "~ 'select ' ~ bound ~ ' from ' ~ arguments.temp_relation ~ ') as changed'",
     ),
     Mutation(
         "songs that come late are matched",

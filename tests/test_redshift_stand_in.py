@@ -414,16 +414,18 @@ def test_only_a_lost_answer_was_done(claims: StandIn, how: str) -> None:
 
 def test_s3_fails_as_asked(claims: StandIn) -> None:
     place = {"LocationConstraint": claims.region}
-    claims.s3().create_bucket(Bucket="faults", CreateBucketConfiguration=place)
+    claims.s3().create_bucket(Bucket="fails-as-asked", CreateBucketConfiguration=place)
     s3 = hasty(claims, "s3")
     claims.fail_next("PutObject", "throttle")
     with pytest.raises(ClientError, match="SlowDown"):
-        s3.put_object(Bucket="faults", Key="a", Body=b"x")
+        s3.put_object(Bucket="fails-as-asked", Key="a", Body=b"x")
     claims.fail_next("ListObjectsV2", "denied")
     with pytest.raises(ClientError, match="AccessDenied"):
-        s3.list_objects_v2(Bucket="faults")
+        s3.list_objects_v2(Bucket="fails-as-asked")
     claims.fail_next("PutObject", "lost answer")
     with pytest.raises(ConnectionClosedError):
-        s3.put_object(Bucket="faults", Key="a", Body=b"x")
+        s3.put_object(Bucket="fails-as-asked", Key="a", Body=b"x")
     claims.fail_next("GetObject", "reset")
-    claims.s3().get_object(Bucket="faults", Key="a")  # boto3 tries again by itself
+    claims.s3().get_object(
+        Bucket="fails-as-asked", Key="a"
+    )  # boto3 tries again by itself

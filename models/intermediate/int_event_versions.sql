@@ -1,4 +1,9 @@
-{{ config(dist = 'session_id', sort = 'start_time', unique_key = 'songplay_id') }}
+{{ config(
+    dist = 'session_id',
+    sort = 'start_time',
+    unique_key = 'songplay_id',
+    meta = {'is_bounded_by_sort': true}
+) }}
 
 with
 

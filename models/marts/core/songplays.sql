@@ -1,4 +1,9 @@
-{{ config(dist = 'start_time', sort = 'start_time', unique_key = 'songplay_id') }}
+{{ config(
+    dist = 'start_time',
+    sort = 'start_time',
+    unique_key = 'songplay_id',
+    meta = {'is_bounded_by_sort': true}
+) }}
 
 with
 
