@@ -103,7 +103,7 @@ lint-python: $(VENV)/.test-installed
 	@$(PYTHON) -m ruff check --quiet
 	@$(PYTHON) -m ruff format --check --quiet || \
 		{ echo 'Some Python is not formatted: make fix formats it.'; exit 1; }
-	@$(PYTHON) -m mypy --strict --no-error-summary scripts tests
+	@$(PYTHON) -m mypy --strict --no-error-summary scripts tests benchmarks
 
 lint-sql: setup $(VENV)/.test-installed
 	@echo 'Checking SQL (sqlfluff)'

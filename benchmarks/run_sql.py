@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""Run an SQL script on a new DuckDB file, with a folder as its variable."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from errors import without_traceback
+from quoting import quote_literal
+
+
+@without_traceback
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0 when every statement has run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("script", type=Path, help="statements, run one after the other")
+    add("folder", type=Path, help="the data's folder, as the variable `folder`")
+    add("database", type=Path, help="the file to make; an older one is replaced")
+    add("--memory-limit", default="3GB", help="DuckDB's (default: %(default)s)")
+    add("--seconds", action="store_true", help="print how long each statement took")
+    options = parser.parse_args(argv)
+    options.database.unlink(missing_ok=True)
+    with duckdb.connect(str(options.database)) as connection:
+        connection.execute(f"set memory_limit = {quote_literal(options.memory_limit)}")
+        connection.execute("set preserve_insertion_order = false")
+        connection.execute(
+            f"set variable folder = {quote_literal(str(options.folder))}"
+        )
+        text = options.script.read_text(encoding="utf-8")
+        for statement in duckdb.extract_statements(text):
+            began = time.perf_counter()
+            connection.execute(statement).fetchall()
+            if options.seconds:
+                print(f"{time.perf_counter() - began:8.2f} {_first_line(statement)}")
+    return 0
+
+
+def _first_line(statement: duckdb.Statement) -> str:
+    lines = statement.query.strip().splitlines()
+    return next(line for line in lines if not line.startswith("--"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
