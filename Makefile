@@ -27,6 +27,10 @@ ifdef REAL_DATA
 REAL_DATA_FOLDER := $(shell cd "$(REAL_DATA)" 2>/dev/null && pwd -P)
 endif
 
+# Tests run side by side in so many processes: each may hold a gigabyte or two of Spark.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); \
+	echo $$((n > 4 ? 4 : n)))
+
 # What a target's engine needs beside the embedded one, if the project knows it by name.
 ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 	$(filter-out requirements/duckdb.txt,$(TARGET:%=requirements/%.txt))))
@@ -65,12 +69,13 @@ published: setup $(VENV)/.test-installed ## write docs/published.md from the cou
 	@WRITE_PUBLISHED=1 REAL_DATA="$(REAL_DATA_FOLDER)" $(PYTHON) -m pytest \
 		tests/test_published.py
 
-test: lint ## run everything CI runs; REAL_DATA=folder adds the tests on real data
+test: lint ## run everything CI runs; REAL_DATA=folder adds real data, WORKERS=n processes
 	@$(if $(REAL_DATA),$(if $(REAL_DATA_FOLDER),,echo 'There is no folder $(REAL_DATA): the tests on real data are skipped.'))
 	@if $(PYTHON) scripts/java.py; then $(MAKE) --no-print-directory $(VENV)/.spark-installed; \
 		else echo 'So the tests on Spark are skipped.'; fi
 	@echo 'Running the tests'
-	@REAL_DATA="$(REAL_DATA_FOLDER)" $(PYTHON) -m pytest
+	@REAL_DATA="$(REAL_DATA_FOLDER)" $(PYTHON) -m pytest \
+		--numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 
 changed: setup $(ENGINE) ## build what changed since the last good build, beside it; TARGET=name
 	@$(PYTHON) scripts/changed.py build $(if $(TARGET),--target "$(TARGET)")

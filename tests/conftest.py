@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -30,6 +31,48 @@ from oracle import Listening, Star
 from redshift_stand_in import StandIn, start_stand_in
 
 pytest_plugins = ["builder"]
+
+LONGEST = (
+    *("readme", "redshift_models", "spark_builds", "redshift_loader", "spark"),
+    *("law_redshift", "parity_spark", "star_spark", "parity_redshift", "star_redshift"),
+    *("law", "changed_redshift", "dashboards", "mutations", "engines", "kill"),
+)
+"""The groups that take minutes: who runs groups side by side begins with them."""
+
+
+def group_of(test: pytest.Item) -> str:
+    """Name the tests that share what is slow to make: a file's, on a slow engine."""
+    file = test.path.stem.removeprefix("test_")
+    slow = {"redshift", "spark"} & set(re.split(r"[\[\]-]", test.name)[1:])
+    return "_".join([file, *slow])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let processes that run tests side by side (``make test``) take whole groups."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    for test in items:
+        test.add_marker(pytest.mark.xdist_group(group_of(test)))
+    place = {group: number for number, group in enumerate(LONGEST)}
+    items.sort(key=lambda test: place.get(group_of(test), len(LONGEST)))
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """A function that has a text printed where the run ends, whoever ran the test."""
+    return lambda text: record_property("told", text)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the tests told of."""
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if getattr(report, "when", "") == "call":
+                for name, text in report.user_properties:
+                    if name == "told":
+                        terminalreporter.write_line(str(text))
+
 
 PROJECT = Path(__file__).parent.parent
 ENGINES = ("duckdb", "postgres", "spark")

@@ -11,9 +11,8 @@ import random
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from builder import Builder, assert_the_star_is_the_oracles
 from conftest import without_spark
@@ -81,7 +80,7 @@ def test_a_command_that_was_killed_is_made_good_by_the_next(
     builder: Builder,
     sample_data: Path,
     tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+    tell: Callable[[str], None],
 ) -> None:
     """Each time more files have come, and now and then one in a new version."""
     chance = random.Random(KILLS)  # noqa: S311 -- no secret
@@ -123,11 +122,10 @@ def test_a_command_that_was_killed_is_made_good_by_the_next(
             right_after_the_next_command=1,
         )
     assert struck > KILLS // 2
-    with capsys.disabled():
-        print(
-            f"\n{builder.warehouse.engine}: {struck} of {KILLS} commands were killed"
-            " while they ran; each was made good by the next."
-        )
+    tell(
+        f"{builder.warehouse.engine}: {struck} of {KILLS} commands were killed"
+        " while they ran; each was made good by the next."
+    )
 
 
 @without_spark

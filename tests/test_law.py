@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,7 +96,7 @@ def reduced(builder: Builder, course: Course, data: Path) -> Course:
 
 @without_spark
 def test_the_star_is_the_same_however_the_records_came(
-    builder: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    builder: Builder, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
     """Late, repeated, replaced and broken records; builds that were left out or cut."""
     data = tmp_path / "data"
@@ -115,11 +115,10 @@ def test_the_star_is_the_same_however_the_records_came(
             loads=len(course.builds),
             stars_compared=course.builds.count("whole") + 1,
         )
-    with capsys.disabled():
-        print(
-            f"\nThe law held on {builder.warehouse.engine}: {len(loads) * WIDTH:,}"
-            f" histories in {len(loads)} courses, {sum(loads)} loads."
-        )
+    tell(
+        f"The law held on {builder.warehouse.engine}: {len(loads) * WIDTH:,}"
+        f" histories in {len(loads)} courses, {sum(loads)} loads."
+    )
 
 
 BOUNDED = {

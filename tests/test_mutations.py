@@ -6,11 +6,10 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-
-import pytest
 
 from conftest import PROJECT, Warehouse, make_warehouse
 from recorded import record
@@ -289,7 +288,7 @@ def run_shard(
 
 
 def test_every_mutation_of_a_rule_turns_the_tests_red(
-    sample_warehouse: Warehouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    sample_warehouse: Warehouse, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
     shards = [MUTATIONS[n::SHARDS] for n in range(SHARDS)]
     with ThreadPoolExecutor(SHARDS) as pool:
@@ -301,11 +300,10 @@ def test_every_mutation_of_a_rule_turns_the_tests_red(
     for shard, (unmutated, *caught) in zip(shards, answers, strict=True):
         assert unmutated == []
         verdicts |= {m.rule: c for m, c in zip(shard, caught, strict=True)}
-    with capsys.disabled():
-        score = sum(map(bool, verdicts.values()))
-        print(f"\nMutations caught by dbt's tests: {score} of {len(verdicts)}")
-        for rule, tests in sorted(verdicts.items()):
-            print(f"  {rule:<35} {tests[0] if tests else 'NOT CAUGHT'}")
+    score = sum(map(bool, verdicts.values()))
+    tell(f"Mutations caught by dbt's tests: {score} of {len(verdicts)}")
+    for rule, tests in sorted(verdicts.items()):
+        tell(f"  {rule:<35} {tests[0] if tests else 'NOT CAUGHT'}")
     assert [rule for rule, tests in verdicts.items() if not tests] == []
     record(
         "mutations",
