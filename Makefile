@@ -40,7 +40,7 @@ ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 .PHONY: help setup build analyses expected published test changed diff law kill \
 	mutations reliability lint audit fix dashboard serve docs stop check-redshift \
 	star engines check-design packages lock clean lint-python lint-sql lint-yaml \
-	lint-infra metrics FORCE
+	lint-infra metrics scale FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -162,6 +162,11 @@ engines: setup $(VENV)/.test-installed ## write docs/engines.md from a run on ea
 		else echo 'So the column of Spark stays as it is.'; fi
 	@echo 'Trying dbt on each engine'
 	@WRITE_ENGINES=1 $(PYTHON) -m pytest tests/test_engines.py
+
+scale: setup ## measure what the formulas of docs/scale.md say, and write that page; REAL_DATA=folder
+	@echo 'Generating, loading and building 20,000 and 100,000 events'
+	@PYTHONPATH=benchmarks:scripts $(PYTHON) benchmarks/scale_page.py \
+		$(if $(REAL_DATA_FOLDER),--real "$(REAL_DATA_FOLDER)")
 
 check-design: setup $(VENV)/.redshift-installed ## compare Redshift's keys with the models'; TARGET=name
 	@$(PYTHON) scripts/physical_design.py --target "$(or $(TARGET),redshift)"
