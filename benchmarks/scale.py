@@ -1,8 +1,8 @@
 """How big the warehouse is at a size: formulas, each a pure function, and list prices.
 
 `scale_check.py` holds each formula to a measurement at small size, and `scale_page.py`
-writes docs/scale.md of both. Bytes are bytes, GB and TB are 10^9 and 10^12 of them, money
-is US dollars, a night is the load and build of one day.
+writes docs/scale.md of both. GB and TB are 10^9 and 10^12 bytes, money is US dollars, a
+night is the load and build of one day.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 from compact import PART_BYTES
 from sample_visits import DAY_WEIGHTS, HOUR, HOUR_WEIGHTS
 
-# --- What a record is, measured once; scale_check.py says how far off it is elsewhere ---
+# --- What a record is; scale_check.py says how far off it is elsewhere ---
 
 JSON_BYTES: Final = 462.0
 """Bytes of an event in the logs, its line end included."""
@@ -45,7 +45,7 @@ ROW_BYTES: Final = {
     "songs": 32.0,
     "artists": 33.0,
 }
-"""Bytes of a row in columns (Parquet, ZSTD, no dictionary), a stand-in for Redshift's."""
+"""Bytes of a row in columns: of Parquet, ZSTD, no dictionary, in Redshift's stead."""
 QUESTION_BYTES: Final = 15.0
 """Bytes of a play that a question reads of its time, user, song title and artist."""
 NIGHT_SCAN_BYTES: Final = 110.0
@@ -178,8 +178,8 @@ def gzip_bytes(events: float) -> float:
 def moments(plays: float, days: int, tick: int = 1) -> float:
     """Give the rows of `time`: the distinct moments of so many plays in so many days.
 
-    A clock of ``tick`` milliseconds can show only so many moments. Plays fall on them by
-    chance, as busy as the hour and the day of the week are, so of m moments n plays
+    A clock of ``tick`` milliseconds can show only so many moments. Plays fall on them
+    by chance, as busy as the hour and the day of the week are, so of m moments n plays
     reach m * (1 - exp(-n / m)).
     """
     weights = [hour * day for day, hour in product(DAY_WEIGHTS, HOUR_WEIGHTS)]

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Write the tables of docs/scale.md: what the formulas say, and how far off they are.
 
-Measures on generated events of two sizes, and on the real logs if a folder is named, and
-keeps what it found in scale.json. Each table stands between two marks on the page.
+Measures on generated events of two sizes, and on the real logs if a folder is named,
+and keeps what it found in scale.json. Each table stands between two marks on the page.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -63,6 +62,8 @@ def count_of(count: float) -> str:
 
 def dollars_of(amount: float) -> str:
     """Write dollars to three digits, a small amount to the cent."""
+    if amount < 0.01:  # noqa: PLR2004 -- a cent
+        return "under $0.01"
     if amount < 100:  # noqa: PLR2004 -- cents matter below
         return f"${amount:,.2f}"
     return f"${float(f'{amount:.3g}'):,.0f}"
@@ -115,9 +116,7 @@ def overview() -> str:
 def tables() -> str:
     """Write the rows and bytes of each table."""
     counts = [scale.rows(size) for size in SIZES.values()]
-    weights = [
-        scale.table_bytes(size, *scale.cluster(size)) for size in SIZES.values()
-    ]
+    weights = [scale.table_bytes(size, *scale.cluster(size)) for size in SIZES.values()]
     return markdown(
         ["table", "bytes a row", *(f"rows, {name}" for name in SIZES), *SIZES],
         [
@@ -234,7 +233,7 @@ def checks(found: Iterable[Check]) -> str:
                 _number(check.says),
                 _number(check.measured),
                 f"{check.off:+.1%}",
-                "at most" if check.at_most else f"{check.within:.0%}",
+                f"{'at most, ' if check.at_most else ''}{check.within:.0%}",
             ]
             for check in found
         ],
@@ -262,16 +261,14 @@ def filled(text: str, found: Sequence[Check]) -> str:
     }
     for name, write in parts.items():
         begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-        pattern = re.escape(begin) + ".*?" + re.escape(end)
-        whole = f"{begin}\n{write()}\n{end}"
-        text, count = re.subn(
-            pattern, lambda _, whole=whole: whole, text, flags=re.DOTALL
-        )
-        if count != 1:
+        before, _, rest = text.partition(begin)
+        _, found_end, after = rest.partition(end)
+        if not found_end:
             raise SparkifyError(
                 f"{PAGE.name} has no place for the table {name}.",
                 f"Write {begin} and {end} where it belongs.",
             )
+        text = f"{before}{begin}\n{write()}\n{end}{after}"
     return text
 
 
