@@ -40,7 +40,7 @@ ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 .PHONY: help setup build analyses expected published test changed diff law kill \
 	mutations reliability lint audit fix dashboard serve docs stop check-redshift \
 	star engines check-design packages lock clean lint-python lint-sql lint-yaml \
-	lint-infra metrics scale FORCE
+	lint-infra metrics scale bench FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -152,6 +152,12 @@ stop: setup $(VENV)/.postgres-installed ## stop the PostgreSQL server that TARGE
 check-redshift: setup $(VENV)/.redshift-installed ## find SQL that Redshift refuses, with no cluster
 	@echo 'Compiling the project for Redshift and checking its SQL'
 	@$(PYTHON) scripts/redshift_sql.py
+
+bench: setup $(VENV)/.postgres-installed ## measure how fast it is; EVENTS=n, ONLY=name,name, RUNS=n, AGAIN=1
+	@if $(PYTHON) scripts/java.py; then $(MAKE) --no-print-directory $(VENV)/.spark-installed; \
+		else echo 'So Spark cannot be measured: name others with ONLY=.'; fi
+	@PYTHONPATH=scripts $(PYTHON) benchmarks/run.py $(if $(EVENTS),--events $(EVENTS)) \
+		$(if $(ONLY),--only "$(ONLY)") $(if $(RUNS),--runs $(RUNS)) $(if $(AGAIN),--again)
 
 star: setup ## draw the star of the README anew from the relationships tests
 	@echo 'Drawing the star'

@@ -27,27 +27,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     add = parser.add_argument
     add("project", type=Path, help="the warehouse that dbt built")
     add("other", type=Path, help="the file that is compared with it")
+    add("--schema", default="main", help="its schema (default: %(default)s)")
     add("--memory-limit", default="3GB", help="DuckDB's (default: %(default)s)")
     options = parser.parse_args(argv)
-    found = compare(options.project, options.other, options.memory_limit)
+    found = compare(
+        options.project, options.other, options.schema, options.memory_limit
+    )
     print(json.dumps(found))
     return 0 if all(table["differing"] == 0 for table in found.values()) else 1
 
 
-def compare(project: Path, other: Path, memory_limit: str) -> dict[str, dict[str, int]]:
+def compare(
+    project: Path, other: Path, schema: str, memory_limit: str
+) -> dict[str, dict[str, int]]:
     """Give of each table its rows here and there, and the rows that only one has."""
     with duckdb.connect() as connection:
         connection.execute(f"set memory_limit = {quote_literal(memory_limit)}")
+        # What needs more goes to disk, and not where the command happens to be run.
+        spilled = quote_literal(f"{other}.compared")
+        connection.execute(f"set temp_directory = {spilled}")
         for name, path in (("project", project), ("other", other)):
             connection.execute(
                 f"attach {quote_literal(str(path))} as {name} (read_only)"
             )
-        return {table: _compare(connection, table) for table in TABLES}
+        return {table: _compare(connection, table, schema) for table in TABLES}
 
 
-def _compare(connection: duckdb.DuckDBPyConnection, table: str) -> dict[str, int]:
+def _compare(
+    connection: duckdb.DuckDBPyConnection, table: str, schema: str
+) -> dict[str, int]:
     here = f"project.analytics.{quote_identifier(table)}"
-    there = f"other.main.{quote_identifier(table)}"
+    there = f"other.{quote_identifier(schema)}.{quote_identifier(table)}"
     names = [
         row[0]
         for row in connection.execute(f"describe {here}").fetchall()

@@ -1,0 +1,289 @@
+"""The measures: what is run in one round of each, and what is noted of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+
+import empty_project
+from bench_data import Data, Sizes, one_more_day, without_content
+from errors import SparkifyError
+from profile_of_build import profile
+from project import Project
+from results import Round
+from timing import Cost
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a measure works with."""
+
+    folder: Path
+    data: Data
+    project: Project
+
+    @property
+    def sizes(self) -> Sizes:
+        """Numbers of records."""
+        return self.data.sizes
+
+    @cached_property
+    def code(self) -> str:
+        """The fingerprint of the project that is measured."""
+        return self.project.code()
+
+    def round(
+        self,
+        measure: str,
+        costs: Mapping[str, Cost],
+        notes: Mapping[str, Any] | None = None,
+    ) -> Round:
+        """Make a round of what was run."""
+        return Round(
+            measure,
+            self.sizes.events,
+            {name: cost.as_json() for name, cost in costs.items()},
+            notes or {},
+            code=self.code,
+        )
+
+    def kept_warehouse(self, events: int) -> Path:
+        """Give a built warehouse with so many events, made if there is none."""
+        kept = self._kept(events)
+        if not kept.exists():
+            self.build_new(self.data.events(events))
+            self.keep_warehouse(events)
+        return kept
+
+    def keep_warehouse(self, events: int) -> None:
+        """Let the warehouse that was built now be copied later."""
+        for old in self.folder.glob(f"warehouse_{events}_*.duckdb"):
+            old.unlink()  # another state of the project built it
+        self.project.warehouse.rename(self._kept(events))
+
+    def _kept(self, events: int) -> Path:
+        return self.folder / f"warehouse_{events}_{self.code}.duckdb"
+
+    def build_new(self, data: Path) -> Cost:
+        """Load and build a new warehouse from a folder."""
+        self.project.forget_warehouse()
+        return self.project.build("duckdb", "--data", str(data))
+
+    def by_hand(self, script: str, data: Path) -> Cost:
+        """Run one of the SQL scripts on a folder, with the same memory limit."""
+        limit = ("--memory-limit", self.project.memory_limit)
+        root = self.project.root / "benchmarks" / script
+        return self.project.benchmark(
+            root.stem, "run_sql.py", root, data, self.hand_made, *limit
+        )
+
+    @property
+    def hand_made(self) -> Path:
+        """The file that the script by hand makes."""
+        return self.folder / "by_hand.duckdb"
+
+    def forget_hand_made(self) -> None:
+        """Remove that file."""
+        self.hand_made.unlink(missing_ok=True)
+
+
+def build(bench: Bench) -> Round:
+    """Build all from the JSON, against the script by hand, against parsing alone."""
+    events = bench.sizes.events
+    data = bench.data.events(events)
+    bench.project.dbt("parse", "parse", "--target", "duckdb")
+    costs = {
+        "project": bench.build_new(data),
+        "limit": bench.by_hand("duckdb_limit.sql", data),
+    }
+    notes: dict[str, Any] = {
+        "profile": profile(costs["project"], bench.project.nodes()),
+        "megabytes": _size(data) / 1e6,
+        "warehouse_megabytes": bench.project.warehouse.stat().st_size / 1e6,
+    }
+    compared = bench.project.benchmark(
+        *("same_rows", "same_rows.py", bench.project.warehouse, bench.hand_made),
+        *("--memory-limit", bench.project.memory_limit),
+    )
+    notes["same_rows"] = json.loads(compared.lines[-1][1])
+    costs["parse"] = bench.by_hand("duckdb_parse.sql", data)
+    bench.forget_hand_made()
+    bench.keep_warehouse(events)
+    return bench.round("build", costs, notes)
+
+
+def large(bench: Bench) -> Round:
+    """Build five times the events with the same memory, against the cost of one."""
+    sizes = bench.sizes
+    before = bench.build_new(bench.data.events(sizes.events))
+    bench.project.forget_warehouse()
+    # Both at once would need half as much room again.
+    bench.data.forget(sizes.events)
+    after = bench.build_new(bench.data.events(sizes.large))
+    notes = {
+        "events": {"base": sizes.events, "large": sizes.large},
+        "profile": profile(after, bench.project.nodes()),
+        "warehouse_megabytes": bench.project.warehouse.stat().st_size / 1e6,
+    }
+    bench.project.forget_warehouse()
+    bench.data.forget(sizes.large)
+    return bench.round("large", {"large": after, "base": before}, notes)
+
+
+def day(bench: Bench) -> Round:
+    """Add one more day to a long history, against adding it to a short one."""
+    sizes, file = bench.sizes, bench.data.next_day()
+    costs, profiles = {}, {}
+    for name, events in (("long", sizes.events), ("short", sizes.short)):
+        data = bench.data.events(events)
+        bench.project.take_warehouse(bench.kept_warehouse(events))
+        with one_more_day(data, file):
+            costs[name] = bench.project.build("duckdb", "--data", str(data))
+        said = f"{sizes.day:,} new"
+        if not any(said in line for _, line in costs[name].lines):
+            raise SparkifyError(
+                f"The day's {sizes.day:,} events were not added.",
+                "Look into the log of the build.",
+            )
+        profiles[name] = profile(costs[name], bench.project.nodes())
+    bench.project.forget_warehouse()
+    notes = {"events": {"long": sizes.events, "short": sizes.short}}
+    return bench.round("day", costs, notes | {"profile": profiles["long"]})
+
+
+def nothing(bench: Bench) -> Round:
+    """Run the build again with nothing new, against plain ``dbt build``.
+
+    Before that the source's files give way to files without content, of the same size
+    and time: who reads them gets no record, and the star would be another.
+    """
+    events = bench.sizes.events
+    data = bench.data.events(events)
+    kept = bench.kept_warehouse(events)
+    bench.project.take_warehouse(kept)
+    bench.project.build("duckdb", "--data", str(data))  # so that both find all done
+    with without_content(data):
+        costs = {
+            "project": bench.project.build("duckdb", "--data", str(data)),
+            "dbt": bench.project.dbt("dbt", "build", "--target", "duckdb"),
+        }
+    costs["project"].moment_of(" 0 files to load")
+    compared = bench.project.benchmark(
+        *("same_rows", "same_rows.py", bench.project.warehouse, kept),
+        *("--memory-limit", bench.project.memory_limit, "--schema", "analytics"),
+    )
+    bench.project.forget_warehouse()
+    notes = {"same_rows": json.loads(compared.lines[-1][1])}
+    return bench.round("nothing", costs, notes)
+
+
+def songs(bench: Bench) -> Round:
+    """Load a catalogue of one file per song, against the same in one file."""
+    many, one = bench.data.song_files()
+    costs = {"start": bench.project.script("start", "bootstrap.py", "--help")}
+    for name, data in (("many", many), ("one", one)):
+        bench.project.forget_warehouse()
+        costs[name] = bench.project.script(
+            *(f"songs_{name}", "bootstrap.py", "--target", "duckdb"),
+            *("--data", str(data)),
+        )
+    bench.project.forget_warehouse()
+    return bench.round("songs", costs, {"files": bench.sizes.song_files})
+
+
+def sample(bench: Bench) -> Round:
+    """Build the sample again in full, against a project of as many empty nodes."""
+    project = bench.project
+    if not (project.root / "data" / "sample.duckdb").exists():
+        project.build("sample")
+    target = ("--target", "sample")
+    project.dbt("parse", "parse", *target)
+    costs = {"project": project.dbt("sample", "build", "--full-refresh", *target)}
+    nodes = project.nodes()
+    costs["parse"] = project.dbt("parse", "parse", *target)
+    costs["start"] = project.dbt("version", "--version")
+    counts = {
+        kind: sum(node["unique_id"].startswith(f"{kind}.") for node in nodes)
+        for kind in ("model", "seed", "test", "unit_test")
+    }
+    project.forget_warehouse()
+    empty = empty_project.make(bench.folder / "empty", counts)
+    there = ("--project-dir", str(empty), "--target", "duckdb")
+    project.dbt("empty_parse", "parse", *there)
+    costs["empty"] = project.dbt("empty", "build", *there)
+    project.forget_warehouse()
+    kinds: dict[str, float] = {}
+    for node in nodes:
+        kind = node["unique_id"].split(".")[0]
+        kinds[kind] = kinds.get(kind, 0.0) + node["execution_time"]
+    return bench.round("sample", costs, {"counts": counts, "kinds": kinds})
+
+
+def postgres(bench: Bench) -> Round:
+    """Build in PostgreSQL, against inserting row by row."""
+    sizes = bench.sizes
+    data, few = bench.data.events(sizes.short), bench.data.events(sizes.row_by_row)
+    with bench.project.postgres() as socket:
+        where = f"host={socket} user=postgres"
+        with psycopg.connect(f"{where} dbname=postgres", autocommit=True) as server:
+            for schema in ("analytics", "raw"):
+                server.execute(f"drop schema if exists {schema} cascade".encode())
+            server.execute("drop database if exists row_by_row")
+            server.execute("create database row_by_row")
+        costs = {
+            "project": bench.project.build("postgres", "--data", str(data)),
+            "rows": bench.project.benchmark(
+                "row_by_row", "row_by_row.py", few, f"{where} dbname=row_by_row"
+            ),
+        }
+        notes = {
+            "events": {"project": sizes.short, "rows": sizes.row_by_row},
+            "profile": profile(costs["project"], bench.project.nodes()),
+        }
+    shutil.rmtree(bench.project.root / "data" / "postgres")
+    return bench.round("postgres", costs, notes)
+
+
+def spark(bench: Bench) -> Round:
+    """Build in Spark, against a plain script for PySpark."""
+    count = bench.sizes.spark
+    data = bench.data.events(count)
+    for name in ("lake", "by_hand_lake"):
+        shutil.rmtree(bench.folder / name, ignore_errors=True)
+    costs = {
+        "project": bench.project.build("spark", "--data", str(data)),
+        "script": bench.project.benchmark(
+            "pyspark", "pyspark_limit.py", data, bench.folder / "by_hand_lake"
+        ),
+    }
+    notes: dict[str, Any] = {
+        "profile": profile(costs["project"], bench.project.nodes())
+    }
+    for name in ("lake", "by_hand_lake"):
+        shutil.rmtree(bench.folder / name, ignore_errors=True)
+    notes["events"] = dict.fromkeys(costs, count)
+    return bench.round("spark", costs, notes)
+
+
+MEASURES: Final[Mapping[str, Callable[[Bench], Round]]] = {
+    "build": build,
+    "day": day,
+    "nothing": nothing,
+    "songs": songs,
+    "sample": sample,
+    "postgres": postgres,
+    "spark": spark,
+    "large": large,
+}
+"""Every measure; the one that needs all the room comes last."""
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*.json"))

@@ -1,0 +1,129 @@
+"""The project as it is measured: a copy of it, and the commands that users run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from dbt_profile import PROJECT
+from local_postgres import server_of
+from timing import Cost, timed
+
+PARTS: Final = (
+    *("analyses", "benchmarks", "dbt_packages", "macros", "models", "scripts", "seeds"),
+    *("tests", "dbt_project.yml", "packages.yml"),
+)
+MEASURED: Final = (
+    *("macros", "models", "scripts", "seeds", "tests/generic", "dbt_project.yml"),
+    *("packages.yml", "profiles.yml"),
+)
+"""What decides how fast it is, of all that is copied."""
+
+BIN: Final = Path(sys.executable).parent
+
+
+class Project:
+    """A copy of the project in a folder: nothing of its user's is touched."""
+
+    def __init__(self, folder: Path, memory_limit: str) -> None:
+        """Copy the project; what dbt knows of an earlier copy is kept."""
+        self.folder = folder
+        self.memory_limit = memory_limit
+        self.root = folder / "project"
+        self.warehouse = folder / "warehouse.duckdb"
+        self.logs = folder / "logs"
+        for name in PARTS:
+            target = self.root / name
+            if (PROJECT / name).is_dir():
+                shutil.rmtree(target, ignore_errors=True)
+                # Copies keep their times, so that dbt parses only what changed.
+                shutil.copytree(
+                    PROJECT / name,
+                    target,
+                    ignore=shutil.ignore_patterns("__pycache__"),
+                )
+            else:
+                shutil.copy2(PROJECT / name, target)
+        shutil.copy2(PROJECT / "profiles.example.yml", self.root / "profiles.yml")
+
+    def code(self) -> str:
+        """Give a fingerprint of what is measured: another project has another one."""
+        whole = hashlib.sha256()
+        for name in MEASURED:
+            place = self.root / name
+            for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+                if path.suffix in (".py", ".sql", ".yml", ".csv"):
+                    whole.update(str(path.relative_to(self.root)).encode())
+                    whole.update(path.read_bytes())
+        return whole.hexdigest()[:12]
+
+    def build(self, target: str, *arguments: str) -> Cost:
+        """Run ``scripts/build.py``: load what is new, build and test the star."""
+        return self.script("build", "build.py", "--target", target, *arguments)
+
+    def script(self, log: str, name: str, *arguments: str) -> Cost:
+        """Run one of the project's scripts."""
+        script = self.root / "scripts" / name
+        return self._timed(log, [sys.executable, script, *arguments])
+
+    def benchmark(self, log: str, name: str, *arguments: str | Path) -> Cost:
+        """Run one of the scripts of this folder."""
+        script = self.root / "benchmarks" / name
+        return self._timed(log, [sys.executable, script, *arguments])
+
+    def dbt(self, log: str, *arguments: str) -> Cost:
+        """Run dbt as its users do."""
+        return self._timed(log, [BIN / "dbt", "--quiet", *arguments])
+
+    def _timed(self, log: str, command: Sequence[str | Path]) -> Cost:
+        return timed(command, self.root, self.environment, self.logs / f"{log}.txt")
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of every command."""
+        ours = ("DBT_", "SPARKIFY_")
+        others = {
+            name: v for name, v in os.environ.items() if not name.startswith(ours)
+        }
+        return others | {
+            "DBT_PROFILES_DIR": str(self.root),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+            "PYTHONPATH": str(self.root / "scripts"),
+            "SPARKIFY_DUCKDB": str(self.warehouse),
+            "SPARKIFY_MEMORY_LIMIT": self.memory_limit,
+            "SPARKIFY_LAKE": str(self.folder / "lake"),
+        }
+
+    def forget_warehouse(self) -> None:
+        """Remove the warehouse in DuckDB."""
+        for path in self.folder.glob("warehouse.duckdb*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def take_warehouse(self, path: Path) -> None:
+        """Make a warehouse a copy of one that was kept."""
+        self.forget_warehouse()
+        shutil.copyfile(path, self.warehouse)
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """Give what the last run of dbt says of each node (run_results.json)."""
+        path = self.root / "target" / "run_results.json"
+        results: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))[
+            "results"
+        ]
+        return results
+
+    @contextmanager
+    def postgres(self) -> Iterator[str]:
+        """Run a PostgreSQL server of the copy's own; gives the folder of its socket."""
+        server = server_of(self.root / "data" / "postgres")
+        try:
+            yield str(server.get_postmaster_info().socket_dir)
+        finally:
+            server.stop()

@@ -1,0 +1,93 @@
+"""What a process costs: time, work and memory, as the operating system counts."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from errors import SparkifyError
+
+PEAK_UNIT: Final = 1 if sys.platform == "darwin" else 1024
+"""Bytes in a unit of ru_maxrss (getrusage(2); macOS counts bytes)."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process and the children that it waited for cost.
+
+    Seconds by the clock and of processors, peak bytes in memory of the largest of them;
+    ``lines`` is what it printed, each with the seconds after the start.
+    """
+
+    wall: float
+    cpu: float
+    peak: int
+    lines: tuple[tuple[float, str], ...] = field(default=(), repr=False)
+
+    def as_json(self) -> dict[str, float]:
+        """Give the figures."""
+        return {
+            "wall": round(self.wall, 3),
+            "cpu": round(self.cpu, 3),
+            "peak": self.peak,
+        }
+
+    def moment_of(self, *words: str) -> float:
+        """Give when a line with one of these words came. Raises SparkifyError."""
+        for seconds, line in self.lines:
+            if any(word in line for word in words):
+                return seconds
+        raise SparkifyError(
+            f"A command that was measured never said {words[0]!r}.",
+            "Look whether what it prints was changed: benchmarks/ reads it.",
+        )
+
+
+def timed(
+    command: Sequence[str | Path],
+    folder: Path,
+    environment: Mapping[str, str],
+    log: Path,
+) -> Cost:
+    """Run a command in a folder to its end and give what it cost.
+
+    What it prints is kept in a log. Raises SparkifyError if the command fails.
+    """
+    words = [str(word) for word in command]
+    lines = []
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as kept:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            words,
+            cwd=folder,
+            env={**environment, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        if process.stdout is None:  # it is a pipe
+            raise AssertionError
+        for line in process.stdout:
+            lines.append((time.perf_counter() - began, line.rstrip()))
+            kept.write(line)
+        # Not Popen's own wait: only this one tells what the process cost.
+        _, status, used = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        process.stdout.close()
+    if process.returncode != 0:
+        raise SparkifyError(
+            f"A command that was measured failed: {shlex.join(words)}.",
+            f"It said: {' / '.join(line for _, line in lines[-3:])} ({log}).",
+        )
+    peak = used.ru_maxrss * PEAK_UNIT
+    return Cost(wall, used.ru_utime + used.ru_stime, peak, tuple(lines))
