@@ -68,6 +68,13 @@ def test_a_wrong_password_is_refused(claims: StandIn) -> None:
 
 def test_dbt_reaches_it_by_iam_over_tls(stand_in: StandIn, tmp_path: Path) -> None:
     made = make_warehouse(tmp_path / "warehouse", "redshift", stand_in=stand_in)
+    profile = made.folder / "profiles.yml"
+    text = profile.read_text(encoding="utf-8")
+    with_password = (
+        f"method: database, sslmode: disable, password: '{stand_in.password}'"
+    )
+    assert with_password in text
+    profile.write_text(text.replace(with_password, "method: iam"), encoding="utf-8")
     done = made.dbt("debug", "--connection")
     assert done.returncode == 0, done.stdout
 
