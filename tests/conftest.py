@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import duckdb
 import psycopg
 import pytest
 import yaml
+from botocore.loaders import create_loader
 
 import bootstrap
 import build
@@ -363,6 +365,14 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server = local_postgres.server_of(tmp_path_factory.mktemp("postgres") / "data")
     yield str(server.get_postmaster_info().socket_dir)
     server.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_loader() -> Iterator[None]:
+    """What botocore reads of AWS's services is read once, not for each session."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", cache(create_loader))
+        yield
 
 
 @pytest.fixture(scope="session")
