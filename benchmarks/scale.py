@@ -230,14 +230,15 @@ def table_bytes(size: Size, node: Node, nodes: int) -> dict[str, float]:
     return found
 
 
-def cluster(size: Size) -> tuple[Node, int]:
-    """Choose the smallest nodes that read a year's plays for a question in a minute.
+def cluster(size: Size, days: int = 365) -> tuple[Node, int]:
+    """Choose the smallest nodes that read so many days' plays in a minute.
 
+    A question reads four columns of them (QUESTION_BYTES).
     Raises ValueError if no cluster is large enough.
     """
-    year = size.events * PLAY_SHARE * min(1.0, 365 / size.days) * QUESTION_BYTES
+    asked = size.events * PLAY_SHARE * min(1.0, days / size.days) * QUESTION_BYTES
     for node in NODES:
-        nodes = max(node.fewest, math.ceil(year / PATIENCE / node.io))
+        nodes = max(node.fewest, math.ceil(asked / PATIENCE / node.io))
         if nodes <= node.most:
             return node, nodes
     raise ValueError(size)

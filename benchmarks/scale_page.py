@@ -34,14 +34,17 @@ FOUND: Final = PROJECT / "benchmarks" / "scale.json"
 EVENTS: Final = (20_000, 100_000)
 PART: Final = 3_000_000
 """Bytes of a part, so that a small sample has several."""
-ONE_PRICE_MORE: Final = {"ra3.xlplus": "rg.xlarge", "ra3.16xlarge": "rg.12xlarge"}
+NEWER: Final = {"ra3.xlplus": "rg.xlarge", "ra3.16xlarge": "rg.12xlarge"}
 """The newer node type with as many vCPUs and slices."""
 SERVERLESS: Final = (8, 1.0)
 """RPUs, and hours a day, that a small warehouse is at work."""
+LARGE: Final = 1e9
+"""Events from which on an hour a day of the fewest RPUs is not to be thought of."""
 SPARK_RATE: Final = 1_000.0
-"""Events that a vCPU of Spark does in a second: low on purpose, none was measured."""
+"""Events that a vCPU of Spark does in a second: supposed, for none was measured."""
 KEPT_DAYS: Final = 396
 """Thirteen months, so that a month can be compared with the one a year before."""
+MONTH_DAYS: Final = 31
 
 
 def bytes_of(size: float) -> str:
@@ -159,39 +162,51 @@ def clocks() -> str:
 
 
 def other_costs() -> str:
-    """Write what the design's changes cost in a month, beside what they replace."""
-    cells: list[list[str]] = []
-    for name, size in SIZES.items():
-        node, nodes = scale.cluster(size)
-        newer = ONE_PRICE_MORE[node.name]
+    """Write what the changes of the design cost in a month, one by one and together."""
+    lines: dict[str, list[str]] = {}
+
+    def add(name: str, value: str) -> None:
+        lines.setdefault(name, []).append(value)
+
+    for size in SIZES.values():
+        node, count = scale.cluster(size, MONTH_DAYS)
+        full, full_count = scale.cluster(size)
         kept = scale.Size(size.events * KEPT_DAYS / size.days, size.songs, KEPT_DAYS)
-        stored = sum(scale.table_bytes(kept, node, nodes).values())
-        year = size.events * scale.PLAY_SHARE * 365 / size.days
-        rest = scale.rows(size)["songplays"] - scale.rows(kept)["songplays"]
-        lake = rest * ROW_BYTES["songplays"]
-        cells.append(
-            [
-                name,
-                dollars_of(scale.serverless_month(*SERVERLESS)),
-                dollars_of(scale.nodes_month(newer, nodes)),
-                dollars_of(scale.s3_month(scale.gzip_bytes(size.events))),
-                dollars_of(scale.storage_month(stored)),
-                dollars_of(scale.s3_month(lake)),
-                dollars_of(scale.spectrum_scan(year * scale.QUESTION_BYTES)),
-                dollars_of(scale.spark_month(size.night_events, SPARK_RATE)),
-            ]
+        old_plays = scale.rows(size)["songplays"] - scale.rows(kept)["songplays"]
+        changed = {
+            "nodes that read a month's plays in a minute, RG": scale.nodes_month(
+                NEWER[node.name], count
+            ),
+            "managed storage of thirteen months": scale.storage_month(
+                sum(scale.table_bytes(kept, node, count).values())
+            ),
+            "older plays as Parquet in S3": scale.s3_month(
+                old_plays * ROW_BYTES["songplays"]
+            ),
+            "JSON gzipped in S3": scale.s3_month(scale.gzip_bytes(size.events)),
+            f"nights on Spark, if a vCPU does {SPARK_RATE:,.0f} events a second": (
+                scale.spark_month(size.night_events, SPARK_RATE)
+            ),
+        }
+        add("these nodes", f"{count} {NEWER[node.name]}")
+        for name, dollars in changed.items():
+            add(name, dollars_of(dollars))
+        add("**together**", f"**{dollars_of(sum(changed.values()))}**")
+        year = size.events * scale.PLAY_SHARE * 365 / size.days * scale.QUESTION_BYTES
+        newer = scale.nodes_month(NEWER[full.name], full_count)
+        add("RG in place of the RA3 nodes of the first table", dollars_of(newer))
+        add(
+            "one question about a year by Spectrum",
+            dollars_of(scale.spectrum_scan(year)),
         )
-    head = [
-        "events",
-        f"serverless, {SERVERLESS[0]} RPUs {SERVERLESS[1]:g} h a day",
-        "RG nodes in place of RA3",
-        "JSON gzipped in S3",
-        "managed storage of 13 months",
-        "older plays as Parquet in S3",
-        "a question about an old year, by Spectrum",
-        f"nights on Spark, {SPARK_RATE:,.0f} events a second and vCPU",
-    ]
-    return markdown(head, cells)
+        add(
+            f"serverless, {SERVERLESS[0]} RPUs at work {SERVERLESS[1]:g} h a day",
+            dollars_of(scale.serverless_month(*SERVERLESS))
+            if size.events < LARGE
+            else "not at this size",
+        )
+    rows = [[name, *values] for name, values in lines.items()]
+    return markdown(["a month", *SIZES], rows)
 
 
 def prices() -> str:
