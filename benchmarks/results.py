@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -42,21 +42,18 @@ class Results:
 
     def add(self, new: Round) -> None:
         """Keep a round, with what it ran on."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        here = {
+        here: dict[str, Any] = {
             "machine": machine(),
             "versions": versions(),
             "day": datetime.now(UTC).date().isoformat(),
         }
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(new) | here) + "\n")
+        self._write([*self.all(), replace(new, **here)])
 
     def all(self) -> list[Round]:
         """Give all rounds, the oldest first."""
         if not self.path.exists():
             return []
-        # A run that was killed while it wrote leaves half a line.
-        lines = self.path.read_text(encoding="utf-8").split("\n")[:-1]
+        lines = self.path.read_text(encoding="utf-8").splitlines()
         return [Round(**json.loads(line)) for line in lines]
 
     def of(self, measure: str, events: int, code: str) -> list[Round]:
@@ -79,11 +76,14 @@ class Results:
         kept = [
             one for one in self.all() if (one.measure, one.events) != (measure, events)
         ]
+        self._write(kept)
+
+    def _write(self, rounds: Sequence[Round]) -> None:
+        """Replace the file as a whole: who is killed meanwhile leaves the old one."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".partial")
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(
-            "".join(json.dumps(asdict(one)) + "\n" for one in kept), encoding="utf-8"
-        )
+        lines = (json.dumps(asdict(one)) + "\n" for one in rounds)
+        partial.write_text("".join(lines), encoding="utf-8")
         partial.replace(self.path)
 
 
