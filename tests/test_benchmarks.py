@@ -55,7 +55,7 @@ def test_a_run_measures_compares_all_rows_and_writes_the_page(
 
 
 def deliver_again(data: Path) -> None:
-    """Add a file with plays that are in the data, some at a later time and otherwise."""
+    """Add a file with plays that are in the data, some of them later and otherwise."""
     first = min((data / "log_data").rglob("*.json"))
     events = [json.loads(line) for line in first.read_text("utf-8").splitlines()]
     plays = [event for event in events if event["page"] == "NextSong"]
@@ -126,9 +126,7 @@ def test_rounds_are_kept_by_measure_size_and_project(tmp_path: Path) -> None:
 
 def test_a_process_is_timed_with_what_it_printed(tmp_path: Path) -> None:
     work = "import time; print('begun'); time.sleep(0.2); b = bytearray(10 ** 8)"
-    cost = timed(
-        ["python3", "-c", work], tmp_path, {"PATH": "/usr/bin:/bin"}, tmp_path / "log"
-    )
+    cost = timed([sys.executable, "-c", work], tmp_path, {}, tmp_path / "log")
     assert isinstance(cost, Cost)
     assert 0 < cost.moment_of("begun") < cost.wall - 0.2
     assert cost.peak > 10**8
