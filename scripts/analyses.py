@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from answers import Answer, Column, table, write_csv
-from dbt_profile import PROJECT, profiles_folder, read_target
+from dbt_profile import PROJECT, read_target
+from dbt_run import run_dbt
 from differences import differences
 from errors import SparkifyError, without_traceback
 from loaders import open_warehouse
@@ -87,25 +88,20 @@ def ask(names: Sequence[str], target: str, variables: str | None) -> list[Answer
 
     Raises SparkifyError if one cannot be run.
     """
-    from dbt.cli.main import dbtRunner
-
-    result = dbtRunner().invoke(
-        [
-            *("--quiet", "--log-level", "none", "show", "--select", *names),
-            *("--limit", "-1", "--target", target, "--project-dir", str(PROJECT)),
-            *("--profiles-dir", str(profiles_folder())),
-            *(("--vars", variables) if variables else ()),
-        ]
+    advice = f"If the warehouse is not built, or of before: make build TARGET={target}"
+    result = run_dbt(
+        *("--log-level", "none", "show", "--select", *names, "--limit", "-1"),
+        *(("--vars", variables) if variables else ()),
+        target=target,
+        to="answer",
+        advice=advice,
     )
     nodes = list(getattr(result.result, "results", None) or ())
     failed = [str(node.message) for node in nodes if node.status != "success"]
-    if result.exception is not None:
-        failed.append(str(result.exception))
     if failed or not result.success:
         reason = " ".join("".join(failed[:1]).split()).rstrip(".")
         raise SparkifyError(
-            f"dbt could not answer: {reason or 'see logs/dbt.log'}.",
-            f"If the warehouse is not built, or of before: make build TARGET={target}",
+            f"dbt could not answer: {reason or 'see logs/dbt.log'}.", advice
         )
     return sorted(map(answer_of, nodes), key=lambda answer: names.index(answer.name))
 

@@ -12,7 +12,8 @@ from typing import Any
 import bootstrap
 import generate_events
 from changed import keep_good_build
-from dbt_profile import PROJECT, profiles_folder, read_target, remember
+from dbt_profile import PROJECT, read_target, remember
+from dbt_run import run_dbt
 from errors import SparkifyError, without_traceback
 from loaders import LoadResult, open_warehouse
 from loaders.redshift_errors import CONFLICT, is_conflict
@@ -94,9 +95,7 @@ class Outcome:
 
 
 def build(target: str) -> Outcome:
-    """Run ``dbt build`` in this process, which pays dbt's start-up once."""
-    from dbt.cli.main import dbtRunner
-
+    """Build and test the star. Raises SparkifyError if dbt could not run."""
     outcome = Outcome()
     print("Building and testing the star (dbt build) ...")
     with progress("dbt build", "nodes") as bar:
@@ -105,22 +104,7 @@ def build(target: str) -> Outcome:
             if event.info.name == "NodeFinished":
                 bar.update()
 
-        result = dbtRunner(callbacks=[on_event]).invoke(
-            [
-                "--quiet",
-                "build",
-                "--target",
-                target,
-                "--project-dir",
-                str(PROJECT),
-                "--profiles-dir",
-                str(profiles_folder()),
-            ]
-        )
-    if result.exception is not None:
-        reason = str(result.exception).strip().rstrip(".")
-        raise SparkifyError(f"dbt could not build: {reason}.", "Mend it and run again.")
-    outcome.take(result)
+        outcome.take(run_dbt("build", target=target, to="build", on_event=on_event))
     return outcome
 
 

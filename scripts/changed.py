@@ -21,7 +21,8 @@ from typing import Any, Final
 
 from tabulate import tabulate
 
-from dbt_profile import PROJECT, profiles_folder, read_target
+from dbt_profile import PROJECT, read_target
+from dbt_run import run_dbt
 from errors import SparkifyError, without_traceback
 from progress import progress
 
@@ -140,24 +141,18 @@ class Changes:
         may_fail: bool = False,
     ) -> Any:  # noqa: ANN401 -- dbt's own, untyped
         """Run dbt in this process. Raises SparkifyError if it could not run."""
-        from dbt.cli.main import dbtRunner
-
-        # One parse serves all.
-        runner = dbtRunner(self.manifest, callbacks=[on_event])
-        result = runner.invoke(
-            [
-                "--quiet",
-                *arguments,
-                *("--target", self.target, "--target-path", str(self.folder)),
-                *("--project-dir", str(PROJECT)),
-                *("--profiles-dir", str(profiles_folder())),
-                *("--vars", json.dumps({"schema_of_changes": self.schema})),
-            ]
+        command = f"run {arguments[0]}"
+        result = run_dbt(
+            *(*arguments, "--target-path", str(self.folder)),
+            *("--vars", json.dumps({"schema_of_changes": self.schema})),
+            target=self.target,
+            to=command,
+            manifest=self.manifest,  # one parse serves all
+            on_event=on_event,
         )
-        if result.exception is not None or not (result.success or may_fail):
-            reason = str(result.exception or "see above").strip().rstrip(".")
+        if not (result.success or may_fail):
             raise SparkifyError(
-                f"dbt {arguments[0]} failed: {reason}.", "Mend it and run again."
+                f"dbt could not {command}: see above.", "Mend it and run again."
             )
         return result
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 import yaml
 
 from dbt_profile import PROJECT, profiles_folder, read_target
+from dbt_run import run_dbt
 from errors import SparkifyError, without_traceback
 from loaders import open_warehouse
 
@@ -106,23 +107,7 @@ def _target_path() -> Path:
 
 def _parse(target: str, folder: Path) -> None:
     """Let dbt write the manifest of a target."""
-    from dbt.cli.main import dbtRunner
-
-    done = dbtRunner().invoke(
-        [
-            "--quiet",
-            "parse",
-            *("--target", target),
-            *("--target-path", str(folder)),
-            *("--project-dir", str(PROJECT)),
-            *("--profiles-dir", str(profiles_folder())),
-        ]
-    )
-    if not done.success:
-        reason = str(done.exception).strip().rstrip(".")
-        raise SparkifyError(
-            f"dbt could not read the project: {reason}.", "Mend it and run again."
-        )
+    run_dbt("parse", "--target-path", str(folder), target=target, to="read the project")
 
 
 def write_tests(folder: Path, to: Path) -> None:

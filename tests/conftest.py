@@ -35,18 +35,25 @@ from redshift_stand_in import StandIn, start_stand_in
 pytest_plugins = ["builder"]
 
 LONGEST = (
-    *("readme", "redshift_models", "spark_builds", "redshift_loader", "spark"),
-    *("law_redshift", "parity_spark", "star_spark", "parity_redshift", "star_redshift"),
-    *("law", "changed_redshift", "dashboards", "mutations", "engines", "kill"),
+    *("readme", "sample_redshift", "sample_spark", "spark_builds", "redshift_loader"),
+    *("law", "mutations", "law_redshift", "parity_spark", "parity_redshift"),
+    *("dashboards", "engines", "kill"),
 )
 """The groups that take minutes: who runs groups side by side begins with them."""
 
 
 def group_of(test: pytest.Item) -> str:
-    """Name the tests that share what is slow to make: a file's, on a slow engine."""
+    """Name the tests that share what is slow to make: a file's, or those of an engine.
+
+    Several files share the sample on Redshift and on Spark, which take a minute.
+    """
     file = test.path.stem.removeprefix("test_")
     slow = {"redshift", "spark"} & set(re.split(r"[\[\]-]", test.name)[1:])
-    return "_".join([file, *slow])
+    if slow and file in ("star", "changed", "repaired_text"):
+        file = "sample"
+    return {"redshift_models": "sample_redshift", "spark": "sample_spark"}.get(
+        file, "_".join([file, *slow])
+    )
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -654,7 +654,7 @@ def test_what_copy_takes_and_a_rule_refuses_is_in_quarantine(
     ) == [(3, 6)]
 
 
-@pytest.mark.parametrize("bad", [b'{"not": json', event(item=1, ts=-1)])
+@pytest.mark.parametrize("bad", [b'{"not": \x1b[2J', event(item=1, ts=-1)])
 @pytest.mark.parametrize("way", COPIED)
 def test_more_rejects_than_allowed_load_nothing(
     redshift: Redshift, way: str, bad: bytes, capsys: pytest.CaptureFixture[str]
@@ -666,6 +666,7 @@ def test_more_rejects_than_allowed_load_nothing(
         said = capsys.readouterr().err
         assert f"More than {limit} records were refused" in said
         assert len(said.splitlines()) == 2
+        assert "\x1b" not in said
     assert redshift.query("select * from raw.staging_events") == []
     assert redshift.query("select * from raw.load_history") == []
     assert redshift.load(*WAYS[way], "--max-rejects", "2") == 0

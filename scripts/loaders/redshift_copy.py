@@ -8,7 +8,7 @@ from typing import Any
 
 from careful_reader import read_lines
 from compact import Compaction
-from errors import SparkifyError
+from errors import SparkifyError, printable
 from extra_keys import sentences
 from loaders import (
     LoadedFile,
@@ -377,8 +377,9 @@ def _refuse_all(rejections: Sequence[Rejection], limit: int) -> None:
     if len(rejections) > limit:
         first = rejections[0]
         raise SparkifyError(
-            f"More than {limit} records were refused, the first in {first.path}, line"
-            f" {first.line} ({first.reason}): {first.raw[:200]}",
+            f"More than {limit} records were refused, the first in"
+            f" {printable(first.path)}, line {first.line}"
+            f" ({printable(first.reason)}): {printable(first.raw[:200])}",
             "Nothing was loaded: mend the files, or allow more with --max-rejects.",
         )
 
