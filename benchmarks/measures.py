@@ -76,6 +76,12 @@ class Bench:
         self.project.forget_warehouse()
         return self.project.build("duckdb", "--data", str(data))
 
+    def forget(self, events: int) -> None:
+        """Remove data and what was built of them: made again, they are other files."""
+        self.data.forget(events)
+        for kept in self.folder.glob(f"warehouse_{events}_*.duckdb"):
+            kept.unlink()
+
     def by_hand(self, script: str, data: Path) -> Cost:
         """Run one of the SQL scripts on a folder, with the same memory limit."""
         limit = ("--memory-limit", self.project.memory_limit)
@@ -98,13 +104,12 @@ def build(bench: Bench) -> Round:
     """Build all from the JSON, against the script by hand, against parsing alone."""
     events = bench.sizes.events
     data = bench.data.events(events)
-    bench.project.dbt("parse", "parse", "--target", "duckdb")
     costs = {
         "project": bench.build_new(data),
         "limit": bench.by_hand("duckdb_limit.sql", data),
     }
     notes: dict[str, Any] = {
-        "profile": profile(costs["project"], bench.project.nodes()),
+        "profile": profile(costs["project"], bench.project.nodes("duckdb")),
         "megabytes": _size(data) / 1e6,
         "warehouse_megabytes": bench.project.warehouse.stat().st_size / 1e6,
     }
@@ -125,15 +130,15 @@ def large(bench: Bench) -> Round:
     before = bench.build_new(bench.data.events(sizes.events))
     bench.project.forget_warehouse()
     # Both at once would need half as much room again.
-    bench.data.forget(sizes.events)
+    bench.forget(sizes.events)
     after = bench.build_new(bench.data.events(sizes.large))
     notes = {
         "events": {"base": sizes.events, "large": sizes.large},
-        "profile": profile(after, bench.project.nodes()),
+        "profile": profile(after, bench.project.nodes("duckdb")),
         "warehouse_megabytes": bench.project.warehouse.stat().st_size / 1e6,
     }
     bench.project.forget_warehouse()
-    bench.data.forget(sizes.large)
+    bench.forget(sizes.large)
     return bench.round("large", {"large": after, "base": before}, notes)
 
 
@@ -152,7 +157,7 @@ def day(bench: Bench) -> Round:
                 f"The day's {sizes.day:,} events were not added.",
                 "Look into the log of the build.",
             )
-        profiles[name] = profile(costs[name], bench.project.nodes())
+        profiles[name] = profile(costs[name], bench.project.nodes("duckdb"))
     bench.project.forget_warehouse()
     notes = {"events": {"long": sizes.events, "short": sizes.short}}
     return bench.round("day", costs, notes | {"profile": profiles["long"]})
@@ -172,7 +177,7 @@ def nothing(bench: Bench) -> Round:
     with without_content(data):
         costs = {
             "project": bench.project.build("duckdb", "--data", str(data)),
-            "dbt": bench.project.dbt("dbt", "build", "--target", "duckdb"),
+            "dbt": bench.project.dbt("duckdb", "build"),
         }
     costs["project"].moment_of(" 0 files to load")
     compared = bench.project.benchmark(
@@ -203,21 +208,19 @@ def sample(bench: Bench) -> Round:
     project = bench.project
     if not (project.root / "data" / "sample.duckdb").exists():
         project.build("sample")
-    target = ("--target", "sample")
-    project.dbt("parse", "parse", *target)
-    costs = {"project": project.dbt("sample", "build", "--full-refresh", *target)}
-    nodes = project.nodes()
-    costs["parse"] = project.dbt("parse", "parse", *target)
-    costs["start"] = project.dbt("version", "--version")
+    project.dbt("sample", "parse")
+    costs = {"project": project.dbt("sample", "build", "--full-refresh")}
+    nodes = project.nodes("sample")
+    costs["parse"] = project.dbt("sample", "parse")
+    costs["start"] = project.start_of_dbt()
     counts = {
         kind: sum(node["unique_id"].startswith(f"{kind}.") for node in nodes)
         for kind in ("model", "seed", "test", "unit_test")
     }
     project.forget_warehouse()
     empty = empty_project.make(bench.folder / "empty", counts)
-    there = ("--project-dir", str(empty), "--target", "duckdb")
-    project.dbt("empty_parse", "parse", *there)
-    costs["empty"] = project.dbt("empty", "build", *there)
+    project.dbt("duckdb", "parse", folder=empty)
+    costs["empty"] = project.dbt("duckdb", "build", folder=empty)
     project.forget_warehouse()
     kinds: dict[str, float] = {}
     for node in nodes:
@@ -245,7 +248,7 @@ def postgres(bench: Bench) -> Round:
         }
         notes = {
             "events": {"project": sizes.short, "rows": sizes.row_by_row},
-            "profile": profile(costs["project"], bench.project.nodes()),
+            "profile": profile(costs["project"], bench.project.nodes("postgres")),
         }
     shutil.rmtree(bench.project.root / "data" / "postgres")
     return bench.round("postgres", costs, notes)
@@ -264,7 +267,7 @@ def spark(bench: Bench) -> Round:
         ),
     }
     notes: dict[str, Any] = {
-        "profile": profile(costs["project"], bench.project.nodes())
+        "profile": profile(costs["project"], bench.project.nodes("spark"))
     }
     for name in ("lake", "by_hand_lake"):
         shutil.rmtree(bench.folder / name, ignore_errors=True)

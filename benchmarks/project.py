@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from dbt_profile import PROJECT
-from local_postgres import server_of
+from local_postgres import SOCKET_VARIABLE, server_of
 from timing import Cost, timed
 
 PARTS: Final = (
@@ -39,6 +39,7 @@ class Project:
         self.root = folder / "project"
         self.warehouse = folder / "warehouse.duckdb"
         self.logs = folder / "logs"
+        self._of_servers: dict[str, str] = {}
         for name in PARTS:
             target = self.root / name
             if (PROJECT / name).is_dir():
@@ -65,8 +66,15 @@ class Project:
         return whole.hexdigest()[:12]
 
     def build(self, target: str, *arguments: str) -> Cost:
-        """Run ``scripts/build.py``: load what is new, build and test the star."""
-        return self.script("build", "build.py", "--target", target, *arguments)
+        """Run ``scripts/build.py``: load what is new, build and test the star.
+
+        Before that, and not in the cost, dbt parses what changed since its last time.
+        """
+        self.dbt(target, "parse")
+        script = self.root / "scripts" / "build.py"
+        command: list[str | Path] = [sys.executable, script, "--target", target]
+        command += arguments
+        return self._timed(f"build_{target}", command, target)
 
     def script(self, log: str, name: str, *arguments: str) -> Cost:
         """Run one of the project's scripts."""
@@ -78,12 +86,31 @@ class Project:
         script = self.root / "benchmarks" / name
         return self._timed(log, [sys.executable, script, *arguments])
 
-    def dbt(self, log: str, *arguments: str) -> Cost:
-        """Run dbt as its users do."""
-        return self._timed(log, [BIN / "dbt", "--quiet", *arguments])
+    def dbt(self, target: str, *arguments: str, folder: Path | None = None) -> Cost:
+        """Run dbt on a target as its users do, or on another project's folder."""
+        options = ["--target", target]
+        options += ["--project-dir", str(folder)] if folder else []
+        return self._timed(
+            f"dbt_{arguments[0]}",
+            [BIN / "dbt", "--quiet", *arguments, *options],
+            f"{target}_of_{folder.name}" if folder else target,
+        )
 
-    def _timed(self, log: str, command: Sequence[str | Path]) -> Cost:
-        return timed(command, self.root, self.environment, self.logs / f"{log}.txt")
+    def start_of_dbt(self) -> Cost:
+        """Start dbt and let it do nothing."""
+        return self._timed("dbt_version", [BIN / "dbt", "--version"])
+
+    def _timed(
+        self, log: str, command: Sequence[str | Path], target: str = "duckdb"
+    ) -> Cost:
+        # Two targets in one folder would have dbt parse all anew each time.
+        place = {"DBT_TARGET_PATH": str(self._target_path(target))}
+        return timed(
+            command, self.root, self.environment | place, self.logs / f"{log}.txt"
+        )
+
+    def _target_path(self, target: str) -> Path:
+        return self.root / "target" / target
 
     @property
     def environment(self) -> dict[str, str]:
@@ -99,6 +126,7 @@ class Project:
             "SPARKIFY_DUCKDB": str(self.warehouse),
             "SPARKIFY_MEMORY_LIMIT": self.memory_limit,
             "SPARKIFY_LAKE": str(self.folder / "lake"),
+            **self._of_servers,
         }
 
     def forget_warehouse(self) -> None:
@@ -111,9 +139,9 @@ class Project:
         self.forget_warehouse()
         shutil.copyfile(path, self.warehouse)
 
-    def nodes(self) -> list[dict[str, Any]]:
-        """Give what the last run of dbt says of each node (run_results.json)."""
-        path = self.root / "target" / "run_results.json"
+    def nodes(self, target: str) -> list[dict[str, Any]]:
+        """Give what the last build says of each node (run_results.json)."""
+        path = self._target_path(target) / "run_results.json"
         results: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))[
             "results"
         ]
@@ -124,6 +152,9 @@ class Project:
         """Run a PostgreSQL server of the copy's own; gives the folder of its socket."""
         server = server_of(self.root / "data" / "postgres")
         try:
-            yield str(server.get_postmaster_info().socket_dir)
+            socket = str(server.get_postmaster_info().socket_dir)
+            self._of_servers = {SOCKET_VARIABLE: socket}
+            yield socket
         finally:
+            self._of_servers = {}
             server.stop()
