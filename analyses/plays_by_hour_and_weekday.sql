@@ -12,8 +12,8 @@ plays as (select * from {{ ref('plays') }})
 select
     hour,
     {% for weekday in weekdays %}
-        count(case when weekday = {{ loop.index }} then 1 end)
-            as {{ weekday }}_play_count,
+    count(case when weekday = {{ loop.index }} then 1 end)
+        as {{ weekday }}_play_count,
     {% endfor %}
     count(*) as play_count
 

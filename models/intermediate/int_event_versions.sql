@@ -5,6 +5,12 @@
     meta = {'is_bounded_by_sort': true}
 ) }}
 
+{% set said = [
+    'start_time', 'user_id', 'page', 'auth', 'method', 'status', 'level', 'first_name',
+    'last_name', 'gender', 'location', 'user_agent', 'registered_at', 'song_title',
+    'artist_name', 'duration_seconds'
+] %}
+
 with
 
 events as (select * from {{ ref('stg_events') }}),
@@ -27,37 +33,18 @@ arrived_events as (
 
 ),
 
-{% endif %}
-
 {# What claims to be an event: of those that were delivered again, all that is known. #}
-contenders as (
+claims as (
 
     select
         session_id,
         item_in_session,
-        start_time,
-        user_id,
-        page,
-        auth,
-        method,
-        status,
-        level,
-        first_name,
-        last_name,
-        gender,
-        location,
-        user_agent,
-        registered_at,
-        song_title,
-        artist_name,
-        duration_seconds,
+        {{ said | join(',\n        ') }},
         loaded_at,
         false as is_known,
         false as was_current
 
     from events
-
-    {% if is_incremental() %}
 
     where loaded_at > {{ watermark() }}
 
@@ -66,22 +53,7 @@ contenders as (
     select
         known_versions.session_id,
         known_versions.item_in_session,
-        known_versions.start_time,
-        known_versions.user_id,
-        known_versions.page,
-        known_versions.auth,
-        known_versions.method,
-        known_versions.status,
-        known_versions.level,
-        known_versions.first_name,
-        known_versions.last_name,
-        known_versions.gender,
-        known_versions.location,
-        known_versions.user_agent,
-        known_versions.registered_at,
-        known_versions.song_title,
-        known_versions.artist_name,
-        known_versions.duration_seconds,
+        known_versions.{{ said | join(',\n        known_versions.') }},
         known_versions.loaded_at,
         true as is_known,
         known_versions.is_current as was_current
@@ -92,9 +64,70 @@ contenders as (
             known_versions.session_id = arrived_events.session_id
             and known_versions.item_in_session = arrived_events.item_in_session
 
-    {% endif %}
+),
+
+{% endif %}
+
+{% if not is_incremental() %}
+
+{# Imported three times: an engine that keeps what is read more than once would keep all
+   that the events say, only to find the few of them that were delivered again. #}
+delivered_events as (select * from {{ ref('stg_events') }}),
+
+repeated_events as (select * from {{ ref('stg_events') }}),
+
+contested_events as (
+
+    select
+        session_id,
+        item_in_session
+
+    from delivered_events
+
+    group by session_id, item_in_session
+
+    having count(*) > 1
 
 ),
+
+lone_versions as (
+
+    select
+        events.session_id,
+        events.item_in_session,
+        events.{{ said | join(',\n        events.') }},
+        true as is_current,
+        events.loaded_at
+
+    from events
+    left join contested_events
+        on
+            events.session_id = contested_events.session_id
+            and events.item_in_session = contested_events.item_in_session
+
+    where contested_events.session_id is null
+
+),
+
+claims as (
+
+    select
+        repeated_events.session_id,
+        repeated_events.item_in_session,
+        repeated_events.{{ said | join(',\n        repeated_events.') }},
+        repeated_events.loaded_at,
+        false as is_known,
+        false as was_current
+
+    from repeated_events
+    inner join contested_events
+        on
+            repeated_events.session_id = contested_events.session_id
+            and repeated_events.item_in_session = contested_events.item_in_session
+
+),
+
+{% endif %}
 
 {# An event may be delivered again, with other content: the later one is the event, and
    where the time is the same its content decides, never the load. #}
@@ -103,22 +136,7 @@ ranked_versions as (
     select
         session_id,
         item_in_session,
-        start_time,
-        user_id,
-        page,
-        auth,
-        method,
-        status,
-        level,
-        first_name,
-        last_name,
-        gender,
-        location,
-        user_agent,
-        registered_at,
-        song_title,
-        artist_name,
-        duration_seconds,
+        {{ said | join(',\n        ') }},
         loaded_at,
         is_known,
         was_current,
@@ -144,38 +162,19 @@ ranked_versions as (
                 loaded_at asc
         ) as precedence
 
-    from contenders
+    from claims
 
 ),
 
 {# An event that loses its place is kept, as of the load that replaced it: by it, what
    was built from it is found again. #}
-int_event_versions as (
+versions as (
 
     select
-        {{ dbt_utils.generate_surrogate_key(['session_id', 'item_in_session']) }}
-            as songplay_id,
         session_id,
         item_in_session,
-        start_time,
-        user_id,
-        page,
-        auth,
-        method,
-        status,
-        level,
-        first_name,
-        last_name,
-        gender,
-        location,
-        user_agent,
-        registered_at,
-        song_title,
-        artist_name,
-        duration_seconds,
+        {{ said | join(',\n        ') }},
         precedence = 1 as is_current,
-        {% if is_incremental() %}
-
         case
             when precedence > 1 and was_current
                 then
@@ -185,15 +184,39 @@ int_event_versions as (
             else loaded_at
         end as loaded_at
 
-        {% else %}
-
-            loaded_at
-
-        {% endif %}
-
     from ranked_versions
 
     where precedence = 1 or is_known
+
+    {% if not is_incremental() %}
+
+    union all
+
+    select
+        session_id,
+        item_in_session,
+        {{ said | join(',\n        ') }},
+        is_current,
+        loaded_at
+
+    from lone_versions
+
+    {% endif %}
+
+),
+
+int_event_versions as (
+
+    select
+        {{ dbt_utils.generate_surrogate_key(['session_id', 'item_in_session']) }}
+            as songplay_id,
+        session_id,
+        item_in_session,
+        {{ said | join(',\n        ') }},
+        is_current,
+        loaded_at
+
+    from versions
 
 )
 

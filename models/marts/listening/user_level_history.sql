@@ -22,9 +22,7 @@ changed_users as (
 
 {% endif %}
 
-{# At one moment a user has one level, as in `users` that of the last of its events: so
-   no stretch is empty. #}
-ranked_events as (
+ordered_events as (
 
     select
         events.user_id,
@@ -32,12 +30,20 @@ ranked_events as (
         events.session_id,
         events.item_in_session,
         events.level,
-        events.page,
-        events.loaded_at,
-        row_number() over (
-            partition by events.user_id, events.start_time
-            order by events.session_id desc, events.item_in_session desc
-        ) as recency
+        lead(events.start_time) over (
+            partition by events.user_id
+            order by events.start_time, events.session_id, events.item_in_session
+        ) as next_start_time,
+        sum(case when events.page = 'NextSong' then 1 else 0 end) over (
+            partition by events.user_id
+            order by events.start_time, events.session_id, events.item_in_session
+            rows between unbounded preceding and current row
+        ) as plays_until_then,
+        max(events.loaded_at) over (
+            partition by events.user_id
+            order by events.start_time, events.session_id, events.item_in_session
+            rows between unbounded preceding and current row
+        ) as loaded_at
 
     from events
     {% if is_incremental() %}
@@ -50,113 +56,60 @@ ranked_events as (
 
 ),
 
+{# At one moment a user has one level, as in `users` that of the last of its events: so
+   no stretch is empty. #}
 moments as (
 
     select
         user_id,
         start_time,
-        max(case when recency = 1 then session_id end) as session_id,
-        max(case when recency = 1 then item_in_session end) as item_in_session,
-        max(case when recency = 1 then level end) as level,
-        sum(case when page = 'NextSong' then 1 else 0 end) as play_count,
-        max(loaded_at) as loaded_at
-
-    from ranked_events
-
-    group by user_id, start_time
-
-),
-
-compared_moments as (
-
-    select
-        user_id,
-        start_time,
         session_id,
         item_in_session,
         level,
-        play_count,
-        loaded_at,
-        row_number() over (partition by user_id order by start_time asc) as place,
-        lag(level) over (partition by user_id order by start_time asc) as level_before
+        lag(level) over (partition by user_id order by start_time) as previous_level,
+        lag(start_time) over (partition by user_id order by start_time)
+            as previous_start_time,
+        lag(plays_until_then) over (partition by user_id order by start_time)
+            as plays_before,
+        last_value(plays_until_then) over (
+            partition by user_id
+            order by start_time
+            rows between unbounded preceding and unbounded following
+        ) as play_count,
+        last_value(loaded_at) over (
+            partition by user_id
+            order by start_time
+            rows between unbounded preceding and unbounded following
+        ) as loaded_at
 
-    from moments
+    from ordered_events
+
+    where next_start_time is null or next_start_time > start_time
 
 ),
 
 {# A level that no event gives is one of its own; cleaned text is never empty. #}
-changes as (
-
-    select
-        user_id,
-        start_time,
-        session_id,
-        item_in_session,
-        level,
-        play_count,
-        loaded_at,
-        case
-            when place = 1 or coalesce(level, '') != coalesce(level_before, '') then 1
-            else 0
-        end as is_change
-
-    from compared_moments
-
-),
-
-numbered_moments as (
-
-    select
-        user_id,
-        start_time,
-        session_id,
-        item_in_session,
-        level,
-        play_count,
-        loaded_at,
-        is_change,
-        sum(is_change) over (
-            partition by user_id
-            order by start_time asc
-            rows between unbounded preceding and current row
-        ) as stretch
-
-    from changes
-
-),
-
 stretches as (
 
     select
         user_id,
-        stretch,
-        cast(sum(play_count) as bigint) as play_count,
-        max(case when is_change = 1 then session_id end) as session_id,
-        max(case when is_change = 1 then item_in_session end) as item_in_session,
-        max(level) as level,
-        min(start_time) as valid_from,
-        max(loaded_at) as loaded_at
-
-    from numbered_moments
-
-    group by user_id, stretch
-
-),
-
-neighbours as (
-
-    select
-        user_id,
         session_id,
         item_in_session,
         level,
-        valid_from,
-        play_count,
+        previous_level,
         loaded_at,
-        lag(level) over (partition by user_id order by stretch asc) as previous_level,
-        lead(valid_from) over (partition by user_id order by stretch asc) as valid_to
+        start_time as valid_from,
+        lead(start_time) over (partition by user_id order by start_time) as valid_to,
+        coalesce(
+            lead(plays_before) over (partition by user_id order by start_time),
+            play_count
+        ) - coalesce(plays_before, 0) as play_count
 
-    from stretches
+    from moments
+
+    where
+        previous_start_time is null
+        or coalesce(level, '') != coalesce(previous_level, '')
 
 ),
 
@@ -174,10 +127,10 @@ user_level_history as (
         valid_to is null as is_current,
         coalesce(previous_level = 'free' and level = 'paid', false) as is_upgrade,
         coalesce(previous_level = 'paid' and level = 'free', false) as is_downgrade,
-        play_count,
+        cast(play_count as bigint) as play_count,
         loaded_at
 
-    from neighbours
+    from stretches
 
 )
 
