@@ -49,20 +49,21 @@ MUTATIONS = [
     Mutation(
         "the artist must match too",
         "models/marts/core/songplays.sql",
-        "            and plays.artist_name = songs.artist_name\n",
+        "            and named_plays.artist_name = songs.artist_name\n",
         "",
     ),
     Mutation(
         "a duration is no condition",
         "models/marts/core/songplays.sql",
-        "and plays.artist_name = songs.artist_name",
-        "and plays.artist_name = songs.artist_name"
-        " and plays.duration_seconds = songs.duration_seconds",
+        "and named_plays.artist_name = songs.artist_name",
+        "and named_plays.artist_name = songs.artist_name"
+        " and named_plays.duration_seconds = songs.duration_seconds",
     ),
     Mutation(
         "the nearest duration wins",
         "models/marts/core/songplays.sql",
-        "abs(plays.duration_seconds - songs.duration_seconds) asc nulls last,",
+        "abs(named_plays.duration_seconds - songs.duration_seconds)\n"
+        "                asc nulls last,",
         "",
     ),
     Mutation(
@@ -228,6 +229,12 @@ MUTATIONS = [
         "models/marts/core/time.sql",
         "group by songplays.start_time",
         "group by songplays.start_time, songplays.songplay_id",
+    ),
+    Mutation(
+        "the view has each play once",
+        "models/marts/listening/plays.sql",
+        "on located_plays.user_id = users.user_id",
+        "on located_plays.level = users.level",
     ),
 ]
 
