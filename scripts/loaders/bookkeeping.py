@@ -15,7 +15,7 @@ from loaders import NewFile
 from records import RawTable
 from sources import Source
 
-BATCH_BYTES: Final = 256 << 20
+BATCH_BYTES: Final = 1 << 30
 BATCH_FILES: Final = 4096
 MAX_SHOWN: Final = 200
 """Characters of a reason in an error: it may name a key of any length."""

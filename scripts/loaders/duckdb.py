@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
 import duckdb
@@ -33,6 +34,9 @@ from replay import CHUNK, Judgement, judge
 from sources import Source
 
 CAREFUL_LINES: Final = 10_000
+SMALL_FILE: Final = 1 << 16
+"""Bytes of a file up to which DuckDB takes longer to open it than to parse it."""
+
 LOCK_SECONDS: Final = 60.0
 
 
@@ -128,7 +132,7 @@ class DuckDBWarehouse:
     def statements(self, source: Source, files: Sequence[NewFile]) -> Sequence[str]:
         """Give the SQL of a load; $files and $paths are the files of a batch."""
         del source
-        reads = [read_statement(table) for table in tables_of(files)]
+        reads = [read_statement(table, LINES_OF_FILES) for table in tables_of(files)]
         return [*create_statements(), *reads]
 
     @_told_plainly()
@@ -273,19 +277,30 @@ class _Load:
             )
 
     def _read_batch(self, table: RawTable, batch: list[NewFile]) -> None:
-        """Let DuckDB read a batch; files with lines that are not plain by the rules."""
-        paths = [new.file.path for new in batch]
+        """Let DuckDB parse a batch; what holds lines that are not plain by the rules."""
         with self.source.fetch(
             [new.file for new in batch], self.options.on_file
         ) as local:
-            of_path = dict(zip(paths, local, strict=True))
-            odd = {
-                path for path in paths if not self._suits_parser(of_path[path], path)
+            of_path = {
+                new.file.path: name for new, name in zip(batch, local, strict=True)
             }
-            plain = [path for path in paths if path not in odd]
-            if plain:
-                self._parse(table, [of_path[path] for path in plain], plain)
-                odd |= self._take_back(table, {path: of_path[path] for path in plain})
+            small, large, odd = [], [], []
+            for new in batch:
+                path = new.file.path
+                if new.file.size <= SMALL_FILE:
+                    small.append(path)
+                elif self._suits_parser(of_path[path], path):
+                    large.append(path)
+                else:
+                    odd.append(path)
+            lines: dict[str, int] = {}
+            if small:
+                lines |= self._parse_lines(table, {p: of_path[p] for p in small})
+                odd += [path for path in small if path not in lines]
+            if large:
+                self._parse_files(table, [of_path[path] for path in large], large)
+                lines |= {path: count_lines(of_path[path], path) for path in large}
+            odd += self._take_back(table, lines)
             for path in sorted(odd):
                 self._read_carefully(table, of_path[path], path)
 
@@ -298,10 +313,32 @@ class _Load:
         except OSError as error:
             raise unreadable(path, error) from error
 
-    def _parse(self, table: RawTable, local: list[str], paths: list[str]) -> None:
+    def _parse_lines(self, table: RawTable, local: dict[str, str]) -> dict[str, int]:
+        """Parse small files, read here; give the lines of each that is UTF-8."""
+        lines: list[str] = []
+        paths: list[str] = []
+        count: dict[str, int] = {}
+        for path, name in local.items():
+            try:
+                text = Path(name).read_bytes().decode()
+            except UnicodeDecodeError:
+                continue
+            except OSError as error:
+                raise unreadable(path, error) from error
+            of_file = text.removesuffix("\n").split("\n") if text else []
+            count[path] = len(of_file)
+            lines += of_file
+            paths += [path] * len(of_file)
+        self.connection.execute(
+            read_statement(table, LINES_GIVEN),
+            {"lines": lines, "paths": paths, "loaded_at": self.loaded_at},
+        )
+        return count
+
+    def _parse_files(self, table: RawTable, local: list[str], paths: list[str]) -> None:
         try:
             self.connection.execute(
-                read_statement(table),
+                read_statement(table, LINES_OF_FILES),
                 {"files": local, "paths": paths, "loaded_at": self.loaded_at},
             )
         except duckdb.Error as error:
@@ -314,35 +351,37 @@ class _Load:
             reason = str(error).splitlines()[0].partition(named)[0].rstrip(' :"')
             raise unreadable(of_file[named], RuntimeError(reason)) from error
 
-    def _take_back(self, table: RawTable, of_path: dict[str, str]) -> set[str]:
+    def _take_back(self, table: RawTable, lines: dict[str, int]) -> list[str]:
         """Delete what was read of files that the parser did not read as plain lines.
 
-        These hold a line that is not plain, or another number of lines than there are
-        rows: blank lines give none, and at some sizes of a file DuckDB 2.0.0 drops a
-        last line that no newline ends.
+        ``lines`` has the number of lines of each file that it read. Such a file holds a
+        line that is not plain, or another number of lines than there are rows: blank
+        lines give none, and at some sizes of a file DuckDB 2.0.0 drops a last line that
+        no newline ends.
         """
         found = {
             path: (rows, odd)
             for path, rows, odd in self.connection.execute(
                 "select source_path, count(*), bool_or(loaded_at is null)"
-                f" from {raw(table.name)} where loaded_at is null or loaded_at = $1"
+                f" from {raw(table.name)}"
+                " where (loaded_at is null or loaded_at = $1)"
+                " and source_path in (select unnest($2))"
                 " group by source_path",
-                [self.loaded_at],
+                [self.loaded_at, list(lines)],
             ).fetchall()
         }
-        odd_files = set()
-        for path, local in of_path.items():
-            lines = count_lines(local, path)
-            if found.get(path, (0, False)) == (lines, False):
-                self.loaded[table.name, path] = lines
+        odd_files = []
+        for path, count in lines.items():
+            if found.get(path, (0, False)) == (count, False):
+                self.loaded[table.name, path] = count
             else:
-                odd_files.add(path)
+                odd_files.append(path)
         if odd_files:
             self.connection.execute(
                 f"delete from {raw(table.name)}"
                 " where source_path in (select unnest($1))"
                 " and (loaded_at is null or loaded_at = $2)",
-                [sorted(odd_files), self.loaded_at],
+                [odd_files, self.loaded_at],
             )
         return odd_files
 
@@ -461,11 +500,25 @@ def _insert(
     )
 
 
-def read_statement(table: RawTable) -> str:
-    """Give the statement that reads a batch of files into a raw table.
+LINES_GIVEN: Final = "select unnest($lines) as json, unnest($paths) as path"
+LINES_OF_FILES: Final = """select objects.json, files.path
+    from read_json_objects(
+        $files,
+        format = 'newline_delimited',
+        ignore_errors = true,
+        filename = true,
+        hive_partitioning = false
+    ) as objects
+    inner join (select unnest($files) as filename, unnest($paths) as path) as files
+        on objects.filename = files.filename"""
 
-    Its parameters are $files, $paths (what these files are called) and $loaded_at. A
-    line that is not plain becomes a row without loaded_at, which marks its file as odd.
+
+def read_statement(table: RawTable, lines: str) -> str:
+    """Give the statement that reads lines into a raw table.
+
+    ``lines`` is LINES_OF_FILES, where $paths is what $files are called, or LINES_GIVEN,
+    where it has the path of each of $lines. $loaded_at is a parameter of both: a line
+    that is not plain becomes a row without it, which marks its file as odd.
     """
     structure = (
         "{"
@@ -485,20 +538,12 @@ def read_statement(table: RawTable) -> str:
     )
     return f"""insert into {raw(table.name)}
 with
-files as (select unnest($files) as filename, unnest($paths) as path),
 lines as (
-    select filename, json
-    from read_json_objects(
-        $files,
-        format = 'newline_delimited',
-        ignore_errors = true,
-        filename = true,
-        hive_partitioning = false
-    )
+    {lines}
 ),
 records as (
     select
-        filename,
+        path,
         strlen(json) as size,
         case
             when regexp_matches(json, {quote_literal(plain_line(table))})
@@ -514,6 +559,5 @@ select
             and (size <= {MAX_TEXT_BYTES} or greatest({lengths}) <= {MAX_TEXT_BYTES})
             then $loaded_at
     end as loaded_at,
-    files.path
-from records
-inner join files on records.filename = files.filename"""
+    path
+from records"""
