@@ -83,6 +83,7 @@ def assert_agreed(table: RawTable, line: bytes) -> None:
 @example(event(length=9999999.999999995))
 @example(event(userId="9" * 19))
 @example(event(userId=" " * 1025))
+@example(event(userId="x" * 1025))
 @example(event(registration=253402300799999.001))
 @example(event(artist=-0.0))
 @example(b"[" * 101 + b"]" * 101)

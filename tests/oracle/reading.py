@@ -262,10 +262,10 @@ def user(value: object) -> str | None:
         return None
     if not isinstance(value, str):
         raise RefusedError(NOT_A_USER)
-    check_length(value)
     digits = value if isinstance(value, Number) else trim(value)
     if digits and not WHOLE_FORM.fullmatch(digits):
         raise RefusedError(NOT_A_USER)
+    check_length(value)
     if len(digits.lstrip("-")) > MAX_USER_DIGITS:
         raise RefusedError(OUT_OF_RANGE)
     return str(value)
