@@ -277,7 +277,7 @@ class _Load:
             )
 
     def _read_batch(self, table: RawTable, batch: list[NewFile]) -> None:
-        """Let DuckDB parse a batch; what holds lines that are not plain by the rules."""
+        """Let DuckDB parse a batch, and read by the rules what holds odd lines."""
         with self.source.fetch(
             [new.file for new in batch], self.options.on_file
         ) as local:
