@@ -6,7 +6,6 @@ import html
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,6 +14,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
@@ -67,11 +67,10 @@ HEADLINES = {
 @pytest.fixture(scope="module")
 def target_path() -> Iterator[Path]:
     """A target path in the project, which is where dct takes one."""
-    folder = PROJECT / "target" / "test_dashboards"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    yield folder
-    shutil.rmtree(folder)
+    parent = PROJECT / "target"
+    parent.mkdir(exist_ok=True)
+    with TemporaryDirectory(prefix="test_dashboards-", dir=parent) as folder:
+        yield Path(folder)
 
 
 def environment_of(warehouse: Warehouse, target_path: Path) -> dict[str, str]:

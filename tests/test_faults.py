@@ -22,6 +22,7 @@ from aiohttp import web
 from botocore import endpoint
 from microburst.app import make_app
 from microburst.core.pipeline import Microburst
+from microburst.detection import rest_operations
 
 import bootstrap
 import sources
@@ -69,6 +70,10 @@ OF_S3: Final = [
 ]
 ONE: Final = [fault for fault in OF_S3 if fault[:2] == ("GetObject", "a body cut off")]
 """What the other readers try, which share all of their reading with the first."""
+
+# A client alters botocore's model of S3, by which the proxy tells requests apart. The
+# proxy reads a model of its own here, before conftest's tests share theirs.
+rest_operations("s3")
 
 
 @dataclass
