@@ -8,15 +8,40 @@ events as (select * from {{ ref('int_events') }}),
 
 event_versions as (select * from {{ ref('int_event_versions') }}),
 
+known_stretches as (select * from {{ this }}),
+
 changed_users as (
 
-    select user_id
+    select
+        user_id,
+        min(start_time) as changed_at
 
     from event_versions
 
     where loaded_at > {{ watermark() }} and user_id is not null
 
     group by user_id
+
+),
+
+{# Where a user's stretches are made anew from: the one that his first change is in, or
+   that it ends. Nothing where none is before it: then all of them are. #}
+restarts as (
+
+    select
+        changed_users.user_id,
+        known_stretches.valid_from,
+        known_stretches.previous_level
+
+    from changed_users
+    left join known_stretches
+        on
+            changed_users.user_id = known_stretches.user_id
+            and changed_users.changed_at > known_stretches.valid_from
+            and (
+                known_stretches.valid_to is null
+                or changed_users.changed_at <= known_stretches.valid_to
+            )
 
 ),
 
@@ -30,6 +55,7 @@ ordered_events as (
         events.session_id,
         events.item_in_session,
         events.level,
+        events.loaded_at,
         lead(events.start_time) over (
             partition by events.user_id
             order by events.start_time, events.session_id, events.item_in_session
@@ -38,21 +64,22 @@ ordered_events as (
             partition by events.user_id
             order by events.start_time, events.session_id, events.item_in_session
             rows between unbounded preceding and current row
-        ) as plays_until_then,
-        max(events.loaded_at) over (
-            partition by events.user_id
-            order by events.start_time, events.session_id, events.item_in_session
-            rows between unbounded preceding and current row
-        ) as loaded_at
+        ) as plays_until_then
 
     from events
     {% if is_incremental() %}
 
-    inner join changed_users on events.user_id = changed_users.user_id
+    inner join restarts on events.user_id = restarts.user_id
 
     {% endif %}
 
-    where events.user_id is not null
+    where
+        events.user_id is not null
+    {% if is_incremental() %}
+
+        and (restarts.valid_from is null or events.start_time >= restarts.valid_from)
+
+        {% endif %}
 
 ),
 
@@ -66,6 +93,7 @@ moments as (
         session_id,
         item_in_session,
         level,
+        loaded_at,
         lag(level) over (partition by user_id order by start_time) as previous_level,
         lag(start_time) over (partition by user_id order by start_time)
             as previous_start_time,
@@ -75,12 +103,7 @@ moments as (
             partition by user_id
             order by start_time
             rows between unbounded preceding and unbounded following
-        ) as play_count,
-        last_value(loaded_at) over (
-            partition by user_id
-            order by start_time
-            rows between unbounded preceding and unbounded following
-        ) as loaded_at
+        ) as play_count
 
     from ordered_events
 
@@ -113,6 +136,31 @@ stretches as (
 
 ),
 
+{% if is_incremental() %}
+
+continued_stretches as (
+
+    select
+        stretches.user_id,
+        stretches.session_id,
+        stretches.item_in_session,
+        stretches.level,
+        stretches.valid_from,
+        stretches.valid_to,
+        stretches.play_count,
+        stretches.loaded_at,
+        case
+            when stretches.valid_from = restarts.valid_from then restarts.previous_level
+            else stretches.previous_level
+        end as previous_level
+
+    from stretches
+    inner join restarts on stretches.user_id = restarts.user_id
+
+),
+
+{% endif %}
+
 user_level_history as (
 
     select
@@ -130,7 +178,31 @@ user_level_history as (
         cast(play_count as bigint) as play_count,
         loaded_at
 
-    from stretches
+    from {{ 'continued_stretches' if is_incremental() else 'stretches' }}
+    {% if is_incremental() %}
+
+    union all
+
+    select
+        known_stretches.user_level_id,
+        known_stretches.user_id,
+        known_stretches.level,
+        known_stretches.previous_level,
+        known_stretches.valid_from,
+        known_stretches.valid_to,
+        known_stretches.is_current,
+        known_stretches.is_upgrade,
+        known_stretches.is_downgrade,
+        known_stretches.play_count,
+        known_stretches.loaded_at
+
+    from known_stretches
+    inner join restarts
+        on
+            known_stretches.user_id = restarts.user_id
+            and known_stretches.valid_from < restarts.valid_from
+
+    {% endif %}
 
 )
 
