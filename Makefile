@@ -53,7 +53,8 @@ build: setup $(ENGINE) ## load the raw JSON, build the star; DATA=folder or s3:/
 		$(if $(TARGET),--target "$(TARGET)") $(if $(LOG_DATA),--log-data "$(LOG_DATA)") \
 		$(if $(SONG_DATA),--song-data "$(SONG_DATA)") \
 		$(if $(MAX_REJECTS),--max-rejects "$(MAX_REJECTS)") \
-		$(if $(MANIFEST),--manifest "$(MANIFEST)") $(if $(COMPACT),--compact "$(COMPACT)")
+		$(if $(MANIFEST),--manifest "$(MANIFEST)") $(if $(COMPACT),--compact "$(COMPACT)") \
+		$(if $(TESTS),--tests "$(TESTS)")
 
 analyses: setup $(ENGINE) ## answer the questions of analyses/; TARGET=, ONLY=name,name, CSV=folder, CHECK=1
 	@$(PYTHON) scripts/analyses.py $(if $(TARGET),--target "$(TARGET)") \

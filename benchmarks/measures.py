@@ -150,7 +150,9 @@ def day(bench: Bench) -> Round:
         data = bench.data.events(events)
         bench.project.take_warehouse(bench.kept_warehouse(events))
         with one_more_day(data, file):
-            costs[name] = bench.project.build("duckdb", "--data", str(data))
+            costs[name] = bench.project.build(
+                "duckdb", "--data", str(data), tests="changed"
+            )
         said = f"{sizes.day:,} new"
         if not any(said in line for _, line in costs[name].lines):
             raise SparkifyError(

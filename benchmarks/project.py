@@ -65,15 +65,17 @@ class Project:
                     whole.update(path.read_bytes())
         return whole.hexdigest()[:12]
 
-    def build(self, target: str, *arguments: str) -> Cost:
+    def build(self, target: str, *arguments: str, tests: str = "all") -> Cost:
         """Run ``scripts/build.py``: load what is new, build and test the star.
 
         Before that, and not in the cost, dbt parses what changed since its last time.
         """
-        self.dbt(target, "parse")
+        self.dbt(
+            target, "parse", *(["--vars", "tests: changed"] if tests != "all" else [])
+        )
         script = self.root / "scripts" / "build.py"
         command: list[str | Path] = [sys.executable, script, "--target", target]
-        command += arguments
+        command += [*arguments, "--tests", tests]
         return self._timed(f"build_{target}", command, target)
 
     def script(self, log: str, name: str, *arguments: str) -> Cost:

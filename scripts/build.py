@@ -38,6 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         help=f"target of profiles.yml (default: {SAMPLE_TARGET} without --data,"
         f" {OWN_DATA_TARGET} with it)",
     )
+    add(
+        "--tests",
+        choices=["all", "changed"],
+        default="all",
+        help="of the large tables, test all rows (default), or what changed since all"
+        " tests passed",
+    )
     bootstrap.add_source_arguments(parser)
     bootstrap.add_engine_arguments(parser)
     options = parser.parse_args(argv, argparse.Namespace(dry_run=False))
@@ -50,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         loaded = bootstrap.run(warehouse, name, options)
     if remember("DBT_TARGET", name):
         print(f"Plain dbt commands now take the target {name} (.env says so).")
-    outcome = build(name)
+    outcome = build(name, tests=options.tests)
     if outcome.success:
         keep_good_build(name)
     with closing(open_warehouse(target, given)) as warehouse:
@@ -94,8 +101,11 @@ class Outcome:
                 self.met_another_run = True
 
 
-def build(target: str) -> Outcome:
-    """Build and test the star. Raises SparkifyError if dbt could not run."""
+def build(target: str, *, tests: str = "all") -> Outcome:
+    """Build and test the star. Raises SparkifyError if dbt could not run.
+
+    ``tests`` is the variable that macros/incremental/tested_through.sql reads.
+    """
     outcome = Outcome()
     print("Building and testing the star (dbt build) ...")
     with progress("dbt build", "nodes") as bar:
@@ -104,7 +114,10 @@ def build(target: str) -> Outcome:
             if event.info.name == "NodeFinished":
                 bar.update()
 
-        outcome.take(run_dbt("build", target=target, to="build", on_event=on_event))
+        tested = [] if tests == "all" else ["--vars", f"tests: {tests}"]
+        outcome.take(
+            run_dbt("build", *tested, target=target, to="build", on_event=on_event)
+        )
     return outcome
 
 

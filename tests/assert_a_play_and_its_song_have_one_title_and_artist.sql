@@ -1,31 +1,34 @@
+{# Every play that a row of the catalogue names is matched, and to such a row. #}
+
 with
 
 songplays as (select * from {{ ref('songplays') }}),
 
 songs as (select * from {{ ref('stg_songs') }}),
 
-{# Every play that a row of the catalogue names must be matched, and to such a row. #}
-named as (
+names as (
 
     select
-        songplays.songplay_id,
-        max(
-            case
-                when
-                    songs.song_id = songplays.song_id
-                    and songs.artist_id = songplays.artist_id
-                    then 1
-                else 0
-            end
-        ) as is_match_a_candidate
+        title,
+        artist_name
 
-    from songplays
-    inner join songs
-        on
-            songplays.song_title = songs.title
-            and songplays.artist_name = songs.artist_name
+    from songs
 
-    group by songplays.songplay_id
+    group by title, artist_name
+
+),
+
+candidates as (
+
+    select
+        title,
+        artist_name,
+        song_id,
+        artist_id
+
+    from songs
+
+    group by title, artist_name, song_id, artist_id
 
 )
 
@@ -35,9 +38,18 @@ select
     songplays.artist_id
 
 from songplays
-left join named on songplays.songplay_id = named.songplay_id
+left join names
+    on
+        songplays.song_title = names.title
+        and songplays.artist_name = names.artist_name
+left join candidates
+    on
+        names.title = candidates.title
+        and names.artist_name = candidates.artist_name
+        and songplays.song_id = candidates.song_id
+        and songplays.artist_id = candidates.artist_id
 
 where
-    (named.songplay_id is null and songplays.song_id is not null)
-    or (named.songplay_id is null and songplays.artist_id is not null)
-    or named.is_match_a_candidate = 0
+    (names.title is null and songplays.song_id is not null)
+    or (names.title is null and songplays.artist_id is not null)
+    or (names.title is not null and candidates.song_id is null)

@@ -3,9 +3,15 @@
 
 with
 
-events as (select * from {{ source('raw', 'staging_events') }}),
+events as (
 
-songplays as (select * from {{ ref('songplays') }}),
+    select *
+
+    from {{ of_untested_sessions(source('raw', 'staging_events'), 'sessionid') }}
+
+),
+
+songplays as (select * from {{ of_untested_sessions(ref('songplays')) }}),
 
 keys as (
 

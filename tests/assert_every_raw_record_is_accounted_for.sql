@@ -12,7 +12,15 @@ raw_events as (select * from {{ source('raw', 'staging_events') }}),
 
 raw_songs as (select * from {{ source('raw', 'staging_songs') }}),
 
-events as (select * from {{ ref('int_events') }}),
+untested_raw_events as (
+
+    select *
+
+    from {{ of_untested_sessions(source('raw', 'staging_events'), 'sessionid') }}
+
+),
+
+untested_events as (select * from {{ of_untested_sessions(ref('int_events')) }}),
 
 songs as (select * from {{ ref('songs') }}),
 
@@ -83,18 +91,18 @@ uncounted_records as (
 lost_events as (
 
     select
-        cast(raw_events.sessionid as varchar(32))
+        cast(untested_raw_events.sessionid as varchar(32))
         || '-'
-        || cast(raw_events.iteminsession as varchar(32)) as record,
+        || cast(untested_raw_events.iteminsession as varchar(32)) as record,
         cast('a raw event is in no event' as varchar(64)) as fault
 
-    from raw_events
-    left join events
+    from untested_raw_events
+    left join untested_events
         on
-            raw_events.sessionid = events.session_id
-            and raw_events.iteminsession = events.item_in_session
+            untested_raw_events.sessionid = untested_events.session_id
+            and untested_raw_events.iteminsession = untested_events.item_in_session
 
-    where events.session_id is null
+    where untested_events.session_id is null
 
 ),
 

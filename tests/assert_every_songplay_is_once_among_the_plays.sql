@@ -2,9 +2,9 @@
 
 with
 
-songplays as (select * from {{ ref('songplays') }}),
+songplays as (select * from {{ of_untested_sessions(ref('songplays')) }}),
 
-plays as (select * from {{ ref('plays') }}),
+plays as (select * from {{ of_untested_sessions(ref('plays')) }}),
 
 counted_songplays as (
 

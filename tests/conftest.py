@@ -49,7 +49,7 @@ def group_of(test: pytest.Item) -> str:
     """
     file = test.path.stem.removeprefix("test_")
     slow = {"redshift", "spark"} & set(re.split(r"[\[\]-]", test.name)[1:])
-    if slow and file in ("star", "changed", "repaired_text"):
+    if slow and file in ("star", "changed", "repaired_text", "untested"):
         file = "sample"
     return {"redshift_models": "sample_redshift", "spark": "sample_spark"}.get(
         file, "_".join([file, *slow])

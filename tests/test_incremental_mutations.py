@@ -21,6 +21,7 @@ from test_mutations import Mutation
 VERSIONS = "models/intermediate/int_event_versions.sql"
 STRATEGY = "macros/incremental/get_incremental_replace_changed_sql.sql"
 CHANGED_KEYS = "macros/incremental/changed_keys.sql"
+STRETCHES = "models/marts/listening/user_level_history.sql"
 MUTATIONS = [
     Mutation(
         "the watermark is what all models before have reached",
@@ -81,6 +82,24 @@ MUTATIONS = [
         "models/marts/core/time.sql",
         "where loaded_at > {{ watermark() }}",
         "where loaded_at > {{ watermark() }} and is_current",
+    ),
+    Mutation(
+        "a change at the end of a stretch may take the end away",
+        STRETCHES,
+        "changed_users.changed_at > known_stretches.valid_from",
+        "changed_users.changed_at >= known_stretches.valid_from",
+    ),
+    Mutation(
+        "a stretch that is made anew follows the one before",
+        STRETCHES,
+        "when stretches.valid_from = restarts.valid_from then restarts.previous_level",
+        "when false then restarts.previous_level",
+    ),
+    Mutation(
+        "stretches before the first change stay",
+        STRETCHES,
+        "and known_stretches.valid_from < restarts.valid_from",
+        "and known_stretches.valid_from > restarts.valid_from",
     ),
     Mutation(
         "a file in a new version makes all new",

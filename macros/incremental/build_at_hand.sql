@@ -12,6 +12,7 @@
         )) %}
     {% endif %}
     {{ return({
+        'model_name': model.name,
         'is_anew': last and not adds,
         'generation': last.generation if adds else this_run(),
         'code': basis.code,

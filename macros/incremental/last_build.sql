@@ -1,9 +1,9 @@
-{# Returns the latest row of int_builds for a model, or for 'raw'; none without one. For
-   the model at hand it is that of an earlier run: this run's is for the next. All are
+{# Returns the latest row of int_builds for a model, for 'raw' or for 'tests'; none
+   without one. For the model at hand it is that of an earlier run: this run's is for the next. All are
    read in one query, once for each time that a model is compiled or run. #}
 {% macro last_build(model_name) %}
     {% if 'last_builds' not in model %}
-        {% set builds = ref('int_builds') %}
+        {% set builds = table_of_builds() %}
         {% set latest_builds %}
             with
             ranked_builds as (
@@ -13,6 +13,7 @@
                     code,
                     inputs,
                     built_through,
+                    built_at,
                     row_number() over (
                         partition by model_name
                         order by built_at desc

@@ -4,13 +4,11 @@
    transactions. #}
 {% macro record_build() %}
 {%- if keeps_builds() -%}
-{%- set builds = ref('int_builds') -%}
+{%- do ref('int_builds') -%}
 {#- Only a run that adds to the model reads it, which dbt's parser does not see. -#}
 {%- do ref('int_event_versions') if model.name != 'int_event_versions' -%}
 {%- if execute and has_transactions() -%}
-insert into {{ builds }}
-    (model_name, generation, code, inputs, built_through, built_at)
-{{ row_of_build(build_at_hand()) }}
+{{ note_build(build_at_hand()) }}
 {%- endif -%}
 {%- endif -%}
 {% endmacro %}

@@ -1,7 +1,7 @@
 {# Returns the query for a row of int_builds, out of what build_at_hand() gives. #}
 {% macro row_of_build(build) -%}
 select
-    cast('{{ model.name }}' as varchar(63)) as model_name,
+    cast('{{ build.model_name }}' as varchar(63)) as model_name,
     cast('{{ build.generation }}' as timestamp) as generation,
     cast('{{ build.code }}' as varchar(32)) as code,
     cast('{{ build.inputs }}' as varchar(32)) as inputs,

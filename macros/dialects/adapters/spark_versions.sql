@@ -25,9 +25,9 @@
         {{ get_assert_columns_equivalent(sql) }}
     {% endif %}
     {% set now = spark__write_changes(before, sql) if adds else spark__write_all(sql) %}
-    {% if build and build.is_anew %}{% do spark__note_build(build, begun=true) %}{% endif %}
+    {% if build and build.is_anew %}{% do spark__write_note(build, begun=true) %}{% endif %}
     {% if now != before %}{% do spark__show_version(shown, now) %}{% endif %}
-    {% if build %}{% do spark__note_build(build) %}{% endif %}
+    {% if build %}{% do spark__write_note(build) %}{% endif %}
     {% if now != before %}{% do spark__drop_versions(before, now) %}{% endif %}
     {% set relation = this.incorporate(type='view') %}
     {% do apply_grants(relation, config.get('grants'), should_revoke=true) %}
@@ -295,9 +295,9 @@ select * from spread
 
 {# Notes a build in int_builds, in a part that its view shows at once. Overwriting lets
    models that run side by side write each in a place of its own. #}
-{% macro spark__note_build(build, begun=false) %}
-    {% set builds = spark__version_shown(ref('int_builds')) %}
-    {% set part = [builds.parts[0][0], model.name, spark__version_at_hand()] %}
+{% macro spark__write_note(build, begun=false) %}
+    {% set builds = spark__version_shown(table_of_builds()) %}
+    {% set part = [builds.parts[0][0], build.model_name, spark__version_at_hand()] %}
     {% if begun %}
         {% do part.append('begun') %}
         {% set moment = run_started_at - modules.datetime.timedelta(microseconds=1) %}
