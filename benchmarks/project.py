@@ -70,9 +70,8 @@ class Project:
 
         Before that, and not in the cost, dbt parses what changed since its last time.
         """
-        self.dbt(
-            target, "parse", *(["--vars", "tests: changed"] if tests != "all" else [])
-        )
+        variables = [] if tests == "all" else ["--vars", f"tests: {tests}"]
+        self.dbt(target, "parse", *variables)
         script = self.root / "scripts" / "build.py"
         command: list[str | Path] = [sys.executable, script, "--target", target]
         command += [*arguments, "--tests", tests]
