@@ -1,5 +1,5 @@
-{# Returns the statement that adds a row to int_builds, out of what build_at_hand() gives.
-   Where it is more than one statement, it is run at once. #}
+{# Returns the statement that adds a row to int_builds, out of what build_at_hand()
+   gives. Where it is more than one statement, it is run at once. #}
 {% macro note_build(build) %}
     {{- adapter.dispatch('note_build')(build) -}}
 {% endmacro %}

@@ -1,6 +1,7 @@
 {# Returns the latest row of int_builds for a model, for 'raw' or for 'tests'; none
-   without one. For the model at hand it is that of an earlier run: this run's is for the next. All are
-   read in one query, once for each time that a model is compiled or run. #}
+   without one. For the model at hand it is that of an earlier run: this run's is for
+   the next. All are read in one query, once for each time that a model is compiled or
+   run. #}
 {% macro last_build(model_name) %}
     {% if 'last_builds' not in model %}
         {% set builds = table_of_builds() %}
