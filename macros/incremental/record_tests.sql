@@ -1,14 +1,17 @@
 {# Returns the statement that notes in int_builds through which load all data has passed
    all tests; nothing if one of them was not part of this run, or failed. #}
 {% macro record_tests(results) %}
-    {% if not execute or flags.WHICH not in ('build', 'test') %}{{ return('') }}{% endif %}
+    {% if not execute or flags.WHICH not in ('build', 'test') %}
+        {{ return('') }}
+    {% endif %}
     {% set passed = results | selectattr('status', 'in', ['pass', 'warn'])
         | map(attribute='node.unique_id') | list %}
     {% set models = [] %}
     {% for node in graph.nodes.values() %}
         {% if node.resource_type == 'test' and node.unique_id not in passed %}
             {{ return('') }}
-        {% elif node.config.materialized == 'incremental' and node.name != 'int_builds' %}
+        {% elif node.config.materialized == 'incremental'
+            and node.name != 'int_builds' %}
             {% do models.append(node.name) %}
         {% endif %}
     {% endfor %}

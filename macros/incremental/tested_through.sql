@@ -17,7 +17,9 @@
     {% for node in models_before(model, [])
         if node.config.materialized == 'incremental' %}
         {% set last = last_build('raw' if node.name == 'int_builds' else node.name) %}
-        {% if not last or last.generation > tests.built_at %}{{ return(none) }}{% endif %}
+        {% if not last or last.generation > tests.built_at %}
+            {{ return(none) }}
+        {% endif %}
     {% endfor %}
     {{ return(tests.built_through) }}
 {% endmacro %}
