@@ -93,6 +93,8 @@ def test_a_command_that_was_killed_is_made_good_by_the_next(
         if at == 0:
             builder.empty()
             shutil.rmtree(data, ignore_errors=True)
+            for part in ("log_data", "song_data"):
+                (data / part).mkdir(parents=True)
             chance.shuffle(files)
             seconds = 4.0
         for path in files[at::KILLS_OF_A_WAREHOUSE]:
