@@ -41,10 +41,10 @@
     {{ return(run_started_at.strftime('%Y%m%dt%H%M%S%f')) }}
 {% endmacro %}
 
-{# Returns a store of the model at hand, or of another relation, by its name. #}
-{% macro spark__store(name) %}
+{# Returns a store, by its name, of the model at hand or of another view. #}
+{% macro spark__store(name, view=none) %}
     {{ return(api.Relation.create(
-        schema=this.schema ~ '_versions', identifier=name, type='table'
+        schema=(view or this).schema ~ '_versions', identifier=name, type='table'
     )) }}
 {% endmacro %}
 
@@ -296,7 +296,8 @@ select * from spread
 {# Notes a build in int_builds, in a part that its view shows at once. Overwriting lets
    models that run side by side write each in a place of its own. #}
 {% macro spark__write_note(build, begun=false) %}
-    {% set builds = spark__version_shown(table_of_builds()) %}
+    {% set view = table_of_builds() %}
+    {% set builds = spark__version_shown(view) %}
     {% set part = [builds.parts[0][0], build.model_name, spark__version_at_hand()] %}
     {% if begun %}
         {% do part.append('begun') %}
@@ -307,6 +308,6 @@ select * from spread
     {% endif %}
     {% do run_query('set spark.sql.sources.partitionOverwriteMode = dynamic') %}
     {% do run_query("insert overwrite %s partition (version) select *, '%s' from (%s)" % (
-        spark__store(builds.store), part | join('_'), row_of_build(build)
+        spark__store(builds.store, view), part | join('_'), row_of_build(build)
     )) %}
 {% endmacro %}
