@@ -142,7 +142,7 @@ WHO: Final = {
     ("large", "large"): "`scripts/build.py`, five times the events",
     ("large", "base"): "`scripts/build.py`",
     ("day", "long"): "`scripts/build.py --tests changed` on the long history",
-    ("day", "short"): "`scripts/build.py` on a tenth of it",
+    ("day", "short"): "`scripts/build.py --tests changed` on a tenth of it",
     ("nothing", "project"): "`scripts/build.py` again",
     ("nothing", "dbt"): "`dbt build` again",
     ("songs", "start"): "`scripts/bootstrap.py --help`: the command's start",

@@ -116,6 +116,17 @@ def test_every_table_has_an_index_on_its_sort_column(
     }
 
 
+def test_the_planner_knows_what_is_in_every_table(
+    built_warehouse: Callable[[str, str], Warehouse],
+) -> None:
+    unknown = built_warehouse("postgres", "sample").query(
+        "select relname from pg_class"
+        " where relnamespace = 'analytics'::regnamespace and relkind = 'r'"
+        " and reltuples < 0"
+    )
+    assert unknown == []
+
+
 def test_the_projects_own_server_is_started_found_and_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
