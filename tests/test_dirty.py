@@ -24,6 +24,7 @@ from oracle.reading import (
     read_record,
 )
 from raw_lines import event, song
+from recorded import record
 from records import EVENTS, RAW_TABLES, SONGS, RawTable
 
 RULES = {EVENTS.name: EVENT_RULES, SONGS.name: SONG_RULES}
@@ -66,6 +67,14 @@ def assert_all_is_there(warehouse: Warehouse, data: Path) -> None:
             f" where table_name = '{table.name}'"
         )
         assert sorted(warehouse.query(quarantine)) == refused
+        record(
+            "dirty",
+            engine=warehouse.engine,
+            what=f"lines of {table.part}",
+            tried=len(records) + len(refused),
+            loaded=len(records),
+            in_quarantine=len(refused),
+        )
 
 
 def named_keys(root: Path, table: RawTable) -> str:
