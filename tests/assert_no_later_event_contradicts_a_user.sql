@@ -3,7 +3,13 @@
 
 with
 
-events as (select * from {{ ref('int_events') }}),
+events as (
+
+    select *
+
+    from {{ untested(ref('int_events'), 'user_id', ref('int_event_versions')) }}
+
+),
 
 users as (select * from {{ ref('users') }}),
 

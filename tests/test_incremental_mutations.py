@@ -90,16 +90,22 @@ MUTATIONS = [
         "changed_users.changed_at >= known_stretches.valid_from",
     ),
     Mutation(
-        "a stretch that is made anew follows the one before",
+        "a stretch that goes on has the plays before the change",
         STRETCHES,
-        "when stretches.valid_from = restarts.valid_from then restarts.previous_level",
-        "when false then restarts.previous_level",
+        "coalesce(plays_until_the_change.play_count, 0)",
+        "0",
+    ),
+    Mutation(
+        "what follows a stretch that goes on is told by its level",
+        STRETCHES,
+        "interrupted_stretches.level,",
+        "cast(null as varchar(1024)) as level,",
     ),
     Mutation(
         "stretches before the first change stay",
         STRETCHES,
-        "and known_stretches.valid_from < restarts.valid_from",
-        "and known_stretches.valid_from > restarts.valid_from",
+        "and known_stretches.valid_from <= interrupted_stretches.valid_from",
+        "and known_stretches.valid_from = interrupted_stretches.valid_from",
     ),
     Mutation(
         "a file in a new version makes all new",

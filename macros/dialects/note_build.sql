@@ -5,7 +5,7 @@
 {% endmacro %}
 
 {% macro default__note_build(build) -%}
-insert into {{ table_of_builds() }}
+insert into {{ table_of('int_builds') }}
     (model_name, generation, code, inputs, built_through, built_at)
 {{ row_of_build(build) }}
 {%- endmacro %}

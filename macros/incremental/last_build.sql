@@ -4,7 +4,7 @@
    run. #}
 {% macro last_build(model_name) %}
     {% if 'last_builds' not in model %}
-        {% set builds = table_of_builds() %}
+        {% set builds = table_of('int_builds') %}
         {% set latest_builds %}
             with
             ranked_builds as (

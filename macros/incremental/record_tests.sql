@@ -24,7 +24,7 @@
                     partition by model_name
                     order by built_at desc
                 ) as recency
-            from {{ table_of_builds() }}
+            from {{ table_of('int_builds') }}
             where
                 built_at <= '{{ this_run() }}'
                 and model_name in ('{{ models | join("', '") }}')

@@ -296,7 +296,7 @@ select * from spread
 {# Notes a build in int_builds, in a part that its view shows at once. Overwriting lets
    models that run side by side write each in a place of its own. #}
 {% macro spark__write_note(build, begun=false) %}
-    {% set view = table_of_builds() %}
+    {% set view = table_of('int_builds') %}
     {% set builds = spark__version_shown(view) %}
     {% set part = [builds.parts[0][0], build.model_name, spark__version_at_hand()] %}
     {% if begun %}

@@ -8,6 +8,8 @@ events as (select * from {{ ref('int_events') }}),
 
 event_versions as (select * from {{ ref('int_event_versions') }}),
 
+earlier_events as (select * from {{ ref('int_events') }}),
+
 known_stretches as (select * from {{ this }}),
 
 changed_users as (
@@ -24,17 +26,20 @@ changed_users as (
 
 ),
 
-{# Where a user's stretches are made anew from: the one that his first change is in, or
-   that it ends. Nothing where none is before it: then all of them are. #}
-restarts as (
+{# The stretch that a user's first change is in, or that it ends: it goes on from there
+   with the plays that it has until then. Stretches are long, so these are counted where
+   they lie, and what is put in order begins with the change. #}
+interrupted_stretches as (
 
     select
-        changed_users.user_id,
+        changed_users.changed_at,
+        known_stretches.user_id,
+        known_stretches.level,
         known_stretches.valid_from,
-        known_stretches.previous_level
+        known_stretches.loaded_at
 
     from changed_users
-    left join known_stretches
+    inner join known_stretches
         on
             changed_users.user_id = known_stretches.user_id
             and changed_users.changed_at > known_stretches.valid_from
@@ -45,9 +50,28 @@ restarts as (
 
 ),
 
+plays_until_the_change as (
+
+    select
+        interrupted_stretches.user_id,
+        count(*) as play_count
+
+    from earlier_events
+    inner join interrupted_stretches
+        on
+            earlier_events.user_id = interrupted_stretches.user_id
+            and earlier_events.start_time >= interrupted_stretches.valid_from
+            and earlier_events.start_time < interrupted_stretches.changed_at
+
+    where earlier_events.page = 'NextSong'
+
+    group by interrupted_stretches.user_id
+
+),
+
 {% endif %}
 
-ordered_events as (
+counted_events as (
 
     select
         events.user_id,
@@ -56,30 +80,60 @@ ordered_events as (
         events.item_in_session,
         events.level,
         events.loaded_at,
-        lead(events.start_time) over (
-            partition by events.user_id
-            order by events.start_time, events.session_id, events.item_in_session
-        ) as next_start_time,
-        sum(case when events.page = 'NextSong' then 1 else 0 end) over (
-            partition by events.user_id
-            order by events.start_time, events.session_id, events.item_in_session
-            rows between unbounded preceding and current row
-        ) as plays_until_then
+        case when events.page = 'NextSong' then 1 else 0 end as play_count
 
     from events
     {% if is_incremental() %}
 
-    inner join restarts on events.user_id = restarts.user_id
+    inner join changed_users
+        on
+            events.user_id = changed_users.user_id
+            and events.start_time >= changed_users.changed_at
 
     {% endif %}
 
-    where
-        events.user_id is not null
+    where events.user_id is not null
     {% if is_incremental() %}
 
-        and (restarts.valid_from is null or events.start_time >= restarts.valid_from)
+    union all
 
-        {% endif %}
+    select
+        interrupted_stretches.user_id,
+        interrupted_stretches.valid_from as start_time,
+        cast(null as bigint) as session_id,
+        cast(null as integer) as item_in_session,
+        interrupted_stretches.level,
+        interrupted_stretches.loaded_at,
+        coalesce(plays_until_the_change.play_count, 0) as play_count
+
+    from interrupted_stretches
+    left join plays_until_the_change
+        on interrupted_stretches.user_id = plays_until_the_change.user_id
+
+    {% endif %}
+
+),
+
+ordered_events as (
+
+    select
+        user_id,
+        start_time,
+        session_id,
+        item_in_session,
+        level,
+        loaded_at,
+        lead(start_time) over (
+            partition by user_id
+            order by start_time, session_id, item_in_session
+        ) as next_start_time,
+        sum(play_count) over (
+            partition by user_id
+            order by start_time, session_id, item_in_session
+            rows between unbounded preceding and current row
+        ) as plays_until_then
+
+    from counted_events
 
 ),
 
@@ -136,31 +190,6 @@ stretches as (
 
 ),
 
-{% if is_incremental() %}
-
-continued_stretches as (
-
-    select
-        stretches.user_id,
-        stretches.session_id,
-        stretches.item_in_session,
-        stretches.level,
-        stretches.valid_from,
-        stretches.valid_to,
-        stretches.play_count,
-        stretches.loaded_at,
-        case
-            when stretches.valid_from = restarts.valid_from then restarts.previous_level
-            else stretches.previous_level
-        end as previous_level
-
-    from stretches
-    inner join restarts on stretches.user_id = restarts.user_id
-
-),
-
-{% endif %}
-
 user_level_history as (
 
     select
@@ -178,8 +207,10 @@ user_level_history as (
         cast(play_count as bigint) as play_count,
         loaded_at
 
-    from {{ 'continued_stretches' if is_incremental() else 'stretches' }}
+    from stretches
     {% if is_incremental() %}
+
+    where session_id is not null
 
     union all
 
@@ -189,18 +220,27 @@ user_level_history as (
         known_stretches.level,
         known_stretches.previous_level,
         known_stretches.valid_from,
-        known_stretches.valid_to,
-        known_stretches.is_current,
+        case
+            when stretches.user_id is null then known_stretches.valid_to
+            else stretches.valid_to
+        end as valid_to,
+        stretches.user_id is not null and stretches.valid_to is null as is_current,
         known_stretches.is_upgrade,
         known_stretches.is_downgrade,
-        known_stretches.play_count,
+        cast(
+            coalesce(stretches.play_count, known_stretches.play_count) as bigint
+        ) as play_count,
         known_stretches.loaded_at
 
     from known_stretches
-    inner join restarts
+    inner join interrupted_stretches
         on
-            known_stretches.user_id = restarts.user_id
-            and known_stretches.valid_from < restarts.valid_from
+            known_stretches.user_id = interrupted_stretches.user_id
+            and known_stretches.valid_from <= interrupted_stretches.valid_from
+    left join stretches
+        on
+            known_stretches.user_id = stretches.user_id
+            and known_stretches.valid_from = stretches.valid_from
 
     {% endif %}
 

@@ -1,8 +1,0 @@
-{# Returns int_builds as a relation of this run's schema. A generic test or a hook may
-   ask for it, which cannot `ref` what dbt's parser does not see. #}
-{% macro table_of_builds() %}
-    {% set node = graph.nodes['model.' ~ project_name ~ '.int_builds'] %}
-    {{ return(api.Relation.create(
-        database=node.database, schema=node.schema, identifier=node.alias
-    )) }}
-{% endmacro %}
