@@ -115,8 +115,8 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of every command."""
-        ours = ("DBT_", "SPARKIFY_")
+        """The environment of every command, which may keep compiled Python."""
+        ours = ("DBT_", "SPARKIFY_", "PYTHONDONTWRITEBYTECODE")
         others = {
             name: v for name, v in os.environ.items() if not name.startswith(ours)
         }

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from aws import aws_errors, make_client
 from errors import SparkifyError, unreadable
@@ -31,8 +31,7 @@ READ_TIMEOUT = 60
 """In seconds: how long S3 may say nothing."""
 
 
-@dataclass(frozen=True)
-class SourceFile:
+class SourceFile(NamedTuple):
     """A file of the source: its path below the root, size in bytes, version tag."""
 
     path: str
@@ -77,7 +76,11 @@ def _is_data(path: str) -> bool:
 
 
 def _is_utf8(name: str) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in name)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 class Folder:
@@ -103,7 +106,7 @@ class Folder:
             left_alone.extend(f"{part}/{name}/" for name in hidden)
             folders[:] = sorted(set(folders) - set(hidden))
             for name in sorted(names):
-                path = os.path.join(below, name)  # noqa: PTH118 -- a hundred times faster
+                path = f"{below}{os.sep}{name}"
                 shown = path[len(self.root) + 1 :].replace(os.sep, "/")
                 if not _is_data(name):
                     left_alone.append(shown)
@@ -111,7 +114,7 @@ class Folder:
                 if not _is_utf8(shown):
                     raise unreadable(shown, ValueError("its name is not UTF-8"))
                 try:
-                    status = os.stat(path)  # noqa: PTH116 -- as above
+                    status = os.stat(path)  # noqa: PTH116 -- there may be many
                 except OSError as error:
                     raise unreadable(shown, error) from error
                 if stat.S_ISREG(status.st_mode):

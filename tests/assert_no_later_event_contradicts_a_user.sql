@@ -3,13 +3,10 @@
 
 with
 
-events as (
+events as (select * from {{ ref('int_events') }}),
 
-    select *
-
-    from {{ untested(ref('int_events'), 'user_id', ref('int_event_versions')) }}
-
-),
+{# Imported again, since what is read twice would be kept whole. #}
+same_events as (select * from {{ ref('int_events') }}),
 
 users as (select * from {{ ref('users') }}),
 
@@ -27,57 +24,70 @@ last_moments as (
 
 ),
 
+last_events as (
+
+    select
+        same_events.user_id,
+        same_events.session_id,
+        same_events.item_in_session,
+        same_events.first_name,
+        same_events.last_name,
+        same_events.gender,
+        same_events.level
+
+    from same_events
+    inner join last_moments
+        on
+            same_events.user_id = last_moments.user_id
+            and same_events.start_time = last_moments.start_time
+
+),
+
 last_sessions as (
 
     select
-        events.user_id,
-        events.start_time,
-        max(events.session_id) as session_id
+        user_id,
+        max(session_id) as session_id
 
-    from events
-    inner join last_moments
-        on
-            events.user_id = last_moments.user_id
-            and events.start_time = last_moments.start_time
+    from last_events
 
-    group by events.user_id, events.start_time
+    group by user_id
 
 ),
 
 last_items as (
 
     select
-        events.user_id,
-        events.start_time,
-        events.session_id,
-        max(events.item_in_session) as item_in_session
+        last_events.user_id,
+        last_events.session_id,
+        max(last_events.item_in_session) as item_in_session
 
-    from events
+    from last_events
     inner join last_sessions
         on
-            events.user_id = last_sessions.user_id
-            and events.start_time = last_sessions.start_time
-            and events.session_id = last_sessions.session_id
+            last_events.user_id = last_sessions.user_id
+            and last_events.session_id = last_sessions.session_id
 
-    group by events.user_id, events.start_time, events.session_id
+    group by last_events.user_id, last_events.session_id
 
 )
 
 select
-    last_items.user_id,
-    events.level as latest_level,
+    last_events.user_id,
+    last_events.level as latest_level,
     users.level as user_level
 
-from last_items
-inner join events
+from last_events
+inner join last_items
     on
-        last_items.session_id = events.session_id
-        and last_items.item_in_session = events.item_in_session
-left join users on last_items.user_id = users.user_id
+        last_events.user_id = last_items.user_id
+        and last_events.session_id = last_items.session_id
+        and last_events.item_in_session = last_items.item_in_session
+left join users on last_events.user_id = users.user_id
 
 where
     users.user_id is null
-    or coalesce(users.level, '') != coalesce(events.level, '')
-    or coalesce(users.first_name, '') != coalesce(events.first_name, '')
-    or coalesce(users.last_name, '') != coalesce(events.last_name, '')
-    or coalesce(users.gender, '') != coalesce(events.gender, '')
+    or coalesce(users.level, '') != coalesce(last_events.level, '')
+    or coalesce(users.first_name, '') != coalesce(last_events.first_name, '')
+    or coalesce(users.last_name, '') != coalesce(last_events.last_name, '')
+    or coalesce(users.gender, '') != coalesce(last_events.gender, '')

@@ -22,7 +22,6 @@ NARROWED: Final = (
     DOUBLED,
     "assert_every_raw_record_is_accounted_for",
     "assert_every_songplay_is_once_among_the_plays",
-    "assert_no_later_event_contradicts_a_user",
     "dbt_utils_unique_combination_of_columns_int_event_versions_session_id__item_in_session",
     "relationships_songplays_start_time__start_time__ref_time_",
     "unique_time_start_time",

@@ -10,15 +10,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from errors import SparkifyError
 from records import RawTable
 from sources import Source, SourceFile
 
 
-@dataclass(frozen=True)
-class LoadedFile:
+class LoadedFile(NamedTuple):
     """A row of raw.load_history, as far as the next load needs it."""
 
     source: str
@@ -28,8 +27,7 @@ class LoadedFile:
     version: str
 
 
-@dataclass(frozen=True)
-class NewFile:
+class NewFile(NamedTuple):
     """A file to load into a table; ``replaces`` if an earlier version is loaded."""
 
     table: RawTable
@@ -119,7 +117,7 @@ class Warehouse(Protocol):
 
 def tables_of(files: Sequence[NewFile]) -> list[RawTable]:
     """List the raw tables that files are for."""
-    return list(dict.fromkeys(new.table for new in files))
+    return list({new.table.name: new.table for new in files}.values())
 
 
 def open_warehouse(

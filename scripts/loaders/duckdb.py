@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 import uuid
@@ -9,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 import duckdb
@@ -320,7 +320,7 @@ class _Load:
         count: dict[str, int] = {}
         for path, name in local.items():
             try:
-                text = Path(name).read_bytes().decode()
+                text = _content(name).decode()
             except UnicodeDecodeError:
                 continue
             except OSError as error:
@@ -359,23 +359,26 @@ class _Load:
         lines give none, and at some sizes of a file DuckDB 2.0.0 drops a last line that
         no newline ends.
         """
-        found = {
-            path: (rows, odd)
-            for path, rows, odd in self.connection.execute(
-                "select source_path, count(*), bool_or(loaded_at is null)"
-                f" from {raw(table.name)}"
-                " where (loaded_at is null or loaded_at = $1)"
-                " and source_path in (select unnest($2))"
-                " group by source_path",
-                [self.loaded_at, list(lines)],
+        odd_files = [
+            path
+            for (path,) in self.connection.execute(
+                f"""select files.path
+                from (select unnest($2) as path, unnest($3) as line_count) as files
+                left join {raw(table.name)} as records
+                    on
+                        files.path = records.source_path
+                        and (records.loaded_at is null or records.loaded_at = $1)
+                group by files.path, files.line_count
+                having
+                    files.line_count != count(records.source_path)
+                    or count(records.source_path) != count(records.loaded_at)""",
+                [self.loaded_at, list(lines), list(lines.values())],
             ).fetchall()
-        }
-        odd_files = []
+        ]
         for path, count in lines.items():
-            if found.get(path, (0, False)) == (count, False):
-                self.loaded[table.name, path] = count
-            else:
-                odd_files.append(path)
+            self.loaded[table.name, path] = count
+        for path in odd_files:
+            del self.loaded[table.name, path]
         if odd_files:
             self.connection.execute(
                 f"delete from {raw(table.name)}"
@@ -405,15 +408,21 @@ class _Load:
             _insert(self.connection, table, rows, paths, self.loaded_at)
 
     def _append(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        if rows:
-            values = ", ".join(
-                f"unnest(${number}::{kind}[])"
-                for number, kind in enumerate(TABLES[table].values(), start=1)
+        """Insert rows of a load, of which at least the paths or lines differ."""
+        if not rows:
+            return
+        kinds = TABLES[table].values()
+        values, taken = [], []
+        for number, (kind, *column) in enumerate(zip(kinds, *rows, strict=True), 1):
+            # What all rows share is given once: lists of many values take their time.
+            is_list = len(rows) == 1 or len(set(column)) > 1
+            values.append(
+                f"unnest(${number}::{kind}[])" if is_list else f"${number}::{kind}"
             )
-            self.connection.execute(
-                f"insert into {raw(table)} select {values}",
-                [list(column) for column in zip(*rows, strict=True)],
-            )
+            taken.append(column if is_list else column[0])
+        self.connection.execute(
+            f"insert into {raw(table)} select {', '.join(values)}", taken
+        )
 
 
 class _Replay:
@@ -473,6 +482,15 @@ class _Replay:
             where history.table_name = passed.name and history.path = passed.file""",
             [*map(list, zip(*counts, strict=True)), uuid.uuid4().hex, self.loaded_at],
         )
+
+
+def _content(path: str) -> bytes:
+    """Read a small file: there may be thousands, so without Python's file objects."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return b"".join(iter(lambda: os.read(file, SMALL_FILE), b""))
+    finally:
+        os.close(file)
 
 
 def _next_load_time(connection: duckdb.DuckDBPyConnection) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from compact import json_lines
@@ -47,7 +47,7 @@ class Load:
         what = (
             self.source.root,
             [
-                (n.table.name, n.table.part, n.replaces, astuple(n.file))
+                (n.table.name, n.table.part, n.replaces, tuple(n.file))
                 for n in self.files
             ],
             (self.seen, place, self.is_compact, self.role, self.max_rejects),
