@@ -59,6 +59,11 @@ class Sizes:
         return max(self.events // 5, 1)
 
     @property
+    def few(self) -> int:
+        """So few events that a build of them costs what does not grow: 2,000."""
+        return max(self.events // 5_000, 1)
+
+    @property
     def users(self) -> int:
         """Users of the app, the same in every history."""
         return min(max(self.events // 500, 20), 20_000)

@@ -232,24 +232,28 @@ def sample(bench: Bench) -> Round:
 
 
 def postgres(bench: Bench) -> Round:
-    """Build in PostgreSQL, against inserting row by row."""
-    sizes = bench.sizes
-    data, few = bench.data.events(sizes.short), bench.data.events(sizes.row_by_row)
+    """Build in PostgreSQL, many events and few, against inserting row by row."""
+    counts = {
+        "few": bench.sizes.few,
+        "project": bench.sizes.short,
+        "rows": bench.sizes.row_by_row,
+    }
+    data = {name: bench.data.events(count) for name, count in counts.items()}
+    costs = {}
     with bench.project.postgres() as socket:
         where = f"host={socket} user=postgres"
         with psycopg.connect(f"{where} dbname=postgres", autocommit=True) as server:
-            for schema in ("analytics", "raw"):
-                server.execute(f"drop schema if exists {schema} cascade".encode())
+            for name in ("few", "project"):
+                for schema in ("analytics", "raw"):
+                    server.execute(f"drop schema if exists {schema} cascade".encode())
+                costs[name] = bench.project.build("postgres", "--data", str(data[name]))
             server.execute("drop database if exists row_by_row")
             server.execute("create database row_by_row")
-        costs = {
-            "project": bench.project.build("postgres", "--data", str(data)),
-            "rows": bench.project.benchmark(
-                "row_by_row", "row_by_row.py", few, f"{where} dbname=row_by_row"
-            ),
-        }
+        costs["rows"] = bench.project.benchmark(
+            "row_by_row", "row_by_row.py", data["rows"], f"{where} dbname=row_by_row"
+        )
         notes = {
-            "events": {"project": sizes.short, "rows": sizes.row_by_row},
+            "events": counts,
             "profile": profile(costs["project"], bench.project.nodes("postgres")),
         }
     shutil.rmtree(bench.project.root / "data" / "postgres")
@@ -257,24 +261,31 @@ def postgres(bench: Bench) -> Round:
 
 
 def spark(bench: Bench) -> Round:
-    """Build in Spark, against a plain script for PySpark."""
-    count = bench.sizes.spark
-    data = bench.data.events(count)
-    for name in ("lake", "by_hand_lake"):
-        shutil.rmtree(bench.folder / name, ignore_errors=True)
-    costs = {
-        "project": bench.project.build("spark", "--data", str(data)),
-        "script": bench.project.benchmark(
-            "pyspark", "pyspark_limit.py", data, bench.folder / "by_hand_lake"
-        ),
+    """Build in Spark, many events and few, against a plain script for PySpark."""
+    counts = {
+        "few": bench.sizes.few,
+        "project": bench.sizes.spark,
+        "script": bench.sizes.spark,
     }
-    notes: dict[str, Any] = {
-        "profile": profile(costs["project"], bench.project.nodes("spark"))
+    data = {name: bench.data.events(count) for name, count in counts.items()}
+    costs = {}
+    for name in ("few", "project"):
+        _forget_lakes(bench)
+        costs[name] = bench.project.build("spark", "--data", str(data[name]))
+    costs["script"] = bench.project.benchmark(
+        *("pyspark", "pyspark_limit.py", data["script"], bench.folder / "by_hand_lake")
+    )
+    notes = {
+        "events": counts,
+        "profile": profile(costs["project"], bench.project.nodes("spark")),
     }
-    for name in ("lake", "by_hand_lake"):
-        shutil.rmtree(bench.folder / name, ignore_errors=True)
-    notes["events"] = dict.fromkeys(costs, count)
+    _forget_lakes(bench)
     return bench.round("spark", costs, notes)
+
+
+def _forget_lakes(bench: Bench) -> None:
+    for name in ("lake", "by_hand_lake"):
+        shutil.rmtree(bench.folder / name, ignore_errors=True)
 
 
 MEASURES: Final[Mapping[str, Callable[[Bench], Round]]] = {

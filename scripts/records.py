@@ -182,10 +182,12 @@ def check_user(value: object) -> str | None:
     return text
 
 
-_STRING: Final = (
-    r'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u(?:000[1-9a-fA-F]|00[1-9a-fA-F][0-9a-fA-F]'
-    r'|0[1-9a-fA-F][0-9a-fA-F]{2}|[1-9a-fA-F][0-9a-fA-F]{3})))*"'
+_PLAIN: Final = r'[^"\\\x00-\x1f]*'
+_ESCAPE: Final = (
+    r'\\(?:["\\/bfnrt]|u(?:000[1-9a-fA-F]|00[1-9a-fA-F][0-9a-fA-F]'
+    r"|0[1-9a-fA-F][0-9a-fA-F]{2}|[1-9a-fA-F][0-9a-fA-F]{3}))"
 )
+_STRING: Final = f'"{_PLAIN}(?:{_ESCAPE}{_PLAIN})*"'
 _WHOLE_18: Final = r"(?:0|-?[1-9][0-9]{0,17})"
 _WHOLE_9: Final = r"(?:0|-?[1-9][0-9]{0,8})"
 

@@ -478,7 +478,8 @@ def java_pattern(table: RawTable) -> str:
     It is that of ``plain_line``, but Java's ``$`` also matches before a last line
     break, and Java repeats a group by calling itself unless it does so possessively.
     """
-    return rf"\A{plain_line(table)[1:-1]}\z".replace(")*", ")*+")
+    pattern = rf"\A{plain_line(table)[1:-1]}\z"
+    return pattern.replace(")*", ")*+").replace("]*", "]*+")
 
 
 def read_statement(table: RawTable) -> str:
@@ -510,7 +511,8 @@ plain_lines as (
         case
             when octet_length(lines.value) > {MAX_PLAIN_BYTES} then null
             when not is_valid_utf8(lines.value) then null
-            when lines.value rlike :half_of_pair then null
+            when contains(lines.value, '\\u') and lines.value rlike :half_of_pair
+                then null
             when lines.value rlike :plain then lines.value
         end as value
     from lines
@@ -527,7 +529,7 @@ records as (
         ) as record
     from plain_lines
 )
-select /*+ rebalance */
+select
 {columns},
     case
         when
