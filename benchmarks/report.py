@@ -195,9 +195,9 @@ NOTES: Final = """\
 - Memory is the peak of the largest process; DuckDB's own limit is 3 GB, also by hand.
 - Row by row fewer events are inserted, since all would take long, and the time of one
   is taken for that of all.
-- What a build of few events takes does not grow with them: the start of the engine, of
-  Python and of dbt, unit tests, and queries that find nearly nothing. No speed-up of the
-  load and of the models passes what it leaves.
+- What a build of few events takes does not grow with them: starts of the engine, Python
+  and dbt, unit tests, and queries that find nearly nothing. No speed-up of the load and
+  of the models passes what it leaves.
 - Nothing new: for these builds, zeros stand in for the source's files, in the same
   sizes and times. Then the five tables are compared with those of before.
 - Loads of songs are compared without the time that the command itself takes to start.
