@@ -529,7 +529,7 @@ records as (
         ) as record
     from plain_lines
 )
-select
+select /*+ rebalance */
 {columns},
     case
         when
