@@ -16,7 +16,7 @@ from records import RawTable
 from sources import Source
 
 BATCH_BYTES: Final = 1 << 30
-BATCH_FILES: Final = 4096
+BATCH_FILES: Final = 8192
 MAX_SHOWN: Final = 200
 """Characters of a reason in an error: it may name a key of any length."""
 
