@@ -29,8 +29,8 @@ from sources import Source, open_source
 
 MAX_REJECTS = 1000
 LOOK_FOR_GARBAGE = 100_000
-"""Objects made between two looks for garbage. What thousands of files are listed in, and
-what dbt knows after that, lives to the end: Python would look at it again and again."""
+"""Objects made between two looks for garbage. What thousands of files are listed in,
+and what dbt knows after that, lives to the end: Python would look at it in vain."""
 
 
 @dataclass(frozen=True)
