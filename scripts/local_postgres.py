@@ -62,7 +62,8 @@ def server_of(data: Path) -> PostgresServer:
 
         data.parent.mkdir(parents=True, exist_ok=True)
         is_new = not (data / "PG_VERSION").exists()
-        server = get_server(data, cleanup_mode=None)
+        server = get_server(data, cleanup_mode=None, start=False)
+        server.start()
         if is_new:
             for name, value in SETTINGS.items():
                 setting = f"{quote_identifier(name)} = {quote_literal(value)}"
