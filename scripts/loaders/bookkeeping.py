@@ -82,7 +82,7 @@ def book(
             new.file.version,
             new.replaces,
             loaded.get((new.table.name, new.file.path), 0),
-            rejected[new.table.name, new.file.path],
+            rejected.get((new.table.name, new.file.path), 0),
             load_id,
             loaded_at,
         )

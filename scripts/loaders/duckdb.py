@@ -246,7 +246,7 @@ class _Load:
             self.connection.execute(statement)
         self.loaded_at = _next_load_time(self.connection)
         for table in tables_of(files):
-            mine = [new for new in files if new.table == table]
+            mine = [new for new in files if new.table.name == table.name]
             self._forget(table, [new.file.path for new in mine if new.replaces])
             for batch in batches(mine):
                 self._read_batch(table, batch)
@@ -363,7 +363,11 @@ class _Load:
             path
             for (path,) in self.connection.execute(
                 f"""select files.path
-                from (select unnest($2) as path, unnest($3) as line_count) as files
+                from (
+                    select
+                        unnest($2::varchar[]) as path,
+                        unnest($3::bigint[]) as line_count
+                ) as files
                 left join {raw(table.name)} as records
                     on
                         files.path = records.source_path
@@ -485,12 +489,15 @@ class _Replay:
 
 
 def _content(path: str) -> bytes:
-    """Read a small file: there may be thousands, so without Python's file objects."""
+    """Read a small file: there may be thousands, so without file objects."""
+    content = b""
     file = os.open(path, os.O_RDONLY)
     try:
-        return b"".join(iter(lambda: os.read(file, SMALL_FILE), b""))
+        while part := os.read(file, SMALL_FILE):
+            content += part
     finally:
         os.close(file)
+    return content
 
 
 def _next_load_time(connection: duckdb.DuckDBPyConnection) -> datetime:
