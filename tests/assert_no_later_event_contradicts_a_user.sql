@@ -1,6 +1,6 @@
 {# Another way to the latest event than the model's: the event after which the user has
    none, by the greatest moment and then the greatest session and item. What is not less
-   than the greatest is the greatest; PostgreSQL would take equality to be so rare that it
+   than the greatest is the greatest; a planner may take equality to be so rare that it
    joins row by row. #}
 
 with
