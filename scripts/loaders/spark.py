@@ -511,7 +511,7 @@ plain_lines as (
         case
             when octet_length(lines.value) > {MAX_PLAIN_BYTES} then null
             when not is_valid_utf8(lines.value) then null
-            when contains(lines.value, '\\u') and lines.value rlike :half_of_pair
+            when contains(lines.value, '\\\\u') and lines.value rlike :half_of_pair
                 then null
             when lines.value rlike :plain then lines.value
         end as value
