@@ -82,13 +82,24 @@ class Bench:
         for kept in self.folder.glob(f"warehouse_{events}_*.duckdb"):
             kept.unlink()
 
-    def by_hand(self, script: str, data: Path) -> Cost:
-        """Run one of the SQL scripts on a folder, with the same memory limit."""
+    def by_hand(self, data: Path, *scripts: str) -> Cost:
+        """Run SQL scripts on a folder, with the same memory limit."""
         limit = ("--memory-limit", self.project.memory_limit)
-        root = self.project.root / "benchmarks" / script
+        folder = self.project.root / "benchmarks" / "by_hand"
+        paths = [folder / script for script in scripts]
+        log = "_".join(path.stem for path in paths)
         return self.project.benchmark(
-            root.stem, "run_sql.py", root, data, self.hand_made, *limit
+            log, "run_sql.py", data, self.hand_made, *paths, *limit
         )
+
+    def same_rows(self, other: Path, schema: str = "main") -> dict[str, Any]:
+        """Compare the warehouse with another file; SparkifyError if rows differ."""
+        compared = self.project.benchmark(
+            *("same_rows", "same_rows.py", self.project.warehouse, other),
+            *("--memory-limit", self.project.memory_limit, "--schema", schema),
+        )
+        found: dict[str, Any] = json.loads(compared.lines[-1][1])
+        return found
 
     @property
     def hand_made(self) -> Path:
@@ -101,24 +112,22 @@ class Bench:
 
 
 def build(bench: Bench) -> Round:
-    """Build all from the JSON, against the script by hand, against parsing alone."""
+    """Build all from the JSON, against scripts by hand, against parsing alone."""
     events = bench.sizes.events
     data = bench.data.events(events)
-    costs = {
-        "project": bench.build_new(data),
-        "limit": bench.by_hand("duckdb_limit.sql", data),
-    }
+    costs = {"project": bench.build_new(data)}
     notes: dict[str, Any] = {
         "profile": profile(costs["project"], bench.project.nodes("duckdb")),
         "megabytes": _size(data) / 1e6,
         "warehouse_megabytes": bench.project.warehouse.stat().st_size / 1e6,
     }
-    compared = bench.project.benchmark(
-        *("same_rows", "same_rows.py", bench.project.warehouse, bench.hand_made),
-        *("--memory-limit", bench.project.memory_limit),
-    )
-    notes["same_rows"] = json.loads(compared.lines[-1][1])
-    costs["parse"] = bench.by_hand("duckdb_parse.sql", data)
+    for name, script, same in (
+        ("limit", "events.sql", "same_rows"),
+        ("kept", "kept_events.sql", "kept_same_rows"),
+    ):
+        costs[name] = bench.by_hand(data, "cleaned.sql", script, "star.sql")
+        notes[same] = bench.same_rows(bench.hand_made)
+    costs["parse"] = bench.by_hand(data, "parse.sql")
     bench.forget_hand_made()
     bench.keep_warehouse(events)
     return bench.round("build", costs, notes)
@@ -182,12 +191,8 @@ def nothing(bench: Bench) -> Round:
             "dbt": bench.project.dbt("duckdb", "build"),
         }
     costs["project"].moment_of(" 0 files to load")
-    compared = bench.project.benchmark(
-        *("same_rows", "same_rows.py", bench.project.warehouse, kept),
-        *("--memory-limit", bench.project.memory_limit, "--schema", "analytics"),
-    )
+    notes = {"same_rows": bench.same_rows(kept, "analytics")}
     bench.project.forget_warehouse()
-    notes = {"same_rows": json.loads(compared.lines[-1][1])}
     return bench.round("nothing", costs, notes)
 
 

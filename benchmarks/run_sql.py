@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""Run an SQL script on a new DuckDB file, with a folder as its variable."""
+"""Run SQL scripts on a new DuckDB file, one after the other.
+
+They have two variables: ``folder``, of the data, and ``plain_event``, the pattern of a
+line with an event that every parser reads alike.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ import duckdb
 
 from errors import without_traceback
 from quoting import quote_literal
+from records import EVENTS, plain_line
 
 
 @without_traceback
@@ -20,9 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; 0 when every statement has run."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("script", type=Path, help="statements, run one after the other")
-    add("folder", type=Path, help="the data's folder, as the variable `folder`")
+    add("folder", type=Path, help="the data's folder")
     add("database", type=Path, help="the file to make; an older one is replaced")
+    add("scripts", type=Path, nargs="+", help="files of statements")
     add("--memory-limit", default="3GB", help="DuckDB's (default: %(default)s)")
     add("--seconds", action="store_true", help="print how long each statement took")
     options = parser.parse_args(argv)
@@ -30,10 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     with duckdb.connect(str(options.database)) as connection:
         connection.execute(f"set memory_limit = {quote_literal(options.memory_limit)}")
         connection.execute("set preserve_insertion_order = false")
-        connection.execute(
-            f"set variable folder = {quote_literal(str(options.folder))}"
-        )
-        text = options.script.read_text(encoding="utf-8")
+        variables = {"folder": str(options.folder), "plain_event": plain_line(EVENTS)}
+        for name, value in variables.items():
+            connection.execute(f"set variable {name} = {quote_literal(value)}")
+        text = "".join(path.read_text(encoding="utf-8") for path in options.scripts)
         for statement in duckdb.extract_statements(text):
             began = time.perf_counter()
             connection.execute(statement).fetchall()

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, Final
@@ -298,8 +299,12 @@ class _Load:
                 lines |= self._parse_lines(table, {p: of_path[p] for p in small})
                 odd += [path for path in small if path not in lines]
             if large:
-                self._parse_files(table, [of_path[path] for path in large], large)
-                lines |= {path: count_lines(of_path[path], path) for path in large}
+                local_names = [of_path[path] for path in large]
+                # Counted while DuckDB, which does not need Python, parses.
+                with ThreadPoolExecutor(max_workers=1) as beside:
+                    counts = beside.map(count_lines, local_names, large)
+                    self._parse_files(table, local_names, large)
+                    lines |= zip(large, counts, strict=True)
             odd += self._take_back(table, lines)
             for path in sorted(odd):
                 self._read_carefully(table, of_path[path], path)
