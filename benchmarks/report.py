@@ -206,7 +206,7 @@ NOTES: Final = """\
   for value.
 - What the design keeps: the raw records, each line checked, and the events, cleaned,
   for a later run to add to. The script that does so tests nothing, knows no history of
-  loads and has no quarantine; in less time than it takes nobody keeps the same.
+  loads and has no quarantine; we know of no quicker way to keep the same.
 - dbt has parsed the project before, as for anyone who builds twice.
 - Memory is the peak of the largest process; DuckDB's own limit is 3 GB, also by hand.
 - Row by row fewer events are inserted, since all would take long, and the time of one

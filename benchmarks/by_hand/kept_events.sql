@@ -1,7 +1,7 @@
 -- The same by hand, with what the design keeps, and no more: every raw record with its
 -- file, once each line is known to be one that no parser reads in two ways, and every
--- event, cleaned, for a later run to add to. What it costs over events.sql is what the
--- project cannot save. `plain_event` is a variable: the pattern of such a line.
+-- event, cleaned, for a later run to add to. What it costs over events.sql is what
+-- the design costs. `plain_event` is a variable: the pattern of such a line.
 
 create table raw_events as
 select
