@@ -1,70 +1,113 @@
-"""What several test files need: warehouses of their own, built as a user would."""
+"""What several test files need: warehouses of their own, and what runs side by side."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import re
-import subprocess
-import sys
+import shutil
+import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Final
 
-import duckdb
-import psycopg
 import pytest
-import yaml
 from botocore.loaders import create_loader
+from filelock import FileLock
 
 import bootstrap
 import build
 import generate_events
 import java
 import local_postgres
-import spark_session
 from errors import SparkifyError
-from loaders import open_warehouse
-from oracle import Listening, Star
+from parity_cases import write_parity_cases
 from redshift_stand_in import StandIn, start_stand_in
-
-pytest_plugins = ["builder"]
-
-LONGEST = (
-    *("readme", "sample_redshift", "sample_spark", "spark_builds", "redshift_loader"),
-    *("law", "mutations", "law_redshift", "parity_spark", "parity_redshift"),
-    *("dashboards", "engines", "kill"),
+from warehouses import (
+    ENGINES,
+    NO_UNIT_TESTS,
+    Builder,
+    Warehouse,
+    build_grown,
+    build_sample,
+    make_warehouse,
 )
+
+ELSEWHERE: Final = "America/Los_Angeles"
+"""Where all tests run: a time zone with summer time, behind UTC."""
+
+os.environ["TZ"] = ELSEWHERE
+time.tzset()
+
+only_duckdb = pytest.mark.parametrize("warehouse", ["duckdb"], indirect=True)
+only_postgres = pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+only_spark = pytest.mark.parametrize("warehouse", ["spark"], indirect=True)
+# Spark takes seconds a load: tests/test_spark.py tries all such cases in one.
+without_spark = pytest.mark.parametrize(
+    "warehouse", [engine for engine in ENGINES if engine != "spark"], indirect=True
+)
+
+
+# --- Which tests run, and where -------------------------------------------------------
+
+LONGEST: Final = ("spark", "redshift", "redshift_loader")
 """The groups that take minutes: who runs groups side by side begins with them."""
+ENGINE_OF: Final = {
+    "redshift_models": "redshift",
+    "spark": "spark",
+    "spark_builds": "spark",
+}
+"""The files all of whose tests share what is slow to make on one engine."""
+GUARDS: Final = pytest.StashKey[dict[str, str]]()
+"""By the name of each long test, the test in ``make test`` that looks at the same."""
+KEPT: Final = pytest.StashKey[set[str]]()
+"""The names of the tests in ``make test``."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --long, which ``make test-all`` gives."""
+    parser.addoption("--long", action="store_true", help="run the long tests too")
 
 
 def group_of(test: pytest.Item) -> str:
-    """Name the tests that share what is slow to make: a file's, or those of an engine.
-
-    Several files share the sample on Redshift and on Spark, which take a minute.
-    """
+    """Name the tests that one process runs: those of a file, or of a slow engine."""
     file = test.path.stem.removeprefix("test_")
+    if file in ENGINE_OF:
+        return ENGINE_OF[file]
     slow = {"redshift", "spark"} & set(re.split(r"[\[\]-]", test.name)[1:])
-    if slow and file in ("star", "changed", "repaired_text", "untested"):
-        file = "sample"
-    return {"redshift_models": "sample_redshift", "spark": "sample_spark"}.get(
-        file, "_".join([file, *slow])
+    return slow.pop() if slow else file
+
+
+def empties_the_lake(test: pytest.Item) -> bool:
+    """Tell whether a test takes the lake that the tests on Spark share for its own."""
+    return group_of(test) == "spark" and "warehouse" in getattr(
+        test, "fixturenames", ()
     )
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let processes that run tests side by side (``make test``) take whole groups."""
-    if "PYTEST_XDIST_WORKER" not in os.environ:
-        return
-    for test in items:
-        test.add_marker(pytest.mark.xdist_group(group_of(test)))
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Leave out the long tests unless they are asked for; put the rest in order.
+
+    With several processes (``make test``) each takes whole groups, the longest first.
+    On Spark, tests that empty the lake come after those that read what was built there.
+    """
+    marks = {test.nodeid: test.get_closest_marker("long") for test in items}
+    config.stash[GUARDS] = {
+        name: mark.kwargs["guard"] for name, mark in marks.items() if mark
+    }
+    config.stash[KEPT] = {name for name, mark in marks.items() if not mark}
+    if not config.getoption("--long"):
+        config.hook.pytest_deselected(items=[t for t in items if marks[t.nodeid]])
+        items[:] = [test for test in items if not marks[test.nodeid]]
     place = {group: number for number, group in enumerate(LONGEST)}
-    items.sort(key=lambda test: place.get(group_of(test), len(LONGEST)))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        for test in items:
+            test.add_marker(pytest.mark.xdist_group(group_of(test)))
+        items.sort(key=lambda test: place.get(group_of(test), len(LONGEST)))
+    items.sort(key=empties_the_lake)
 
 
 @pytest.fixture
@@ -83,277 +126,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                         terminalreporter.write_line(str(text))
 
 
-PROJECT = Path(__file__).parent.parent
-ENGINES = ("duckdb", "postgres", "spark")
-TABLES = ("songplays", "users", "songs", "artists", "time")
-LISTENING = ("plays", "sessions", "user_level_history")
-PROFILE = """\
-sparkify:
-  target: test
-  outputs:
-    test: {{type: {engine}, {place}, schema: analytics, threads: 2}}
-"""
+# --- Data -----------------------------------------------------------------------------
 
 
-QUICK_JAVA = (
-    "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC"
-    " -Dderby.system.durability=test"
-)
-"""What makes Java quick where it works for minutes: it compiles once, syncs nothing.
-
-Where it compiles once, its room for code is a fifth of what it is else; once that is
-full, Java compiles no more, and Spark takes many times as long, or stops.
-"""
-
-only_duckdb = pytest.mark.parametrize("warehouse", ["duckdb"], indirect=True)
-# Spark takes seconds a load: tests/test_spark.py tries all such cases in one.
-without_spark = pytest.mark.parametrize(
-    "warehouse", [engine for engine in ENGINES if engine != "spark"], indirect=True
-)
-only_spark = pytest.mark.parametrize("warehouse", ["spark"], indirect=True)
-only_postgres = pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
-
-
-@dataclass(frozen=True)
-class Warehouse:
-    """A warehouse with a folder of its own, and a profile there that names it."""
-
-    folder: Path
-    engine: str
-    server: str = ""
-    stand_in: StandIn | None = None
-
-    @property
-    def path(self) -> Path:
-        """The file of a warehouse in DuckDB."""
-        return self.folder / "warehouse.duckdb"
-
-    @property
-    def database(self) -> str:
-        """The database of a warehouse in PostgreSQL or Redshift."""
-        return "test_" + hashlib.md5(str(self.folder).encode()).hexdigest()  # noqa: S324
-
-    @property
-    def lake(self) -> Path:
-        """The lake of a warehouse in Spark."""
-        return self.folder / "lake"
-
-    def place(self) -> str:
-        """Give the keys of the profile that say where the warehouse is."""
-        if self.engine == "spark":
-            keys = yaml.safe_load(
-                (PROJECT / "profiles.example.yml")
-                .read_text(encoding="utf-8")
-                .replace("{{ env_var('SPARKIFY_LAKE', 'data/lake') }}", str(self.lake))
-            )["sparkify"]["outputs"]["spark"]
-            del keys["type"], keys["schema"], keys["threads"]
-            java = "spark.driver.extraJavaOptions"
-            keys["server_side_parameters"][java] += f" {QUICK_JAVA}"
-            return json.dumps(keys)[1:-1]
-        if self.engine == "duckdb":
-            return f"path: '{self.path}'"
-        if self.stand_in is not None:
-            here = self.stand_in
-            # By IAM, each connection would read all of botocore's endpoints first: half
-            # the time of a build. The commands of the README connect so.
-            return (
-                f"method: database, sslmode: disable, password: '{here.password}',"
-                f" cluster_id: {here.cluster}, region: {here.region},"
-                f" host: {here.host}, port: {here.port}, user: {here.user},"
-                f" dbname: {self.database}"
-            )
-        return (
-            f"host: '{self.server}', port: 5432, user: postgres, password: '',"
-            f" dbname: {self.database}"
-        )
-
-    @property
-    def environment(self) -> dict[str, str]:
-        others = {name: v for name, v in os.environ.items() if name != "DBT_TARGET"}
-        if self.stand_in is not None:
-            others |= self.stand_in.environment
-            others["SPARKIFY_REDSHIFT_ROLE"] = self.stand_in.role_arn
-        return others | {
-            "DBT_PROFILES_DIR": str(self.folder),
-            "DBT_TARGET": "test",
-            "DBT_TARGET_PATH": str(self.folder / "target"),
-            "DBT_LOG_PATH": str(self.folder / "logs"),
-        }
-
-    @property
-    def target(self) -> dict[str, Any]:
-        """The target of the profile."""
-        profile = yaml.safe_load((self.folder / "profiles.yml").read_text("utf-8"))
-        target: dict[str, Any] = profile["sparkify"]["outputs"]["test"]
-        return target
-
-    @property
-    def session(self) -> Any:
-        """The session of this process on the lake of a warehouse in Spark."""
-        return spark_session.start(self.target)
-
-    def empty_lake(self) -> None:
-        """Leave nothing in the lake of a warehouse in Spark."""
-        open_warehouse(self.target).reset()
-        for schema in ("analytics", "analytics_versions"):
-            self.query(f"drop schema if exists {schema} cascade")
-
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        if self.engine == "duckdb":
-            with duckdb.connect(str(self.path), read_only=True) as connection:
-                return connection.execute(sql).fetchall()
-        if self.stand_in is not None:
-            return self.stand_in.query(self.database, sql)
-        if self.engine == "spark":
-            return [tuple(row) for row in self.session.sql(_for_spark(sql)).collect()]
-        with psycopg.connect(
-            host=self.server, user="postgres", dbname=self.database
-        ) as other_connection:
-            return other_connection.execute(sql.encode()).fetchall()
-
-    def raw_tables(self) -> list[str]:
-        """List the tables in the schema raw; none where there is no warehouse yet."""
-        if self.engine == "duckdb" and not self.path.exists():
-            return []
-        if self.engine == "spark":
-            found = self.query("show schemas like 'raw'")
-            tables = self.query("show tables in raw") if found else []
-            return sorted(row[1] for row in tables)
-        rows = self.query(
-            "select table_name from information_schema.tables"
-            " where table_schema = 'raw' order by table_name"
-        )
-        return [row[0] for row in rows]
-
-    def dbt(
-        self, *arguments: str, project: Path = PROJECT
-    ) -> subprocess.CompletedProcess[str]:
-        if self.engine == "spark":
-            spark_session.stop()
-        command = [str(Path(sys.executable).parent / "dbt"), "--quiet", *arguments]
-        return subprocess.run(
-            command,
-            cwd=project,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-
-def _for_spark(sql: str) -> str:
-    """Give a query with names quoted as Spark does."""
-    return sql.replace('"', "`")
-
-
-def make_warehouse(
-    folder: Path,
-    engine: str = "duckdb",
-    server: str = "",
-    stand_in: StandIn | None = None,
-) -> Warehouse:
-    """Make an empty warehouse; a server is the folder of its socket."""
-    folder.mkdir(parents=True, exist_ok=True)
-    warehouse = Warehouse(folder, engine, server, stand_in)
-    if stand_in is not None:
-        stand_in.create_database(warehouse.database)
-    if engine == "postgres":
-        with psycopg.connect(
-            host=server, user="postgres", dbname="postgres", autocommit=True
-        ) as connection:
-            connection.execute(f"create database {warehouse.database}".encode())
-    profile = PROFILE.format(engine=engine, place=warehouse.place())
-    (folder / "profiles.yml").write_text(profile, encoding="utf-8")
-    return warehouse
-
-
-@pytest.fixture(params=ENGINES)
-def warehouse(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Warehouse:
-    """An empty warehouse that commands in this process take as theirs."""
-    server = ""
-    folder = tmp_path / "warehouse"
-    if request.param == "postgres":
-        server = request.getfixturevalue("postgres_server")
-    if request.param == "spark":
-        folder = request.getfixturevalue("spark_folder")
-    here = request.getfixturevalue("stand_in") if request.param == "redshift" else None
-    made = make_warehouse(folder, request.param, server, here)
-    for name in ("DBT_PROFILES_DIR", "DBT_TARGET"):
-        monkeypatch.setenv(name, made.environment[name])
-    if here is not None:
-        for name, value in here.environment.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setenv("SPARKIFY_REDSHIFT_ROLE", here.role_arn)
-    if request.param == "spark":
-        made.empty_lake()
-    return made
-
-
-Load = Callable[..., int]
-
-
-@pytest.fixture
-def load(warehouse: Warehouse) -> Load:
-    """The bootstrap command, on the empty warehouse."""
-    del warehouse
-
-    def run(data: Path | str, *arguments: str) -> int:
-        return bootstrap.main(["--data", str(data), *arguments])
-
-    return run
-
-
-def write_source(
-    root: Path,
-    logs: dict[str, bytes] | None = None,
-    songs: dict[str, bytes] | None = None,
-) -> Path:
-    """Write files of log_data and song_data below a root, and give the root."""
-    for part, files in (("log_data", logs or {}), ("song_data", songs or {})):
-        (root / part).mkdir(parents=True, exist_ok=True)
-        for name, content in files.items():
-            path = root / part / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-    return root
-
-
-def built(made: Warehouse, data: Path) -> Warehouse:
-    """Load data into a new warehouse and run dbt build on it, as a user would."""
-    if made.engine == "spark":
-        spark_session.stop()
-    script = [sys.executable, str(PROJECT / "scripts" / "bootstrap.py")]
-    source = ["--data", str(data)]
-    if made.stand_in is not None:
-        bucket = put_into_bucket(made.stand_in, made.database.replace("_", "-"), data)
-        source = ["--data", f"{bucket}/data", "--compact", f"{bucket}/parts"]
-    loading = subprocess.run(
-        [*script, *source],
-        env=made.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert loading.returncode == 0, loading.stderr
-    for command in (["build"], ["compile", "--select", "resource_type:analysis"]):
-        done = made.dbt(*command)
-        assert done.returncode == 0, done.stdout + done.stderr
-    return made
-
-
-def put_into_bucket(stand_in: StandIn, bucket: str, data: Path) -> str:
-    """Copy log_data and song_data below data/ in a bucket, and give its address."""
-    s3 = stand_in.s3()
-    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
-        region = {"LocationConstraint": stand_in.region}
-        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=region)
-    for part in ("log_data", "song_data"):
-        for path in sorted((data / part).rglob("*.json*")):
-            key = f"data/{path.relative_to(data).as_posix()}"
-            s3.put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
-    return f"s3://{bucket}"
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of this run share."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 @pytest.fixture(scope="session")
@@ -365,12 +145,24 @@ def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def grown_data(sample_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample, to which the crafted cases have come in which engines differ."""
+    folder = tmp_path_factory.mktemp("grown") / "data"
+    shutil.copytree(sample_data, folder)
+    write_parity_cases(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data that REAL_DATA names."""
     named = os.environ.get("REAL_DATA")
     if not named:
         pytest.skip("REAL_DATA names no folder of real data")
     return Path(named)
+
+
+# --- Servers --------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
@@ -412,53 +204,91 @@ def require_spark() -> None:
     pytest.importorskip("pyspark", reason="make .venv/.spark-installed installs Spark")
 
 
+# --- Warehouses -----------------------------------------------------------------------
+
 BUILT: dict[tuple[str, str], Warehouse] = {}
+
+
+@pytest.fixture(params=ENGINES)
+def warehouse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Warehouse:
+    """An empty warehouse that commands in this process take as theirs."""
+    made = empty_warehouse(request.param, tmp_path / "warehouse", request)
+    for name, value in made.variables.items():
+        monkeypatch.setenv(name, value)
+    return made
+
+
+@pytest.fixture
+def builder(warehouse: Warehouse) -> Builder:
+    """A builder of an empty warehouse."""
+    return Builder(warehouse)
+
+
+def empty_warehouse(
+    engine: str, folder: Path, request: pytest.FixtureRequest
+) -> Warehouse:
+    """Make an empty warehouse; all in Spark are one, whose lake is emptied."""
+    if engine == "spark":
+        lake = make_warehouse(request.getfixturevalue("spark_folder"), engine)
+        for known in [known for known in BUILT if known[0] == engine]:
+            del BUILT[known]
+        lake.empty_lake()
+        return lake
+    server = here = None
+    if engine == "postgres":
+        server = request.getfixturevalue("postgres_server")
+    if engine == "redshift":
+        here = request.getfixturevalue("stand_in")
+    return make_warehouse(folder, engine, server or "", here)
+
+
+Load = Callable[..., int]
+
+
+@pytest.fixture
+def load(warehouse: Warehouse) -> Load:
+    """The bootstrap command, on the empty warehouse."""
+    del warehouse
+
+    def run(data: Path | str, *arguments: str) -> int:
+        return bootstrap.main(["--data", str(data), *arguments])
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def sample_warehouse(shared_folder: Path, sample_data: Path) -> Warehouse:
+    """The sample in DuckDB, which all processes read, and none may change."""
+    folder = shared_folder / "duckdb_sample"
+    with FileLock(shared_folder / "duckdb_sample.lock"):
+        if not (folder / "built").exists():
+            build_sample(make_warehouse(folder), sample_data)
+            (folder / "built").touch()
+    return Warehouse(folder, "duckdb")
 
 
 @pytest.fixture(scope="session")
 def built_warehouse(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Callable[[str, str], Warehouse]:
-    """A function that gives the warehouse of an engine and of sample or real data.
+    """A function that gives the warehouse of an engine and of grown or real data."""
 
-    Other data have a name and a folder of their own.
-    """
-
-    def give(engine: str, data: str, folder_of_data: Path | None = None) -> Warehouse:
+    def give(engine: str, data: str) -> Warehouse:
         if (engine, data) not in BUILT:
-            server = ""
-            if engine == "postgres":
-                server = request.getfixturevalue("postgres_server")
-            if engine == "spark":
-                require_spark()
-            here = None
-            if engine == "redshift":
-                here = request.getfixturevalue("stand_in")
             folder = tmp_path_factory.mktemp(f"{engine}_{data}")
-            empty = make_warehouse(folder, engine, server, here)
-            BUILT[engine, data] = built(
-                empty, folder_of_data or request.getfixturevalue(f"{data}_data")
-            )
+            made = empty_warehouse(engine, folder, request)
+            if data == "grown":
+                first = shutil.copytree(
+                    request.getfixturevalue("sample_data"), folder / "data"
+                )
+                build_grown(made, first, request.getfixturevalue("grown_data"))
+            else:
+                build_sample(
+                    made, request.getfixturevalue("real_data"), tests=NO_UNIT_TESTS
+                )
+            BUILT[engine, data] = made
         return BUILT[engine, data]
 
     return give
-
-
-@pytest.fixture(scope="session")
-def sample_warehouse(built_warehouse: Callable[[str, str], Warehouse]) -> Warehouse:
-    """The sample in DuckDB."""
-    return built_warehouse("duckdb", "sample")
-
-
-def assert_table_is_the_oracles(
-    warehouse: Warehouse, star: Star | Listening, table: str
-) -> None:
-    """Compare a table with the oracle's: rows, values, and types of values."""
-    expected = star.tables()[table]
-    columns = ", ".join(expected.columns)
-    found = warehouse.query(f'select {columns} from analytics."{table}"')
-    found.sort(key=lambda row: row[0])
-    assert len(found) == len(expected.rows)
-    for row, expected_row in zip(found, expected.rows, strict=True):
-        assert row == tuple(expected_row)
-        assert [type(v) for v in row] == [type(v) for v in expected_row]

@@ -16,12 +16,12 @@ import analyses
 import expected_answers
 import questions_page
 from answers import NOTHING, Answer, Column, read_csv, table, write_csv, written
-from conftest import PROJECT, Warehouse
 from differences import MOST, differences
 from oracle import answers, read_folder
 from oracle.answers import QUESTIONS as ORACLES
 from oracle.measures import evidence_of
 from oracle.who import what_a_user_heard_in_a_session, who_listened_to_a_song
+from warehouses import PROJECT, Warehouse
 
 QUESTIONS = sorted((PROJECT / "analyses").glob("*.sql"))
 BAD = "\N{REPLACEMENT CHARACTER}"

@@ -18,9 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
-from conftest import Load, Warehouse, only_duckdb, without_spark, write_source
+from conftest import Load, only_duckdb, without_spark
 from raw_lines import event, lines_of, song
 from records import EVENTS, RAW_TABLES, SONGS, RefusedRecordError, read_record
+from warehouses import Warehouse, write_source
 
 
 def items(warehouse: Warehouse) -> list[tuple[Any, ...]]:

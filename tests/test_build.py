@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import dbt_profile
-from conftest import PROJECT, Warehouse, make_warehouse, write_source
 from raw_lines import event, song
+from warehouses import PROJECT, Warehouse, make_warehouse, write_source
 
 
 def run_build(

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import changed
-from conftest import PROJECT, Warehouse, make_warehouse
+from warehouses import PROJECT, Warehouse, make_warehouse
 
 LEFT_OUT = shutil.ignore_patterns(".*", "target*", "data", "logs", "__pycache__")
 ANEW = """

@@ -15,9 +15,9 @@ import duckdb
 import pytest
 import yaml
 
-from conftest import PROJECT, Warehouse
 from test_changed import LEFT_OUT
 from test_star import BUILDERS
+from warehouses import PROJECT, Warehouse
 
 PAGE = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 CHECK_USERS = """

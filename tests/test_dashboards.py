@@ -24,7 +24,7 @@ import yaml
 import chromium
 import dashboard
 import redshift_sql
-from conftest import PROJECT, Warehouse, make_warehouse
+from warehouses import PROJECT, Warehouse, make_warehouse
 
 BOARDS = [path.stem for path in dashboard.boards()]
 # What a mark of a chart says of itself is what this asks of the warehouse.

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 import bootstrap
-from builder import Builder, assert_the_star_is_the_oracles
-from conftest import Load, Warehouse, without_spark, write_source
+from conftest import Load, without_spark
 from dirty_files import write_dirty_files
 from extra_keys import MAX_KEYS, ExtraKeys
 from oracle.reading import (
@@ -26,6 +25,7 @@ from oracle.reading import (
 from raw_lines import event, song
 from recorded import record
 from records import EVENTS, RAW_TABLES, SONGS, RawTable
+from warehouses import Builder, Warehouse, assert_the_star_is_the_oracles, write_source
 
 RULES = {EVENTS.name: EVENT_RULES, SONGS.name: SONG_RULES}
 SEED = 1

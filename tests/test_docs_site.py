@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import chromium
-from conftest import PROJECT, Warehouse
+from warehouses import PROJECT, Warehouse
 
 MODELS = PROJECT / "models"
 ESSAY = (MODELS / "_overview.md").read_text(encoding="utf-8")

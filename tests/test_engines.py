@@ -14,7 +14,8 @@ from typing import Any, Final
 import pytest
 
 import feature_probe
-from conftest import PROJECT, Warehouse, make_warehouse, require_spark
+from conftest import require_spark
+from warehouses import PROJECT, Warehouse, make_warehouse
 
 PAGE: Final = PROJECT / "docs" / "engines.md"
 NAMES: Final = {

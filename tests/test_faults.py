@@ -26,11 +26,17 @@ from microburst.detection import rest_operations
 
 import bootstrap
 import sources
-from builder import Builder, assert_the_star_is_the_oracles
-from conftest import Load, Warehouse, only_duckdb, put_into_bucket, write_source
+from conftest import Load, only_duckdb
 from raw_lines import event, song
 from recorded import record
 from redshift_stand_in import StandIn
+from warehouses import (
+    Builder,
+    Warehouse,
+    assert_the_star_is_the_oracles,
+    put_into_bucket,
+    write_source,
+)
 
 BUCKET: Final = "faults"
 KEY: Final = "data/log_data/latest.json"

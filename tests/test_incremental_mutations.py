@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from builder import Builder
-from conftest import PROJECT, only_duckdb
+from conftest import only_duckdb
 from histories import read_course
 from recorded import record
 from test_law import CASES, holds
 from test_mutations import Mutation
+from warehouses import PROJECT, Builder
 
 VERSIONS = "models/intermediate/int_event_versions.sql"
 STRATEGY = "macros/incremental/get_incremental_replace_changed_sql.sql"

@@ -19,10 +19,10 @@ import yaml
 import scan_templates
 import warehouse
 import warehouse_facts
-from conftest import PROJECT
 from errors import SparkifyError
 from scan_templates import DATA, EXTRAS, FORMS, OPEN, PROVISIONED, YOUR_NETWORK
 from templates import check, defaults, read_template, resolve
+from warehouses import PROJECT
 
 _, REDSHIFT = read_template("redshift")
 _, EMR = read_template("emr")

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from builder import Builder, assert_the_star_is_the_oracles
 from conftest import without_spark
 from oracle import read_folder
 from recorded import record
+from warehouses import Builder, assert_the_star_is_the_oracles
 
 KILLS = int(os.environ.get("KILLS", "5"))
 KILLS_OF_A_WAREHOUSE = 10

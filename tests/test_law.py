@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 import bootstrap
-from builder import Builder, assert_the_star_is_the_oracles
-from conftest import PROJECT, without_spark, write_source
+from conftest import without_spark
 from histories import Course, courses, files_of, read_course, text_of
 from raw_lines import event, song
 from recorded import record
+from warehouses import PROJECT, Builder, assert_the_star_is_the_oracles, write_source
 
 COURSES = {"duckdb": int(os.environ.get("LAW_COURSES", "10")), "postgres": 2}
 WIDTH = int(os.environ.get("LAW_WIDTH", "40"))

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import PROJECT, Warehouse
 from oracle import Listening, build_listening, read_folder
 from oracle.listening import Play
+from warehouses import PROJECT, Warehouse
 
 METRICS = (
     *("plays", "matched_plays", "listeners", "listening_seconds", "listening_hours"),

@@ -11,8 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from conftest import PROJECT, Warehouse, make_warehouse
 from recorded import record
+from warehouses import PROJECT, Warehouse, make_warehouse
 
 SHARDS = 2
 

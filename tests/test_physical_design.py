@@ -13,10 +13,10 @@ import redshift_connector
 
 import physical_design
 import simulate_distribution
-from conftest import PROJECT, Warehouse, make_warehouse
 from physical_design import Found, Wanted, faults_of
 from redshift_stand_in import StandIn
 from simulate_distribution import FILTERS, KEYS, QUESTIONS, SORTS, Cluster, Question
+from warehouses import PROJECT, Warehouse, make_warehouse
 
 SONGPLAYS = Wanted("analytics", "songplays", "start_time", ("start_time",))
 USERS = Wanted("analytics", "users", "all", ("user_id",))

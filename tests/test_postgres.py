@@ -15,9 +15,10 @@ import pytest
 
 import dbt_profile
 import local_postgres
-from conftest import PROJECT, Load, Warehouse, only_postgres, write_source
+from conftest import Load, only_postgres
 from loaders.postgres import LOCK
 from raw_lines import event, song
+from warehouses import PROJECT, Warehouse, write_source
 
 
 @only_postgres

@@ -6,7 +6,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from conftest import PROJECT
 from oracle import evidence_of, read_folder
 from oracle.reading import (
     EVENT_RULES,
@@ -17,6 +16,7 @@ from oracle.reading import (
     read_record,
 )
 from published import RIGHT, WRONG, counted, page, right_of
+from warehouses import PROJECT
 
 PAGE = PROJECT / "docs" / "published.md"
 

@@ -17,9 +17,9 @@ import pytest
 import draw_star
 from cloudformation_stand_in import REGION as STACK_REGION
 from cloudformation_stand_in import start_cloudformation
-from conftest import PROJECT
 from redshift_stand_in import StandIn
 from test_mutations import MUTATIONS
+from warehouses import PROJECT
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)

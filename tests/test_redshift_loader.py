@@ -25,14 +25,7 @@ import bootstrap
 import build
 import compact
 import generate_events
-from conftest import (
-    PROJECT,
-    Load,
-    Warehouse,
-    make_warehouse,
-    only_duckdb,
-    write_source,
-)
+from conftest import Load, only_duckdb
 from loaders import LoadResult, redshift_data_api
 from loaders.schema import TABLES
 from oracle import read_folder
@@ -41,6 +34,7 @@ from recorded import record
 from records import EVENTS, SONGS, RawTable
 from redshift_stand_in import StandIn
 from test_replay import stricter_rules
+from warehouses import PROJECT, Warehouse, make_warehouse, write_source
 
 PARTS = ("log_data", "song_data")
 PLACE = "s3://place/of mine"

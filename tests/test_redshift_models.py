@@ -16,7 +16,9 @@ import yaml
 
 import bootstrap
 import generate_events
-from conftest import (
+from oracle import build_star, read_folder
+from redshift_stand_in import StandIn
+from warehouses import (
     PROJECT,
     TABLES,
     Warehouse,
@@ -24,8 +26,6 @@ from conftest import (
     make_warehouse,
     put_into_bucket,
 )
-from oracle import build_star, read_folder
-from redshift_stand_in import StandIn
 
 
 @pytest.fixture(scope="module")

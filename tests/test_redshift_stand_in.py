@@ -16,8 +16,8 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 from redshift_connector.core import Connection
 from redshift_connector.error import InterfaceError, ProgrammingError
 
-from conftest import make_warehouse
 from redshift_stand_in import StandIn
+from warehouses import make_warehouse
 
 DATABASE = "claims"
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 import recorded
-from conftest import PROJECT
+from warehouses import PROJECT
 
 PAGE: Final = PROJECT / "docs" / "reliability.md"
 ENGINES: Final = {

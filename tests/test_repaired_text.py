@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from conftest import Warehouse
 from oracle.cleaning import repair
 from quoting import quote_literal
+from warehouses import Warehouse
 
 ASCII = ("8", "<", ",", "(", "*", "l", "|", "x", "2", " ")
 """In hex, some of these in a row hold the marks of text that is encoded twice."""

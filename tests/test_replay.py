@@ -17,12 +17,12 @@ import bootstrap
 import careful_reader
 import loaders.duckdb
 import loaders.spark
-from builder import WHERE, Builder, assert_the_star_is_the_oracles
-from conftest import Load, Warehouse, without_spark, write_source
+from conftest import WHERE, Load, without_spark
 from loaders.bookkeeping import Rejection
 from raw_lines import event, lines_of, song
 from records import EVENTS, RawTable, RefusedRecordError, read_record
 from replay import judge
+from warehouses import Builder, Warehouse, assert_the_star_is_the_oracles, write_source
 
 Refuses = Callable[[dict[str, Any]], bool]
 

@@ -11,10 +11,10 @@ import pytest
 import scale
 import scale_check
 import scale_page
-from builder import Builder
 from conftest import only_duckdb
 from errors import SparkifyError
 from scale_check import Check, Where
+from warehouses import Builder
 
 SMALLEST = scale_page.EVENTS[0]
 

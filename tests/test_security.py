@@ -25,10 +25,10 @@ from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
 import audit
-from conftest import PROJECT, Warehouse, make_warehouse
 from loaders import open_warehouse
 from quoting import quote_identifier, quote_literal, quote_redshift_literal
 from raw_lines import event, song
+from warehouses import PROJECT, Warehouse, make_warehouse
 
 TEXTS = st.text(
     st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40

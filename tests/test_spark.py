@@ -20,11 +20,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import spark_session
-from conftest import PROJECT, Load, Warehouse, only_spark, require_spark, write_source
+from conftest import Load, only_spark, require_spark
 from loaders.lake import Lake
 from raw_lines import event, lines_of, song
 from records import EVENTS, SONGS, RawTable, RefusedRecordError, read_record
 from test_bootstrap import FILES, FORMS, NAMES
+from warehouses import PROJECT, Warehouse, write_source
 
 BOOTSTRAP = [sys.executable, str(PROJECT / "scripts" / "bootstrap.py")]
 

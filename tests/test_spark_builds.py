@@ -16,12 +16,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from builder import Builder, assert_the_star_is_the_oracles
-from conftest import Warehouse, only_spark, write_source
+from conftest import only_spark
 from histories import read_course
 from raw_lines import event, song
 from recorded import record
 from test_law import CASES, follow
+from warehouses import Builder, Warehouse, assert_the_star_is_the_oracles, write_source
 
 CUTS = int(os.environ.get("KILLS", "0"))
 """How many builds are cut at random, beside those that are cut at a certain point."""

@@ -1,20 +1,17 @@
-"""The star that dbt built is the oracle's, row by row and value by value."""
+"""What dbt built is the oracle's on every engine, row by row and value by value.
+
+The grown data are the sample and the cases in which engines differ: the sample is built
+from nothing and compared (``warehouses.build_grown``), the cases come by an increment.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-from conftest import (
-    ENGINES,
-    LISTENING,
-    PROJECT,
-    TABLES,
-    Warehouse,
-    assert_table_is_the_oracles,
-)
 from oracle import (
     Answer,
     Listening,
@@ -24,46 +21,56 @@ from oracle import (
     build_star,
     read_folder,
 )
+from warehouses import (
+    BUILDERS,
+    LISTENING,
+    PROJECT,
+    TABLES,
+    Builder,
+    Warehouse,
+    assert_table_is_the_oracles,
+)
 
 QUESTIONS = sorted(path.stem for path in (PROJECT / "analyses").glob("*.sql"))
-BUILDERS = (*ENGINES, "redshift")
 REJECTS = "why_records_were_refused"
-CASES = [(engine, data) for data in ("sample", "real") for engine in BUILDERS]
+LONG = {
+    (engine, "real"): pytest.mark.long(
+        guard=f"tests/test_star.py::test_the_quarantine_is_the_oracles[{engine}-grown]"
+    )
+    for engine in ("spark", "redshift")
+}
+CASES = [
+    pytest.param(
+        (engine, data), id=f"{engine}-{data}", marks=LONG.get((engine, data), ())
+    )
+    for data in ("grown", "real")
+    for engine in BUILDERS
+]
 
 
-@pytest.fixture(params=CASES, ids="-".join)
-def case(
-    request: pytest.FixtureRequest, built_warehouse: Callable[[str, str], Warehouse]
-) -> tuple[Warehouse, Path]:
+@pytest.fixture(params=[pytest.param(("duckdb", "sample"), id="duckdb-sample"), *CASES])
+def case(request: pytest.FixtureRequest) -> tuple[Warehouse, Path]:
     """A warehouse that was built, and the data it was built from."""
     engine, data = request.param
     folder: Path = request.getfixturevalue(f"{data}_data")
-    return built_warehouse(engine, data), folder
+    if data == "sample":
+        return request.getfixturevalue("sample_warehouse"), folder
+    return request.getfixturevalue("built_warehouse")(engine, data), folder
 
 
-STARS: dict[Path, Star] = {}
-MARTS: dict[Path, Listening] = {}
-
-
+@cache
 def star_of(data: Path) -> Star:
-    if data not in STARS:
-        STARS[data] = build_star(read_folder(data))
-    return STARS[data]
+    return build_star(read_folder(data))
 
 
-ANSWERS: dict[Path, dict[str, Answer]] = {}
-
-
+@cache
 def answers_of(data: Path) -> dict[str, Answer]:
-    if data not in ANSWERS:
-        ANSWERS[data] = answers(read_folder(data))
-    return ANSWERS[data]
+    return answers(read_folder(data))
 
 
+@cache
 def listening_of(data: Path) -> Listening:
-    if data not in MARTS:
-        MARTS[data] = build_listening(read_folder(data), star_of(data))
-    return MARTS[data]
+    return build_listening(read_folder(data), star_of(data))
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -152,3 +159,24 @@ def test_an_analysis_has_the_oracles_answer(
 
 def test_every_analysis_has_an_answer_of_the_oracle(sample_data: Path) -> None:
     assert sorted(answers_of(sample_data)) == QUESTIONS
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        "postgres",
+        *(
+            pytest.param(engine, marks=LONG[engine, "real"])
+            for engine in ("spark", "redshift")
+        ),
+    ],
+)
+def test_unit_tests_pass_on(
+    engine: str, built_warehouse: Callable[[str, str], Warehouse]
+) -> None:
+    """On DuckDB the build of the sample runs them."""
+    done = Builder(built_warehouse(engine, "grown")).dbt(
+        "test", "--select", "test_type:unit"
+    )
+    assert done.returncode == 0, done.stdout
+    assert len(done.statuses) > 20

@@ -10,9 +10,9 @@ import duckdb
 import pytest
 from dbt.cli.main import dbtRunner
 
-from builder import WHERE, Builder
-from conftest import ENGINES, Warehouse, only_duckdb, write_source
+from conftest import WHERE, only_duckdb
 from raw_lines import event, song
+from warehouses import ENGINES, Builder, Warehouse, write_source
 
 CHANGED: Final = ("--vars", "tests: changed")
 MISSING: Final = "assert_every_next_song_event_is_one_songplay"

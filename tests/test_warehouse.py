@@ -21,9 +21,9 @@ import dbt_profile
 import stacks
 import warehouse
 from cloudformation_stand_in import MADE, CloudFormation, start_cloudformation
-from conftest import PROJECT
 from errors import SparkifyError
 from warehouse_parameters import address_range
+from warehouses import PROJECT
 
 Run = Callable[..., int]
 DATA = ("--data", "s3://raw-data/sparkify")

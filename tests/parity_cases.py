@@ -1,37 +1,18 @@
-"""Where engines differ: a crafted case each, and one star on all of them."""
+"""Crafted records for what engines do differently: dates, text, numbers, order."""
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from conftest import (
-    ENGINES,
-    LISTENING,
-    TABLES,
-    Warehouse,
-    assert_table_is_the_oracles,
-    write_source,
-)
-from oracle import (
-    Listening,
-    Star,
-    answers,
-    build_listening,
-    build_star,
-    read_folder,
-)
 from raw_lines import event, song
+from warehouses import write_source
 
-ELSEWHERE = "America/Los_Angeles"
-"""Where the builds run: a time zone with summer time, behind UTC."""
+FIRST_NUMBER = 900_101
+"""Cases have sessions and users from here on, which the sample does not reach."""
 
 
 def at(text: str) -> int:
@@ -267,13 +248,13 @@ def made(number: int, make: Callable[[Case], None]) -> Case:
 
 
 CASES = {
-    make.__name__: made(number, make) for number, make in enumerate(MAKERS, start=101)
+    make.__name__: made(number, make)
+    for number, make in enumerate(MAKERS, start=FIRST_NUMBER)
 }
 
 
-@pytest.fixture(scope="session")
-def parity_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All cases, a file each."""
+def write_parity_cases(root: Path) -> None:
+    """Write all cases into log_data and song_data below a root, a file each."""
     logs = {
         f"{name}.json": b"\n".join(event(**record) for record in case.events)
         for name, case in CASES.items()
@@ -282,129 +263,4 @@ def parity_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"{name}.json": b"\n".join(song(**record) for record in case.songs)
         for name, case in CASES.items()
     }
-    return write_source(tmp_path_factory.mktemp("parity"), logs, songs)
-
-
-@pytest.fixture(scope="session")
-def star(parity_data: Path) -> Star:
-    """The oracle's star of all cases."""
-    records = read_folder(parity_data)
-    assert records.rejects == []
-    return build_star(records)
-
-
-@pytest.fixture(scope="session")
-def listening(parity_data: Path, star: Star) -> Listening:
-    """The oracle's marts of all cases."""
-    return build_listening(read_folder(parity_data), star)
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Be where local time is not UTC, for this process and those that it starts."""
-    monkeypatch.setenv("TZ", ELSEWHERE)
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
-
-
-Rows = dict[str, list[tuple[Any, ...]]]
-FOUND: dict[str, Rows] = {}
-
-
-@pytest.fixture(params=[*ENGINES, "redshift"])
-def warehouse(
-    request: pytest.FixtureRequest,
-    elsewhere: None,
-    parity_data: Path,
-    built_warehouse: Callable[[str, str, Path], Warehouse],
-) -> Warehouse:
-    """The cases on an engine."""
-    del elsewhere
-    assert os.environ["TZ"] == ELSEWHERE
-    return built_warehouse(request.param, "parity", parity_data)
-
-
-def found_in(warehouse: Warehouse, star: Star) -> Rows:
-    if warehouse.engine not in FOUND:
-        FOUND[warehouse.engine] = {
-            name: warehouse.query(
-                f'select {", ".join(table.columns)} from analytics."{name}"'
-            )
-            for name, table in star.tables().items()
-        }
-    return FOUND[warehouse.engine]
-
-
-def of_case(case: Case, tables: Rows, star: Star) -> Rows:
-    """Give the rows of the tables that a case's records decide, in order."""
-    columns = {name: list(table.columns) for name, table in star.tables().items()}
-    keys = {
-        "songplays": ("session_id", {record["session"] for record in case.events}),
-        "users": ("user_id", {case.number}),
-        "songs": ("song_id", {record["song_id"].strip() for record in case.songs}),
-        "artists": (
-            "artist_id",
-            {record["artist_id"].strip() for record in case.songs},
-        ),
-    }
-    rows = {
-        name: [row for row in tables[name] if row[columns[name].index(key)] in values]
-        for name, (key, values) in keys.items()
-    }
-    start_time = columns["songplays"].index("start_time")
-    starts = {row[start_time] for row in rows["songplays"]}
-    rows["time"] = [row for row in tables["time"] if row[0] in starts]
-    return {name: sorted(found, key=lambda row: row[0]) for name, found in rows.items()}
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_engines_agree_with_the_oracle_on(
-    name: str, warehouse: Warehouse, star: Star
-) -> None:
-    """Row by row, value by value, type by type."""
-    found = of_case(CASES[name], found_in(warehouse, star), star)
-    oracles = {
-        table: [tuple(row) for row in rows.rows]
-        for table, rows in star.tables().items()
-    }
-    expected = of_case(CASES[name], oracles, star)
-    assert expected["songplays"]
-    assert found == expected
-    assert types_of(found) == types_of(expected)
-
-
-def types_of(tables: Rows) -> dict[str, list[list[type]]]:
-    return {
-        name: [[type(value) for value in row] for row in rows]
-        for name, rows in tables.items()
-    }
-
-
-@pytest.mark.parametrize("table", TABLES)
-def test_nothing_stands_in_a_table_besides_the_cases(
-    warehouse: Warehouse, star: Star, table: str
-) -> None:
-    assert_table_is_the_oracles(warehouse, star, table)
-
-
-def test_analyses_agree_with_the_oracle_on_all_cases(
-    warehouse: Warehouse, parity_data: Path
-) -> None:
-    expected = {name: a.rows for name, a in answers(read_folder(parity_data)).items()}
-    compiled = (warehouse.folder / "target/compiled").rglob("analyses/*.sql")
-    found = {
-        path.stem: warehouse.query(path.read_text(encoding="utf-8"))
-        for path in compiled
-    }
-    assert found == expected
-    assert types_of(found) == types_of(expected)
-
-
-@pytest.mark.parametrize("table", LISTENING)
-def test_a_mart_is_the_oracles_on(
-    table: str, warehouse: Warehouse, listening: Listening
-) -> None:
-    """With what moves a level or a place: equal moments, other blanks, no level."""
-    assert_table_is_the_oracles(warehouse, listening, table)
+    write_source(root, logs, songs)
