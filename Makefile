@@ -37,8 +37,8 @@ ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup build analyses expected published test changed diff law kill \
-	mutations reliability lint audit fix dashboard serve docs stop check-redshift \
+.PHONY: help setup build analyses expected published test test-all test-environment \
+	run-tests changed diff law kill mutations reliability lint audit fix dashboard serve docs stop check-redshift \
 	star engines check-design packages lock clean lint-python lint-sql lint-yaml \
 	lint-infra metrics scale bench FORCE
 
@@ -70,13 +70,12 @@ published: setup $(VENV)/.test-installed ## write docs/published.md from the cou
 	@WRITE_PUBLISHED=1 REAL_DATA="$(REAL_DATA_FOLDER)" $(PYTHON) -m pytest \
 		tests/test_published.py
 
-test: lint ## run everything CI runs; REAL_DATA=folder adds real data, WORKERS=n processes
+test: test-environment ## lint and test in ten minutes; REAL_DATA=folder adds real data, WORKERS=n processes
 	@$(if $(REAL_DATA),$(if $(REAL_DATA_FOLDER),,echo 'There is no folder $(REAL_DATA): the tests on real data are skipped.'))
-	@if $(PYTHON) scripts/java.py; then $(MAKE) --no-print-directory $(VENV)/.spark-installed; \
-		else echo 'So the tests on Spark are skipped.'; fi
-	@echo 'Running the tests'
-	@REAL_DATA="$(REAL_DATA_FOLDER)" $(PYTHON) -m pytest \
-		--numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+	@$(MAKE) --no-print-directory --jobs 2 lint run-tests
+
+test-all: ## also run the long tests: kills, long histories, all faults, every README command
+	@$(MAKE) --no-print-directory test LONG=--long
 
 changed: setup $(ENGINE) ## build what changed since the last good build, beside it; TARGET=name
 	@$(PYTHON) scripts/changed.py build $(if $(TARGET),--target "$(TARGET)")
@@ -216,6 +215,18 @@ RELIABILITY_TESTS = '$(LAW)_star_is_the_same_however_the_records_came[postgres]'
 SQL_FOLDERS = $(wildcard models tests analyses)
 # To compile is enough: an empty warehouse in memory needs no data and is never locked.
 SQLFLUFF = SPARKIFY_DUCKDB=:memory: $(PYTHON) -m sqlfluff
+
+# Spark is tested where there is a Java for it.
+test-environment: setup $(VENV)/.test-installed
+	@if $(PYTHON) scripts/java.py; then $(MAKE) --no-print-directory $(VENV)/.spark-installed; \
+		else echo 'So the tests on Spark are skipped.'; fi
+
+# Whatever the tests and what they start write goes into one folder, which is removed.
+run-tests:
+	@echo 'Running the tests'
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+		TMPDIR="$$folder" REAL_DATA="$(REAL_DATA_FOLDER)" $(PYTHON) -m pytest \
+		--numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder $(LONG)
 
 FIND_UV = uv=$$(command -v uv) || uv=$(VENV)/bin/uv; \
 	[ -x "$$uv" ] || $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps \

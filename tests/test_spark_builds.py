@@ -23,8 +23,14 @@ from recorded import record
 from test_law import CASES, follow
 from warehouses import Builder, Warehouse, assert_the_star_is_the_oracles, write_source
 
-CUTS = int(os.environ.get("KILLS", "0"))
+CUTS = int(os.environ.get("KILLS", "5"))
 """How many builds are cut at random, beside those that are cut at a certain point."""
+
+AN_INCREMENT = (
+    "tests/test_star.py::test_a_table_has_the_rows_and_values_of_the_oracle"
+    "[spark-grown-songplays]"
+)
+"""Builds the sample on Spark, adds to it, and compares."""
 
 Data = Callable[..., Path]
 
@@ -98,13 +104,13 @@ def build_and_cut(
         builder.build(*arguments)
 
 
+@pytest.mark.long(guard=AN_INCREMENT)
 @only_spark
 def test_a_run_writes_the_months_that_its_rows_touch_and_a_reader_sees_all_or_none(
     builder: Builder, data: Data
 ) -> None:
     """A play of October stays as it lies; one of November is moved into December."""
     warehouse = builder.warehouse
-    builder.empty()
     months = (10, 11, 12)
     root = data("1.json", *(play(month, at(month)) for month in months), songs=song())
     builder.load(root)
@@ -159,32 +165,50 @@ def after_statements(count: int) -> Callable[[str], bool]:
     return lambda _: next(left, 0) == 0
 
 
-@only_spark
-def test_a_build_that_is_cut_between_two_statements_is_made_good_by_the_next(
-    builder: Builder, data: Data
-) -> None:
-    """Before a version is shown, before it is noted, and where it is built anew.
+NOTING = r"insert overwrite .*_int_event_versions_\d+t\d+'"
+CUT_AT: dict[str, tuple[str, tuple[str, ...]]] = {
+    "before a version is shown": ("alter view analytics.int_event_versions ", ()),
+    "before it is noted": (NOTING, ()),
+    # Built anew, it knows nothing of the plays that were another user's.
+    "where it is built anew": (
+        NOTING,
+        ("--full-refresh", "--select", "int_event_versions"),
+    ),
+}
+THIS = (
+    "tests/test_spark_builds.py::"
+    "test_a_build_that_is_cut_between_two_statements_is_made_good_by_the_next"
+)
 
-    In each load a play goes over to another user, so that who misses the change keeps
-    the play for the one before. ``make kill`` cuts KILLS builds more, anywhere.
+
+@only_spark
+@pytest.mark.parametrize(
+    "points",
+    [
+        pytest.param(list(CUT_AT)[:1], id="before a version is shown"),
+        pytest.param(
+            list(CUT_AT)[1:],
+            id="at other points",
+            marks=pytest.mark.long(guard=f"{THIS}[before a version is shown-spark]"),
+        ),
+    ],
+)
+def test_a_build_that_is_cut_between_two_statements_is_made_good_by_the_next(
+    builder: Builder, data: Data, points: list[str]
+) -> None:
+    """In each load a play goes over to another user.
+
+    So a model that misses the change keeps the play for the user before. The long test
+    also cuts KILLS builds anywhere; so does ``make kill``.
     """
-    builder.empty()
     root = data("0.json", *(play(item, at(11, 1 + item)) for item in range(3)))
     builder.load(root)
     builder.build()
     chance = random.Random(CUTS)  # noqa: S311 -- no secret
-    noting = r"insert overwrite .*_int_event_versions_\d+t\d+'"
-    points: list[tuple[Callable[[str], bool], tuple[str, ...]]] = [
-        (before_statement("alter view analytics.int_event_versions "), ()),
-        (before_statement(noting), ()),
-        # Built anew, it knows nothing of the plays that were another user's.
-        (
-            before_statement(noting),
-            ("--full-refresh", "--select", "int_event_versions"),
-        ),
-    ]
-    points += [(after_statements(chance.randrange(5, 150)), ()) for _ in range(CUTS)]
-    for number, (reached, arguments) in enumerate(points, start=1):
+    cuts = [(before_statement(CUT_AT[name][0]), CUT_AT[name][1]) for name in points]
+    if len(points) > 1:
+        cuts += [(after_statements(chance.randrange(5, 150)), ()) for _ in range(CUTS)]
+    for number, (reached, arguments) in enumerate(cuts, start=1):
         user = str(number + 1)
         moved = play(number % 3, at(11 + number % 2, 5 + number % 20), userId=user)
         root = data(f"{number}.json", moved)
@@ -201,19 +225,11 @@ def test_a_build_that_is_cut_between_two_statements_is_made_good_by_the_next(
         )
 
 
+@pytest.mark.long(guard=AN_INCREMENT)
 @only_spark
-@pytest.mark.parametrize(
-    "case",
-    [
-        case
-        for case in CASES
-        if case.stem == "what_a_run_must_find_again" or os.environ.get("RECORD_RUNS")
-    ],
-    ids=lambda path: path.stem,
-)
+@pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
 def test_the_law_holds_on_spark_in_a_named_case(
     builder: Builder, tmp_path: Path, case: Path
 ) -> None:
-    """One of them where nothing is recorded: each takes half a minute and more."""
     follow(builder, read_course(case), tmp_path / "data")
     record("cases", engine="spark", what="cases", tried=1, held=1)
