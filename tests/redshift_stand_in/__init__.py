@@ -17,6 +17,7 @@ import psycopg
 import redshift_connector
 
 from redshift_stand_in.aws import AwsServer, Faults, Layer
+from redshift_stand_in.buckets import Buckets
 from redshift_stand_in.certificate import make_certificate
 from redshift_stand_in.copy import Copier
 from redshift_stand_in.copy_source import CopySource
@@ -59,6 +60,8 @@ class StandIn:
     data_api: DataApi = field(repr=False)
     credentials: Credentials = field(repr=False)
     faults: Faults = field(repr=False)
+    buckets: Buckets = field(repr=False)
+    clients: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def create_database(self, name: str) -> None:
         """Make an empty database with Redshift's catalogue."""
@@ -68,7 +71,7 @@ class StandIn:
         """Let the next calls of an operation of AWS fail, by the API's name of it.
 
         ``how`` is throttle, 500, expired, denied, reset, timeout, or lost answer (it is
-        done, but nobody hears so). What COPY itself asks of S3 is spared.
+        done, but nobody hears so).
         """
         self.faults.add(operation, how, times)
 
@@ -115,13 +118,15 @@ class StandIn:
 
     def client(self, service: str) -> Any:
         """Give boto3's client of a service."""
-        return boto3.client(
-            service,  # type: ignore[call-overload]
-            endpoint_url=self.endpoint_url,
-            region_name=self.region,
-            aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
-        )
+        if service not in self.clients:
+            self.clients[service] = boto3.client(
+                service,  # type: ignore[call-overload]
+                endpoint_url=self.endpoint_url,
+                region_name=self.region,
+                aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
+                aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
+            )
+        return self.clients[service]
 
     def s3(self) -> Any:
         """Give boto3's client of S3."""
@@ -143,7 +148,8 @@ def start_stand_in(postgres_socket: str) -> Iterator[StandIn]:
         context.load_cert_chain(certificate, key)
         credentials = Credentials(USER, password, CLUSTER, WORKGROUP)
         role = f"arn:aws:iam::{ACCOUNT}:role/sparkify-copy"
-        source = CopySource("", REGION, {role: ["s3://"]}, role)
+        buckets = Buckets(ACCOUNT, REGION)
+        source = CopySource(buckets, {role: ["s3://"]}, role)
         caller = f"arn:aws:redshift:{REGION}:{ACCOUNT}:dbuser:{CLUSTER}/{{user}}"
         copier = Copier(source, databases, caller)
         spectrum = Spectrum(source, databases)
@@ -182,10 +188,8 @@ def start_stand_in(postgres_socket: str) -> Iterator[StandIn]:
                 return data_api.answer(operation, body)
             return credentials.serverless(operation, body)
 
-        layer = Layer(json_operations, credentials.provisioned)
-        spectrum.count_writes = lambda: layer.s3_writes
+        layer = Layer(json_operations, credentials.provisioned, buckets)
         server = AwsServer(layer)
-        source.endpoint_url = server.url
         credentials.endpoint = ("127.0.0.1", port)
         environment = {
             "AWS_ENDPOINT_URL": server.url,
@@ -215,6 +219,7 @@ def start_stand_in(postgres_socket: str) -> Iterator[StandIn]:
             data_api=data_api,
             credentials=credentials,
             faults=layer.faults,
+            buckets=buckets,
         )
         try:
             _furnish(stand_in)

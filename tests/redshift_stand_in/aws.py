@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
@@ -21,7 +21,7 @@ from moto.moto_server.werkzeug_app import (
 from werkzeug.serving import BaseWSGIServer, make_server
 from werkzeug.wrappers import Request, Response
 
-from redshift_stand_in.copy_source import USER_AGENT
+from redshift_stand_in.buckets import Buckets
 from redshift_stand_in.errors import AwsError
 
 Environ = dict[str, Any]
@@ -66,10 +66,8 @@ class Faults:
         with self.lock:
             self.waiting.setdefault(operation, []).extend([how] * times)
 
-    def take(self, operation: str, environ: Environ) -> str:
-        """Give what goes wrong with a call, '' for nothing; COPY's own are spared."""
-        if USER_AGENT in environ.get("HTTP_USER_AGENT", ""):
-            return ""
+    def take(self, operation: str) -> str:
+        """Give what goes wrong with a call, '' for nothing."""
         with self.lock:
             waiting = self.waiting.get(operation)
             return waiting.pop(0) if waiting else ""
@@ -92,20 +90,28 @@ def operation_of(request: Request, body: bytes) -> tuple[str, str]:
     return service, names.get(request.method, request.method)
 
 
+class Dispatcher(DomainDispatcherApplication):
+    """moto's own, which lists the folder of its services once, not for each request."""
+
+    services: ClassVar[dict[str | None, Any]] = {}
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """Return the service that answers a host."""
+        if host not in self.services:
+            self.services[host] = super().get_backend_for_host(host)
+        return self.services[host]
+
+
 @dataclass
 class Layer:
     """What answers before moto does."""
 
     json_operations: JsonOperations
     query_operations: QueryOperations
+    buckets: Buckets
     faults: Faults = field(default_factory=Faults)
-    s3_writes: int = 0
-    """Grows with each write to S3, so that nobody need look for changes in vain."""
-
     stopped: threading.Event = field(default_factory=threading.Event)
-    moto: Wsgi = field(
-        default_factory=lambda: DomainDispatcherApplication(create_backend_app)
-    )
+    moto: Wsgi = field(default_factory=lambda: Dispatcher(create_backend_app))
 
     def __call__(self, environ: Environ, start: Any) -> Iterable[bytes]:
         body = b""
@@ -113,19 +119,19 @@ class Layer:
             body = environ["wsgi.input"].read(size)
             environ["wsgi.input"] = io.BytesIO(body)  # moto reads it again
         service, operation = operation_of(Request(environ), body)
-        how = self.faults.take(operation, environ)
+        how = self.faults.take(operation)
         if how in ERRORS:
             return _error_answer(service, ERRORS[how])(environ, start)
         if how == "timeout":
             self.stopped.wait(TIMEOUT_SECONDS)
         if how == "lost answer":
             list(self._answer(service, operation, body)(environ, _say_nothing))
-            self.s3_writes += 1
+            self.buckets.writes += 1
         if how:
             _reset(environ)
         answer = self._answer(service, operation, body)(environ, start)
         if service == "s3" and environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            self.s3_writes += 1
+            self.buckets.writes += 1
         return answer
 
     def _answer(self, service: str, operation: str, body: bytes) -> Wsgi:

@@ -99,13 +99,12 @@ class Copier:
         columns: list[Column],
         tally: Tally,
     ) -> None:
-        client = self.source.client()
         user = self.caller.format(user=session.parameters["user"])
         role = self.source.role_of(options, user)
-        self.source.check_bucket(client, options)
-        read = self._mapping(client, role, options, columns)
-        for url in self.source.urls(client, role, options):
-            body = self.source.read(client, role, url)
+        self.source.check_bucket(options)
+        read = self._mapping(role, options, columns)
+        for url in self.source.urls(role, options):
+            body = self.source.read(role, url)
             records = records_of(body, options)
             count = self._load_file(url, records, options, (columns, read), tally)
             tally.files.append((url, len(body), count))
@@ -144,9 +143,7 @@ class Copier:
                     ) from None
         return line
 
-    def _mapping(
-        self, client: Any, role: str, options: CopyOptions, columns: list[Column]
-    ) -> Read:
+    def _mapping(self, role: str, options: CopyOptions, columns: list[Column]) -> Read:
         """Give how a column's value is found in a record."""
         if options.json == "auto ignorecase":
             return lambda record, column: record.get(column.name)
@@ -157,9 +154,7 @@ class Copier:
                 "22023", f"Invalid JSON option '{options.json}'", ""
             )
         try:
-            paths = json.loads(self.source.read(client, role, options.json))[
-                "jsonpaths"
-            ]
+            paths = json.loads(self.source.read(role, options.json))["jsonpaths"]
         except KeyError:
             # The documentation: without that name, COPY takes 'auto'.
             options.json = "auto"

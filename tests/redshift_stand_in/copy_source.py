@@ -11,18 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
-
+from redshift_stand_in.buckets import Buckets
 from redshift_stand_in.copy_options import CopyOptions
 from redshift_stand_in.copy_values import NumberText
-from redshift_stand_in.errors import RefusedStatementError
+from redshift_stand_in.errors import AwsError, RefusedStatementError
 
 MAX_OBJECT_BYTES = 4 * 1024 * 1024
-USER_AGENT = "redshift-stand-in-copy"
-"""By this the faults that a test asks for tell COPY's requests from the client's."""
-
 INTERNAL = "XX000"
 WHITE_SPACE = re.compile(r"\s*")
 
@@ -41,22 +35,11 @@ class Record:
 class CopySource:
     """S3, as a role of the cluster sees it."""
 
-    endpoint_url: str
-    region: str
+    buckets: Buckets
     roles: dict[str, list[str]] = field(default_factory=dict)
     """The roles that the warehouse may take, each with the prefixes it may read."""
 
     default_role: str = ""
-
-    def client(self) -> Any:
-        return boto3.client(
-            "s3",
-            endpoint_url=self.endpoint_url,
-            region_name=self.region,
-            aws_access_key_id="redshift",
-            aws_secret_access_key="redshift",  # noqa: S106 -- moto takes any
-            config=Config(user_agent_extra=USER_AGENT),
-        )
 
     def role_of(self, options: CopyOptions, user: str) -> str:
         """Give the role that COPY takes. Raises RefusedStatementError."""
@@ -67,14 +50,14 @@ class CopySource:
             )
         return role
 
-    def check_bucket(self, client: Any, options: CopyOptions) -> None:
+    def check_bucket(self, options: CopyOptions) -> None:
         """See that the bucket is there, in the region that COPY looks in."""
         bucket, _ = split(options.source)
         try:
-            found = client.get_bucket_location(Bucket=bucket)["LocationConstraint"]
-        except ClientError as error:
+            found = self.buckets.region_of(bucket)
+        except AwsError as error:
             raise s3_error(error) from None
-        if (found or "us-east-1") != (options.region or self.region):
+        if found != (options.region or self.buckets.region):
             raise RefusedStatementError(
                 INTERNAL,
                 "S3ServiceException:The bucket you are attempting to access must be"
@@ -84,37 +67,33 @@ class CopySource:
                 "",
             )
 
-    def read(self, client: Any, role: str, url: str) -> bytes:
+    def read(self, role: str, url: str) -> bytes:
         """Read an object. Raises RefusedStatementError."""
         if not any(url.startswith(prefix) for prefix in self.roles[role]):
             raise _denied()
         bucket, key = split(url)
         try:
-            body: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
-        except ClientError as error:
+            return self.buckets.read(bucket, key)
+        except AwsError as error:
             raise s3_error(error) from None
-        return body
 
-    def urls(self, client: Any, role: str, options: CopyOptions) -> list[str]:
+    def urls(self, role: str, options: CopyOptions) -> list[str]:
         """List the objects to load. Raises RefusedStatementError."""
         if "manifest" in options.switches:
-            return self._manifest(client, role, options.source)
+            return self._manifest(role, options.source)
         bucket, prefix = split(options.source)
         if not any(options.source.startswith(p) for p in self.roles[role]):
             raise _denied()
-        pages = client.get_paginator("list_objects_v2").paginate(
-            Bucket=bucket, Prefix=prefix
-        )
-        keys = [each["Key"] for page in pages for each in page.get("Contents", [])]
+        keys = [key for key, _ in self.buckets.objects(bucket, prefix)]
         if not keys:
             raise RefusedStatementError(
                 INTERNAL, f"The specified S3 prefix '{prefix}' does not exist", ""
             )
         return [f"s3://{bucket}/{key}" for key in keys if not key.endswith("/")]
 
-    def _manifest(self, client: Any, role: str, url: str) -> list[str]:
+    def _manifest(self, role: str, url: str) -> list[str]:
         try:
-            entries = json.loads(self.read(client, role, url))["entries"]
+            entries = json.loads(self.read(role, url))["entries"]
             wanted = [(e["url"], e.get("mandatory", False)) for e in entries]
         except (ValueError, KeyError, TypeError) as error:
             raise RefusedStatementError(
@@ -123,18 +102,15 @@ class CopySource:
         found = []
         for entry, is_mandatory in wanted:
             bucket, key = split(entry)
-            try:
-                client.head_object(Bucket=bucket, Key=key)
-            except ClientError:
-                if is_mandatory:
-                    raise RefusedStatementError(
-                        INTERNAL,
-                        "S3ServiceException:The specified key does not exist.,Status"
-                        f" 404,Error NoSuchKey,{_ids()}",
-                        f"Problem reading manifest file - S3 key: {entry}",
-                    ) from None
-                continue
-            found.append(entry)
+            if self.buckets.has(bucket, key):
+                found.append(entry)
+            elif is_mandatory:
+                raise RefusedStatementError(
+                    INTERNAL,
+                    "S3ServiceException:The specified key does not exist.,Status"
+                    f" 404,Error NoSuchKey,{_ids()}",
+                    f"Problem reading manifest file - S3 key: {entry}",
+                )
         if not found:
             raise RefusedStatementError(
                 INTERNAL, "No files of the manifest were found", f"Manifest: {url}"
@@ -162,14 +138,11 @@ def _denied() -> RefusedStatementError:
     )
 
 
-def s3_error(error: ClientError) -> RefusedStatementError:
+def s3_error(error: AwsError) -> RefusedStatementError:
     """Give an error of S3 as COPY gives it."""
-    told = error.response["Error"]
-    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
     return RefusedStatementError(
         INTERNAL,
-        f"S3ServiceException:{told['Message']},Status {status},Error {told['Code']},"
-        f"{_ids()}",
+        f"S3ServiceException:{error},Status {error.status},Error {error.code},{_ids()}",
         "",
     )
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import gzip
 import json
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 from psycopg import sql as pg
@@ -56,9 +55,6 @@ class Spectrum:
 
     source: CopySource
     databases: Databases
-    count_writes: Callable[[], int] = lambda: 0
-    """Tells how often S3 was written to."""
-
     roles: dict[tuple[str, str], str] = field(default_factory=dict)
     tables: dict[str, list[ExternalTable]] = field(default_factory=dict)
 
@@ -144,7 +140,7 @@ class Spectrum:
     def refresh(self, session: Session) -> None:
         """Fill external tables whose files changed. Raises RefusedStatementError."""
         for table in self.tables.get(session.database, []):
-            writes = self.count_writes()
+            writes = self.source.buckets.writes
             if writes != table.writes_seen:
                 self._look(session, table)
                 table.writes_seen = writes
@@ -154,23 +150,18 @@ class Spectrum:
     def _look(self, session: Session, table: ExternalTable) -> None:
         """Fill a table if its files are others than before."""
         with table.lock:
-            client = self.source.client()
             options = CopyOptions(table.name, [], table.location, json="auto")
             self.source.role_of(CopyOptions([], [], "", role=table.role), "Spectrum")
             bucket, prefix = split(table.location)
-            pages = client.get_paginator("list_objects_v2").paginate(
-                Bucket=bucket, Prefix=prefix
-            )
             files = tuple(
-                (each["Key"], each["ETag"])
-                for page in pages
-                for each in page.get("Contents", [])
-                if not each["Key"].rpartition("/")[2].startswith(HIDDEN)
+                (key, tag)
+                for key, tag in self.source.buckets.objects(bucket, prefix)
+                if not key.rpartition("/")[2].startswith(HIDDEN)
             )
             if files != table.files:
                 table.problem = ""
                 try:
-                    self._fill(session.database, client, table, options, files)
+                    self._fill(session.database, table, options, files)
                 except _ScanError as error:
                     table.problem = str(error)
                 table.files = files
@@ -178,7 +169,6 @@ class Spectrum:
     def _fill(
         self,
         database: str,
-        client: Any,
         table: ExternalTable,
         options: CopyOptions,
         files: tuple[tuple[str, str], ...],
@@ -195,7 +185,7 @@ class Spectrum:
             ) as copy:
                 for key, _ in files:
                     url = f"s3://{bucket}/{key}"
-                    body = self.source.read(client, table.role, url)
+                    body = self.source.read(table.role, url)
                     if key.endswith(".gz"):
                         body = gzip.decompress(body)
                     for line in body.splitlines():
