@@ -15,7 +15,8 @@ from typing import Any, Final
 import psycopg
 
 from redshift_stand_in.errors import AwsError, invalid
-from sql_tokens import statements_of, tokens_of
+from redshift_stand_in.rewrite import cut
+from sql_tokens import statements_of
 
 MAX_STATEMENTS: Final = 40
 MAX_BYTES: Final = 100_000
@@ -156,7 +157,7 @@ class DataApi:
         for sql in sqls:
             if not sql.strip():
                 raise invalid("SQL statement must not be empty")
-            if len(list(statements_of(tokens_of(sql)))) > 1:
+            if len(list(statements_of(cut(sql)))) > 1:
                 raise invalid("Multiple SQL statements in one text are not allowed")
             if len(sql.encode()) > MAX_BYTES:
                 raise invalid("Query string is too long: more than 100 KB")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from quoting import quote_literal
 from redshift_sql import check
@@ -69,9 +70,16 @@ def fold(name: str) -> str:
     return name.lower()
 
 
+@lru_cache(maxsize=16)
+def cut(sql: str) -> tuple[Token, ...]:
+    """Cut SQL into tokens, once for all that look at a statement in turn."""
+    return tuple(tokens_of(sql))
+
+
+@lru_cache(maxsize=512)
 def own_kind(sql: str) -> str:
     """Give the kind of a statement that the stand-in runs itself; '' for others."""
-    words = [token.word for token in without_blanks(tokens_of(sql))]
+    words = [token.word for token in without_blanks(cut(sql))]
     if words[:1] in (["copy"], ["vacuum"], ["analyze"]):
         return words[0]
     if words[:2] == ["create", "external"]:
@@ -80,16 +88,21 @@ def own_kind(sql: str) -> str:
     return "alter" if is_alter and PHYSICAL.intersection(words) else ""
 
 
+@lru_cache(maxsize=512)
 def ends_or_begins(sql: str) -> bool:
     """Tell a statement that only begins or ends a transaction."""
-    plain = without_blanks(tokens_of(sql))
+    plain = without_blanks(cut(sql))
     bounds = ("abort", "begin", "commit", "end", "rollback", "start")
     return bool(plain) and plain[0].word in bounds
 
 
+@lru_cache(maxsize=512)
 def rewrite(sql: str) -> str:
-    """Rewrite all statements of a text. Raises RefusedStatementError."""
-    statements = list(statements_of(tokens_of(sql)))
+    """Rewrite all statements of a text. Raises RefusedStatementError.
+
+    What was made of a text is kept, since tests run the same statements again.
+    """
+    statements = list(statements_of(cut(sql)))
     if not statements:
         return sql
     for finding in check(sql):
