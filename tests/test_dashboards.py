@@ -1,4 +1,4 @@
-"""The dashboards: drawn as by a user, opened in a browser, read value by value."""
+"""The dashboards: drawn from the sample, compared with the warehouse, opened."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,7 +24,14 @@ import yaml
 import chromium
 import dashboard
 import redshift_sql
-from warehouses import PROJECT, Warehouse, make_warehouse
+from warehouses import (
+    PROJECT,
+    Builder,
+    Warehouse,
+    copy_of,
+    environment,
+    make_warehouse,
+)
 
 BOARDS = [path.stem for path in dashboard.boards()]
 # What a mark of a chart says of itself is what this asks of the warehouse.
@@ -64,6 +71,10 @@ HEADLINES = {
 }
 
 
+TOLD = "tests/test_dashboards.py::test_a_chart_shows_what_the_warehouse_holds"
+"""The test in ``make test`` that looks at the values of a drawn board."""
+
+
 @pytest.fixture(scope="module")
 def target_path() -> Iterator[Path]:
     """A target path in the project, which is where dct takes one."""
@@ -73,24 +84,26 @@ def target_path() -> Iterator[Path]:
         yield Path(folder)
 
 
-def environment_of(warehouse: Warehouse, target_path: Path) -> dict[str, str]:
-    return warehouse.environment | {
-        "DBT_TARGET_PATH": str(target_path.relative_to(PROJECT))
-    }
+@pytest.fixture(scope="module")
+def warehouse(
+    sample_warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory
+) -> Warehouse:
+    """A copy of the sample's warehouse: the command opens it for writing."""
+    return copy_of(sample_warehouse, tmp_path_factory.mktemp("boards") / "warehouse")
 
 
-def draw(
-    warehouse: Warehouse, target_path: Path, *arguments: str
-) -> subprocess.CompletedProcess[str]:
-    """Run the command on a warehouse."""
-    return subprocess.run(
-        [sys.executable, "scripts/dashboard.py", "render", *arguments],
-        cwd=PROJECT,
-        env=environment_of(warehouse, target_path),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def variables_of(warehouse: Warehouse, target_path: Path) -> dict[str, str]:
+    """Return the environment variables of the command on a warehouse."""
+    place = {"DBT_TARGET_PATH": str(target_path.relative_to(PROJECT))}
+    return warehouse.variables | dashboard.QUIET | place
+
+
+def draw(warehouse: Warehouse, target_path: Path, out: Path, *formats: str) -> Path:
+    """Draw the boards of a warehouse in this process, and return their folder."""
+    options = [text for kind in formats for text in ("--format", kind)]
+    with environment(variables_of(warehouse, target_path)):
+        assert dashboard.main(["render", "--out", str(out), *options]) == 0
+    return out
 
 
 def write_run_results(warehouse: Warehouse, to: Path) -> list[str]:
@@ -118,40 +131,27 @@ def write_run_results(warehouse: Warehouse, to: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def drawn(
-    sample_warehouse: Warehouse,
-    target_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    warehouse: Warehouse, target_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """The folder of the dashboards of the sample."""
-    out = tmp_path_factory.mktemp("dashboard")
-    write_run_results(sample_warehouse, target_path / "run_results.json")
-    done = draw(sample_warehouse, target_path, "--out", str(out))
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return out
+    write_run_results(warehouse, target_path / "run_results.json")
+    return draw(warehouse, target_path, tmp_path_factory.mktemp("drawn"), "html")
 
 
 Charts = dict[str, str]
 
 
 @pytest.fixture(scope="module")
-def opened(
-    drawn: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], tuple[chromium.Page, Charts]]:
-    """A function that opens a board in Chromium, and gives the page and its charts."""
-    pages: dict[str, chromium.Page] = {}
-
-    def give(board: str) -> tuple[chromium.Page, Charts]:
-        if board not in pages:
-            folder = tmp_path_factory.mktemp("chromium")
-            pages[board] = chromium.open_page(drawn / f"{board}.html", folder)
-        return pages[board], charts_of(pages[board].dom)
-
-    return give
+def boards(drawn: Path) -> dict[str, Charts]:
+    """What the file of each board holds of its charts."""
+    return {
+        board: charts_of((drawn / f"{board}.html").read_text(encoding="utf-8"))
+        for board in BOARDS
+    }
 
 
 def charts_of(dom: str) -> Charts:
-    """Give what is drawn of each chart."""
+    """Return the drawing of each chart, by its name."""
     parts = dom.split('<g class="dbt-chart"')[1:]
     charts = {}
     for part in parts:
@@ -176,61 +176,50 @@ def marks(chart: str) -> list[int]:
     return sorted(int(number.replace(",", "")) for number in found.values())
 
 
-@pytest.mark.parametrize("board", BOARDS)
-def test_no_chart_is_empty_and_no_request_leaves_the_machine(
-    board: str, opened: Callable[[str], tuple[chromium.Page, Charts]]
-) -> None:
-    page, charts = opened(board)
-    assert page.requests == []
-    planned = yaml.safe_load((dashboard.CHARTS / f"{board}.yml").read_text("utf-8"))
-    assert sorted(charts) == sorted(planned["charts"])
-    for name, chart in charts.items():
-        kind = planned["charts"][name]["type"]
-        if kind in ("kpi", "table"):
-            shown = texts(chart)
-            assert len(shown) > 1, name
-            assert not {"—", "nan", "None"} & set(shown), name
-        else:
-            assert len(re.findall(r'data-dct-role="\w+" aria-label', chart)) > 1, name
-            assert planned["charts"][name]["title"] in texts(chart)
+def test_no_chart_of_a_board_is_empty(boards: dict[str, Charts]) -> None:
+    for board, charts in boards.items():
+        planned = yaml.safe_load((dashboard.CHARTS / f"{board}.yml").read_text("utf-8"))
+        assert sorted(charts) == sorted(planned["charts"])
+        for name, chart in charts.items():
+            kind = planned["charts"][name]["type"]
+            if kind in ("kpi", "table"):
+                shown = texts(chart)
+                assert len(shown) > 1, name
+                assert not {"—", "nan", "None"} & set(shown), name
+            else:
+                drawn = re.findall(r'data-dct-role="\w+" aria-label', chart)
+                assert len(drawn) > 1, name
+                assert planned["charts"][name]["title"] in texts(chart)
 
 
-@pytest.mark.parametrize(("board", "chart"), VALUES)
 def test_a_chart_shows_what_the_warehouse_holds(
-    board: str,
-    chart: str,
-    opened: Callable[[str], tuple[chromium.Page, Charts]],
-    sample_warehouse: Warehouse,
+    boards: dict[str, Charts], warehouse: Warehouse
 ) -> None:
-    expected = sorted(row[0] for row in sample_warehouse.query(VALUES[board, chart]))
-    assert marks(opened(board)[1][chart]) == expected
+    for (board, chart), sql in VALUES.items():
+        expected = sorted(row[0] for row in warehouse.query(sql))
+        assert marks(boards[board][chart]) == expected, (board, chart)
 
 
-@pytest.mark.parametrize(("board", "chart"), HEADLINES)
 def test_a_headline_is_the_count_of_the_warehouse(
-    board: str,
-    chart: str,
-    opened: Callable[[str], tuple[chromium.Page, Charts]],
-    sample_warehouse: Warehouse,
+    boards: dict[str, Charts], warehouse: Warehouse
 ) -> None:
-    ((expected,),) = sample_warehouse.query(HEADLINES[board, chart])
-    assert texts(opened(board)[1][chart])[0] == f"{expected:,}"
+    for (board, chart), sql in HEADLINES.items():
+        ((expected,),) = warehouse.query(sql)
+        assert texts(boards[board][chart])[0] == f"{expected:,}", (board, chart)
 
 
 def test_every_hour_of_every_weekday_is_on_the_heat_map(
-    opened: Callable[[str], tuple[chromium.Page, Charts]],
+    boards: dict[str, Charts],
 ) -> None:
-    chart = opened("overview")[1]["by_hour"]
+    chart = boards["overview"]["by_hour"]
     assert len(re.findall(r'aria-roledescription="rect mark" ', chart)) == 24 * 7
 
 
 def test_the_tests_of_dbt_are_on_the_board_the_failed_ones_first(
-    sample_warehouse: Warehouse,
-    opened: Callable[[str], tuple[chromium.Page, Charts]],
-    tmp_path: Path,
+    warehouse: Warehouse, boards: dict[str, Charts], tmp_path: Path
 ) -> None:
-    count = len(write_run_results(sample_warehouse, tmp_path / "run_results.json"))
-    shown = texts(opened("quality")[1]["tests"])
+    count = len(write_run_results(warehouse, tmp_path / "run_results.json"))
+    shown = texts(boards["quality"]["tests"])
     said = f"{count - 1} of {count} passed on the target test, 2018-12-01 08:30 UTC"
     assert said in shown
     table = shown[shown.index("Failed") + 1 :]
@@ -238,14 +227,46 @@ def test_the_tests_of_dbt_are_on_the_board_the_failed_ones_first(
     assert table[3] == "1"
 
 
-def test_a_page_leads_to_every_board_and_its_picture(drawn: Path) -> None:
+OPENED = "tests/test_dashboards.py::test_a_browser_shows_what_the_file_holds[overview]"
+
+
+@pytest.mark.parametrize(
+    "board",
+    [
+        board
+        if board == "overview"
+        else pytest.param(board, marks=pytest.mark.long(guard=OPENED))
+        for board in BOARDS
+    ],
+)
+def test_a_browser_shows_what_the_file_holds(
+    board: str, drawn: Path, boards: dict[str, Charts], tmp_path: Path
+) -> None:
+    page = chromium.open_page(drawn / f"{board}.html", tmp_path)
+    assert page.requests == []
+    shown = charts_of(page.dom)
+    assert list(shown) == list(boards[board])
+    for name, chart in boards[board].items():
+        assert (marks(shown[name]), texts(shown[name])) == (marks(chart), texts(chart))
+
+
+def test_the_index_leads_to_every_board_and_picture(drawn: Path) -> None:
     page = (drawn / "index.html").read_text(encoding="utf-8")
     names = [f"{board}.{kind}" for board in BOARDS for kind in dashboard.FORMATS]
     assert sorted(re.findall(r'(?:href|src)="([^"]+)"', page)) == sorted(names)
-    for name in names:
-        assert (drawn / name).stat().st_size > 50_000
-        if name.endswith(".png"):
-            assert (drawn / name).read_bytes().startswith(b"\x89PNG")
+    for board in BOARDS:
+        assert (drawn / f"{board}.html").stat().st_size > 50_000
+
+
+@pytest.mark.long(guard=TOLD)
+def test_the_picture_of_every_board_is_drawn(
+    warehouse: Warehouse, target_path: Path, tmp_path: Path
+) -> None:
+    draw(warehouse, target_path, tmp_path, "png")
+    for board in BOARDS:
+        picture = (tmp_path / f"{board}.png").read_bytes()
+        assert picture.startswith(b"\x89PNG")
+        assert len(picture) > 50_000
 
 
 def test_an_exposure_says_what_its_board_depends_on() -> None:
@@ -263,7 +284,7 @@ def test_an_exposure_says_what_its_board_depends_on() -> None:
 
 
 def board_sql(board: str) -> Iterator[str]:
-    """Give the queries of a board, with those that it shares with others."""
+    """Yield the queries of a board, with those that it shares with others."""
     planned: dict[str, Any] = yaml.safe_load(
         (dashboard.CHARTS / f"{board}.yml").read_text("utf-8")
     )
@@ -273,46 +294,57 @@ def board_sql(board: str) -> Iterator[str]:
         yield query if isinstance(query, str) else query["sql"]
 
 
-@pytest.mark.parametrize("board", BOARDS)
-def test_redshift_refuses_nothing_of_a_board(board: str) -> None:
-    for sql in board_sql(board):
+def test_redshift_refuses_nothing_of_a_board() -> None:
+    for sql in (sql for board in BOARDS for sql in board_sql(board)):
         plain = re.sub(r"{{ (filter)\(.*?\) }}", "1 = 1", sql)
         plain = re.sub(r"{{ queries\.(\w+) }}", r"\1", plain)
         plain = re.sub(r"{{ ref\('(\w+)'\) }}", r'analytics."\1"', plain)
         plain = re.sub(r"{{ source\('(\w+)', '(\w+)'\) }}", r'"\1"."\2"', plain)
         assert "{{" not in plain
-        assert redshift_sql.check(plain) == []
+        assert redshift_sql.check(plain) == [], plain
 
 
+@pytest.mark.long(guard=TOLD)
 def test_postgresql_draws_the_same(
-    built_warehouse: Callable[[str, str], Warehouse],
-    opened: Callable[[str], tuple[chromium.Page, Charts]],
+    postgres_server: str,
+    sample_data: Path,
+    boards: dict[str, Charts],
     target_path: Path,
     tmp_path: Path,
 ) -> None:
-    warehouse = built_warehouse("postgres", "sample")
-    done = draw(warehouse, target_path, "--out", str(tmp_path), "--format", "html")
-    assert done.returncode == 0, done.stdout + done.stderr
+    other = make_warehouse(tmp_path / "warehouse", "postgres", postgres_server)
+    builder = Builder(other)
+    builder.load(sample_data)
+    builder.build()
+    folder = draw(other, target_path, tmp_path / "drawn", "html")
     for board in BOARDS:
-        page = (tmp_path / f"{board}.html").read_text(encoding="utf-8")
+        page = (folder / f"{board}.html").read_text(encoding="utf-8")
         for name, chart in charts_of(page).items():
             if name not in ("latest_load", "by_load", "table_rows", "tests"):
-                assert marks(chart) == marks(opened(board)[1][name])
-                assert texts(chart) == texts(opened(board)[1][name])
+                assert marks(chart) == marks(boards[board][name]), name
+                assert texts(chart) == texts(boards[board][name]), name
 
 
-def test_a_warehouse_with_nothing_in_it_is_told_of_in_words(
+def test_an_empty_warehouse_is_reported_by_the_command(
     tmp_path: Path, target_path: Path
 ) -> None:
     empty = make_warehouse(tmp_path / "empty")
-    done = draw(empty, target_path, "--out", str(tmp_path / "out"), "--format", "html")
+    done = subprocess.run(
+        [sys.executable, "scripts/dashboard.py", "render"],
+        cwd=PROJECT,
+        env=os.environ | variables_of(empty, target_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2
     assert "Fill it by make build" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.long(guard=TOLD)
 def test_a_served_board_takes_its_filters_and_holds_no_lock(
-    sample_warehouse: Warehouse, target_path: Path
+    warehouse: Warehouse, target_path: Path
 ) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -321,14 +353,14 @@ def test_a_served_board_takes_its_filters_and_holds_no_lock(
     with subprocess.Popen(
         [sys.executable, "scripts/dashboard.py", "serve", "--port", str(port)],
         cwd=PROJECT,
-        env=environment_of(sample_warehouse, target_path),
+        env=os.environ | variables_of(warehouse, target_path),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as server:
         try:
             served = charts_of(answer_of(port, page))
-            with duckdb.connect(str(sample_warehouse.path)) as connection:
+            with duckdb.connect(str(warehouse.path)) as connection:
                 row = connection.execute(
                     "select count(*) from analytics.plays"
                     " where level = 'paid' and play_date >= '2018-11-15'"
@@ -341,7 +373,7 @@ def test_a_served_board_takes_its_filters_and_holds_no_lock(
 
 
 def answer_of(port: int, page: str) -> str:
-    """Give what a server answers, once it does."""
+    """Return the answer of a server, once it answers."""
     url = f"http://localhost:{port}/{page}"
     for _ in range(600):
         try:

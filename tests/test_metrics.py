@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 import shlex
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from dbt_metricflow.cli import main as mf
 
 from oracle import Listening, build_listening, read_folder
 from oracle.listening import Play
-from warehouses import PROJECT, Warehouse
+from warehouses import (
+    NO_TESTS,
+    PROJECT,
+    Builder,
+    Warehouse,
+    copy_of,
+    environment,
+    make_warehouse,
+)
 
 METRICS = (
     *("plays", "matched_plays", "listeners", "listening_seconds", "listening_hours"),
@@ -44,30 +50,33 @@ DOCUMENTED = [
     if line.startswith("mf ")
 ]
 
-# Runs commands of mf in a process of its own, which pays for the imports once. It looks
-# for no newer version of itself: a test asks nothing of the network.
-WORKER = """
-import json, sys
-from dbt_metricflow.cli import main
-main.UpdateChecker.check = lambda *_: None
-for command in json.loads(sys.argv[1]):
-    try:
-        main.cli(command, standalone_mode=False)
-    except SystemExit as end:
-        if end.code:
-            raise
-"""
+# The spinner of mf sets its thread as Python did of old.
+pytestmark = pytest.mark.filterwarnings("ignore:setDaemon:DeprecationWarning")
 
 Rows = list[dict[str, str]]
+ON_DUCKDB = "tests/test_metrics.py::test_each_metric_is_what_the_oracle_counts[duckdb]"
 
 
-@pytest.fixture(scope="module", params=["duckdb", "postgres"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        "duckdb",
+        pytest.param("postgres", marks=pytest.mark.long(guard=ON_DUCKDB)),
+    ],
+)
 def asked(
-    request: pytest.FixtureRequest, built_warehouse: Callable[[str, str], Warehouse]
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Rows]:
     """What mf answers about the sample, each question's rows by its name."""
-    warehouse = built_warehouse(request.param, "sample")
-    here = warehouse.folder
+    here = tmp_path_factory.mktemp(f"metrics_{request.param}") / "warehouse"
+    if request.param == "duckdb":
+        warehouse = copy_of(request.getfixturevalue("sample_warehouse"), here)
+    else:
+        server = request.getfixturevalue("postgres_server")
+        warehouse = make_warehouse(here, "postgres", server)
+        builder = Builder(warehouse)
+        builder.load(request.getfixturevalue("sample_data"))
+        builder.dbt("build", *NO_TESTS, parse=True)
     # It looks for what dbt made in the folder `target` beside the project's file.
     shutil.copy(PROJECT / "dbt_project.yml", here)
     commands = [["validate-configs"], *DOCUMENTED]
@@ -75,16 +84,22 @@ def asked(
         ["query", *query, "--csv", str(here / f"{name}.csv")]
         for name, query in QUERIES.items()
     ]
-    done = subprocess.run(
-        [sys.executable, "-c", WORKER, json.dumps(commands)],
-        cwd=here,
-        env=warehouse.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run_mf(warehouse, commands)
     return {name: rows_of(here / f"{name}.csv") for name in QUERIES}
+
+
+def run_mf(warehouse: Warehouse, commands: list[list[str]]) -> None:
+    """Run commands of mf in this process; a test asks nothing of the network."""
+    with environment(warehouse.variables), pytest.MonkeyPatch.context() as patch:
+        patch.chdir(warehouse.folder)
+        patch.setattr(f"{mf.__name__}.UpdateChecker.check", lambda *_: None)
+        for command in commands:
+            try:
+                mf.cli(command, standalone_mode=False)
+            except SystemExit as end:
+                if end.code:
+                    raise
+    Builder(warehouse).close()
 
 
 def rows_of(path: Path) -> Rows:
