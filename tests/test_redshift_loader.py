@@ -10,33 +10,31 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Final
 
 import boto3
 import pytest
 import redshift_connector
-from dbt.cli.main import dbtRunner
+from botocore import endpoint
 
 import bootstrap
-import build
+import careful_reader
 import compact
 import generate_events
 from conftest import Load, only_duckdb
-from loaders import LoadResult, redshift_data_api
-from loaders.schema import TABLES
+from loaders import redshift_data_api
 from oracle import read_folder
 from raw_lines import event, song
 from recorded import record
-from records import EVENTS, SONGS, RawTable
+from records import EVENTS, SONGS, RawTable, RefusedRecordError, read_record
 from redshift_stand_in import StandIn
-from test_replay import stricter_rules
-from warehouses import PROJECT, Warehouse, make_warehouse, write_source
+from warehouses import PARTS, PROJECT, Warehouse, make_warehouse, write_source
 
-PARTS = ("log_data", "song_data")
 PLACE = "s3://place/of mine"
 WAYS = {
     "manifest": ["--manifest", PLACE],
@@ -45,6 +43,14 @@ WAYS = {
     "external": ["--external"],
 }
 COPIED = ("manifest", "prefix", "compact")
+SCHEMAS: Final = "analytics, raw, raw_external"
+
+
+def by_way(test: str, kept: str, *others: str) -> pytest.MarkDecorator:
+    """Try a test in several ways to load; only the first of them without --long."""
+    long = pytest.mark.long(guard=f"tests/test_redshift_loader.py::{test}[{kept}]")
+    ways = (pytest.param(way, marks=long) for way in others)
+    return pytest.mark.parametrize("way", [kept, *ways])
 
 
 @dataclass(frozen=True)
@@ -64,13 +70,11 @@ class Redshift:
 
     def put(self, folder: Path) -> None:
         """Copy a folder's files into the bucket."""
-        s3 = self.stand_in.s3()
         for path in (p for part in PARTS for p in (folder / part).rglob("*.json*")):
-            key = path.relative_to(folder).as_posix()
-            s3.put_object(Bucket=self.bucket, Key=key, Body=path.read_bytes())
+            self.write(path.relative_to(folder).as_posix(), path.read_bytes())
 
     def write(self, key: str, content: bytes) -> None:
-        self.stand_in.s3().put_object(Bucket=self.bucket, Key=key, Body=content)
+        self.stand_in.buckets.put(self.bucket, key, content)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         return self.warehouse.query(sql)
@@ -108,20 +112,35 @@ def in_order(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     return sorted((tuple(row) for row in rows), key=repr)
 
 
+@pytest.fixture(scope="module")
+def shared(
+    stand_in: StandIn, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Warehouse, str]:
+    """The warehouse of this file, and its profile as it was made."""
+    folder = tmp_path_factory.mktemp("loader")
+    made = make_warehouse(folder, "redshift", stand_in=stand_in)
+    return made, (folder / "profiles.yml").read_text(encoding="utf-8")
+
+
 @pytest.fixture
 def redshift(
-    stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stand_in: StandIn,
+    shared: tuple[Warehouse, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Redshift:
     """An empty warehouse that commands in this process take as theirs."""
-    warehouse = make_warehouse(tmp_path / "warehouse", "redshift", stand_in=stand_in)
+    warehouse, profile = shared
+    (warehouse.folder / "profiles.yml").write_text(profile, encoding="utf-8")
     for name, value in warehouse.environment.items():
         monkeypatch.setenv(name, value)
-    made = Redshift(warehouse, stand_in, warehouse.database.replace("_", "-"))
-    region = {"LocationConstraint": stand_in.region}
-    for bucket in (made.bucket, "place"):
-        with suppress(stand_in.s3().exceptions.BucketAlreadyOwnedByYou):
-            stand_in.s3().create_bucket(Bucket=bucket, CreateBucketConfiguration=region)
-    return made
+    # botocore's own waits between attempts take half a minute in all.
+    monkeypatch.setattr(endpoint, "time", SimpleNamespace(sleep=lambda _: None))
+    with stand_in.databases.connect(warehouse.database) as connection:
+        connection.execute(f"drop schema if exists {SCHEMAS} cascade".encode())
+    for bucket in (warehouse.bucket, "place"):
+        stand_in.buckets.make(bucket)
+        stand_in.buckets.empty(bucket)
+    return Redshift(warehouse, stand_in, warehouse.bucket)
 
 
 @pytest.fixture(scope="session")
@@ -170,7 +189,7 @@ def wait_for(start: str, redshift: Redshift, seen: int) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_all_records_arrive_once_and_a_day_more_is_loaded_alone(
+def test_all_records_arrive_once_and_later_files_alone(
     redshift: Redshift,
     clean_data: Path,
     tmp_path: Path,
@@ -204,7 +223,7 @@ def test_all_records_arrive_once_and_a_day_more_is_loaded_alone(
     assert len(moments) == 2
 
 
-@pytest.mark.parametrize("way", WAYS)
+@by_way("test_the_real_data_arrive", "manifest", "prefix", "compact", "external")
 def test_the_real_data_arrive(redshift: Redshift, real_data: Path, way: str) -> None:
     redshift.put(real_data)
     assert redshift.load(*WAYS[way]) == 0
@@ -212,30 +231,31 @@ def test_the_real_data_arrive(redshift: Redshift, real_data: Path, way: str) -> 
     assert redshift.counts()[2] == 0
 
 
-@pytest.mark.parametrize("way", ["manifest", "compact", "external"])
-@pytest.mark.parametrize(
-    "name",
-    [
-        "it's.json",
-        'quote".json',
-        "a b.json",
-        "ü ♫.json",
-        "semi;drop table x;--.json",
-        "year=2018/x.json",
-        "$files%20:name.json",
-        "back\\slash.json",
-        "LOUD.JSON",
-    ],
+ODD_NAMES: Final = (
+    "it's.json",
+    'quote".json',
+    "a b.json",
+    "ü ♫.json",
+    "semi;drop table x;--.json",
+    "year=2018/x.json",
+    "$files%20:name.json",
+    "back\\slash.json",
+    "LOUD.JSON",
 )
-def test_a_key_may_have_any_name(redshift: Redshift, way: str, name: str) -> None:
-    redshift.write(f"log_data/{name}", event())
+
+
+@pytest.mark.parametrize("way", ["manifest", "compact", "external"])
+def test_a_key_may_have_any_name(redshift: Redshift, way: str) -> None:
+    for number, name in enumerate(ODD_NAMES):
+        redshift.write(f"log_data/{name}", event(item=number))
     redshift.write("song_data/s.json", song())
+    counts = len(ODD_NAMES) + 1, len(ODD_NAMES) + 1, 0
     assert redshift.load(*WAYS[way]) == 0
-    assert redshift.counts() == (2, 2, 0)
-    paths = redshift.query("select path from raw.load_history order by 1")
-    assert paths == [(f"log_data/{name}",), ("song_data/s.json",)]
+    assert redshift.counts() == counts
+    paths = redshift.query("select path from raw.load_history where path like 'log%'")
+    assert {path for (path,) in paths} == {f"log_data/{name}" for name in ODD_NAMES}
     assert redshift.load(*WAYS[way]) == 0
-    assert redshift.counts() == (2, 2, 0)
+    assert redshift.counts() == counts
 
 
 def test_odd_names_pass_as_literals_too(redshift: Redshift) -> None:
@@ -273,10 +293,9 @@ def test_parts_are_one_or_a_multiple_of_four_and_hold_all(
     assert compact.part_count(size // 3) == 1
     assert compact.part_count(size) == 4
     redshift.put(clean_data)
-    before = set(objects_of(redshift))
     assert redshift.load("--compact", PLACE) == 0
     assert_holds(redshift, clean_data)
-    names = [key.rpartition("/")[2] for key in set(objects_of(redshift)) - before]
+    names = [key.rpartition("/")[2] for key in objects_of(redshift)]
     parts = [name for name in names if name.endswith(".json.gz")]
     logs = [name for name in parts if name.startswith("staging_events")]
     assert 1 < len(logs) <= 4
@@ -284,9 +303,7 @@ def test_parts_are_one_or_a_multiple_of_four_and_hold_all(
 
 
 def objects_of(redshift: Redshift) -> list[str]:
-    pages = redshift.stand_in.s3().get_paginator("list_objects_v2")
-    found = pages.paginate(Bucket="place")
-    return [item["Key"] for page in found for item in page.get("Contents", [])]
+    return [key for key, _ in redshift.stand_in.buckets.objects("place")]
 
 
 def test_a_part_of_a_prefix_needs_a_manifest(
@@ -405,7 +422,10 @@ def reasons(redshift: Redshift) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("lists", [[], ["--manifest", PLACE]])
 def test_what_passes_leaves_quarantine_once(
-    redshift: Redshift, capsys: pytest.CaptureFixture[str], lists: list[str]
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    lists: list[str],
 ) -> None:
     """A text of more than the Data API gives stays, and what is loaded stays."""
     odd = [event(item=1, level="odd", song="it's \\ é"), b"{", event(item=2)]
@@ -413,7 +433,14 @@ def test_what_passes_leaves_quarantine_once(
     redshift.write("log_data/a.json", b"\n".join(odd))
     redshift.write("log_data/b.json", event(2))
     redshift.write("song_data/s.json", song(level="odd", duration=1.25))
-    with stricter_rules(lambda r: r.get("level") == "odd" or "more" in r):
+
+    def read(table: RawTable, line: bytes, on_record: Any) -> list[str | None]:
+        if b'"odd"' in line or b'"more"' in line:
+            raise RefusedRecordError("too strict")
+        return read_record(table, line, on_record)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(careful_reader, "read_record", read)
         assert redshift.load("--compact", PLACE) == 0
     assert redshift.counts() == (3, 2, 5)
     ((first,),) = redshift.query("select max(loaded_at) from raw.load_history")
@@ -530,26 +557,6 @@ def test_a_compacted_file_is_replaced_alone(redshift: Redshift) -> None:
 # --- Bad input ------------------------------------------------------------------------
 
 
-def test_a_dirty_sample_ends_as_elsewhere_when_compacted(
-    redshift: Redshift, sample_data: Path
-) -> None:
-    redshift.put(sample_data)
-    assert redshift.load("--compact", PLACE) == 0
-    assert_holds(redshift, sample_data)
-    found = redshift.query(
-        "select table_name, path, line_number, reason, raw_text"
-        " from raw.rejected_records"
-    )
-    expected = read_folder(sample_data)
-    assert len(expected.rejects) > 0
-    assert sorted(found) == sorted(tuple(r) for r in expected.rejects)
-    counted = redshift.query(
-        "select path, rejected_count from raw.load_history where rejected_count > 0"
-    )
-    assert sum(count for _, count in counted) == len(expected.rejects)
-    assert {path for path, _ in counted} == {r.path for r in expected.rejects}
-
-
 TAKEN_BY_COPY = (" stands twice", " is not text")
 WITHOUT_A_LINE = (
     ("ts is out of range", 2),
@@ -582,7 +589,7 @@ def test_a_dirty_sample_by_copy_alone_differs_where_the_docs_say(
     assert redshift.counts()[1:] == (records + 4, len(expected.rejects) - 4)
 
 
-@pytest.mark.parametrize("way", ["manifest", "prefix"])
+@by_way("test_what_copy_refuses_is_in_quarantine_with_its_line", "manifest", "prefix")
 def test_what_copy_refuses_is_in_quarantine_with_its_line(
     redshift: Redshift, way: str
 ) -> None:
@@ -648,23 +655,38 @@ def test_what_copy_takes_and_a_rule_refuses_is_in_quarantine(
     ) == [(3, 6)]
 
 
-@pytest.mark.parametrize("bad", [b'{"not": \x1b[2J', event(item=1, ts=-1)])
-@pytest.mark.parametrize("way", COPIED)
+@pytest.mark.parametrize(
+    "way",
+    [
+        "manifest",
+        "compact",
+        pytest.param(
+            "prefix",
+            marks=pytest.mark.long(
+                guard="tests/test_redshift_loader.py"
+                "::test_more_rejects_than_allowed_load_nothing[manifest]"
+            ),
+        ),
+    ],
+)
 def test_more_rejects_than_allowed_load_nothing(
-    redshift: Redshift, way: str, bad: bytes, capsys: pytest.CaptureFixture[str]
+    redshift: Redshift, way: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    redshift.write("log_data/a.json", b"\n".join([event(), bad, bad]))
     redshift.write("song_data/s.json", song())
-    for limit in ("0", "1"):
-        assert redshift.load(*WAYS[way], "--max-rejects", limit) == 2
-        said = capsys.readouterr().err
-        assert f"More than {limit} records were refused" in said
-        assert len(said.splitlines()) == 2
-        assert "\x1b" not in said
-    assert redshift.query("select * from raw.staging_events") == []
-    assert redshift.query("select * from raw.load_history") == []
-    assert redshift.load(*WAYS[way], "--max-rejects", "2") == 0
-    assert redshift.counts() == (2, 2, 2)
+    for number, bad in enumerate((b'{"not": \x1b[2J', event(item=9, ts=-1))):
+        if number and way == "prefix":
+            assert redshift.load("--reset", "--yes") == 0
+        before = redshift.counts() if number else (0, 0, 0)
+        redshift.write(f"log_data/{number}.json", b"\n".join([event(), bad, bad]))
+        for limit in ("0", "1"):
+            assert redshift.load(*WAYS[way], "--max-rejects", limit) == 2, bad
+            said = capsys.readouterr().err
+            assert f"More than {limit} records were refused" in said
+            assert len(said.splitlines()) == 2
+            assert "\x1b" not in said
+        assert redshift.counts() == before, bad
+        assert redshift.load(*WAYS[way], "--max-rejects", "2") == 0
+        assert redshift.counts() == (2 + number, 2 + number, 2 + 2 * number), bad
 
 
 # --- Once, whatever happens -----------------------------------------------------------
@@ -690,8 +712,20 @@ def before_the_load(
     monkeypatch.setattr(redshift_data_api.DataApi, "run", act_and_run)
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(("times", "status"), [(1, 0), (9, 2)])
+def lost(*, way: str, times: int, status: int, is_long: bool) -> Any:
+    test = "test_a_lost_answer_and_a_repeat_load_once[manifest-1-0]"
+    long = pytest.mark.long(guard=f"tests/test_redshift_loader.py::{test}")
+    return pytest.param(way, times, status, marks=long if is_long else ())
+
+
+@pytest.mark.parametrize(
+    ("way", "times", "status"),
+    [
+        lost(way=way, times=times, status=status, is_long=way in ("prefix", "compact"))
+        for way in WAYS
+        for times, status in ((1, 0), (9, 2))
+    ],
+)
 def test_a_lost_answer_and_a_repeat_load_once(
     redshift: Redshift,
     monkeypatch: pytest.MonkeyPatch,
@@ -756,7 +790,22 @@ def test_bootstraps_at_the_same_moment_load_once(redshift: Redshift) -> None:
     assert redshift.counts() == (2, 51, 0)
 
 
-@pytest.mark.parametrize("moment", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        0.3,
+        *(
+            pytest.param(
+                moment,
+                marks=pytest.mark.long(
+                    guard="tests/test_redshift_loader.py"
+                    "::test_a_killed_load_is_repeated_once[0.3]"
+                ),
+            )
+            for moment in (0.0, 1.0)
+        ),
+    ],
+)
 def test_a_killed_load_is_repeated_once(redshift: Redshift, moment: float) -> None:
     small(redshift)
     seen = len(redshift.stand_in.statements)
@@ -776,25 +825,29 @@ def test_a_load_after_a_reset_runs_again(redshift: Redshift) -> None:
     assert redshift.counts() == (2, 51, 0)
 
 
-@pytest.mark.parametrize(
-    "how", [["cluster", "user"], ["cluster", "iam"], ["workgroup"], ["secret"]]
-)
 def test_all_ways_to_log_in_load(
-    redshift: Redshift, monkeypatch: pytest.MonkeyPatch, how: list[str]
+    redshift: Redshift, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    here = redshift.stand_in
     profile = redshift.warehouse.folder / "profiles.yml"
-    text = profile.read_text(encoding="utf-8")
-    if "iam" in how or "workgroup" in how:
-        text = text.replace(f"user: {redshift.stand_in.user},", "")
-    if "workgroup" in how:
-        text = text.replace(f"cluster_id: {redshift.stand_in.cluster},", "")
-        monkeypatch.setenv("SPARKIFY_REDSHIFT_WORKGROUP", redshift.stand_in.workgroup)
-    if "secret" in how:
-        monkeypatch.setenv("SPARKIFY_REDSHIFT_SECRET", redshift.stand_in.secret_arn)
-    profile.write_text(text, encoding="utf-8")
-    small(redshift)
-    assert redshift.load("--manifest", PLACE) == 0
-    assert redshift.counts() == (2, 51, 0)
+    of_cluster = profile.read_text(encoding="utf-8")
+    by_iam = of_cluster.replace(f"user: {here.user},", "")
+    of_workgroup = by_iam.replace(f"cluster_id: {here.cluster},", "")
+    redshift.write("song_data/s.json", song())
+    for number, (text, name, value) in enumerate(
+        (
+            (of_cluster, "WORKGROUP", ""),
+            (by_iam, "WORKGROUP", ""),
+            (of_workgroup, "WORKGROUP", here.workgroup),
+            (of_cluster, "SECRET", here.secret_arn),
+        )
+    ):
+        profile.write_text(text, encoding="utf-8")
+        redshift.write(f"log_data/{number}.json", event(item=number))
+        with monkeypatch.context() as patch:
+            patch.setenv(f"SPARKIFY_REDSHIFT_{name}", value)
+            assert redshift.load("--manifest", PLACE) == 0, (text, name)
+        assert redshift.counts() == (number + 2, number + 2, 0)
 
 
 # --- Failures -------------------------------------------------------------------------
@@ -822,38 +875,32 @@ def test_a_dry_run_prints_statements_and_no_secret_and_does_nothing(
 
 
 @only_duckdb
-@pytest.mark.parametrize(
-    "option", [["--manifest", "s3://x"], ["--compact", "s3://x"], ["--external"]]
-)
 def test_an_option_that_an_engine_does_not_have_is_refused(
-    load: Load,
-    warehouse: Warehouse,
-    tmp_path: Path,
-    option: list[str],
-    capsys: pytest.CaptureFixture[str],
+    load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    del warehouse
-    assert load(write_source(tmp_path / "data", {"a.json": event()}), *option) == 2
-    said = capsys.readouterr().err
-    assert f"The engine duckdb has no {option[0]}." in said
+    data = write_source(tmp_path / "data", {"a.json": event()})
+    for option in (["--manifest", "s3://x"], ["--compact", "s3://x"], ["--external"]):
+        assert load(data, *option) == 2
+        said = capsys.readouterr().err
+        assert f"The engine duckdb has no {option[0]}." in said
 
 
-@pytest.mark.parametrize("other", [["--manifest", PLACE], ["--external"]])
 def test_two_ways_at_once_are_refused(
-    redshift: Redshift, other: list[str], capsys: pytest.CaptureFixture[str]
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small(redshift)
-    assert redshift.load("--compact", PLACE, *other) == 2
-    assert f"--compact and {other[0]} are two ways" in capsys.readouterr().err
+    for other in (["--manifest", PLACE], ["--external"]):
+        assert redshift.load("--compact", PLACE, *other) == 2
+        assert f"--compact and {other[0]} are two ways" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("place", ["folder", "s3://", "s3://no-such-bucket-here/x"])
 def test_a_place_that_is_none_is_told(
-    redshift: Redshift, place: str, capsys: pytest.CaptureFixture[str]
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small(redshift)
-    assert redshift.load("--manifest", place) == 2
-    assert len(capsys.readouterr().err.splitlines()) == 2
+    for place in ("folder", "s3://", "s3://no-such-bucket-here/x"):
+        assert redshift.load("--manifest", place) == 2, place
+        assert len(capsys.readouterr().err.splitlines()) == 2, place
 
 
 def test_a_place_in_another_region_is_told(
@@ -895,36 +942,39 @@ def test_a_failure_is_two_sentences_and_status_2(
     assert advice in said.splitlines()[1]
 
 
-@pytest.mark.parametrize(
-    ("operation", "how"),
-    [
-        ("BatchExecuteStatement", "throttle"),
-        ("BatchExecuteStatement", "timeout"),
-        ("DescribeStatement", "reset"),
-        ("DescribeStatement", "500"),
-        ("DescribeStatement", "timeout"),
-        ("GetStatementResult", "reset"),
-        ("GetStatementResult", "throttle"),
-        ("PutObject", "throttle"),
-        ("PutObject", "reset"),
-    ],
+PASSING: Final = (
+    ("BatchExecuteStatement", "throttle", 2),
+    ("BatchExecuteStatement", "timeout", 1),
+    ("DescribeStatement", "reset", 2),
+    ("DescribeStatement", "500", 2),
+    ("DescribeStatement", "timeout", 1),
+    ("GetStatementResult", "reset", 2),
+    ("GetStatementResult", "throttle", 2),
+    ("PutObject", "throttle", 2),
+    ("PutObject", "reset", 2),
 )
+
+
 def test_a_passing_fault_is_no_failure(
-    redshift: Redshift, monkeypatch: pytest.MonkeyPatch, operation: str, how: str
+    redshift: Redshift, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redshift_data_api, "LONGEST_WAIT", 1)
-    monkeypatch.setattr(redshift_data_api, "READ_TIMEOUT", 3)
     small(redshift)
-    redshift.stand_in.fail_next(operation, how, times=2)
-    assert redshift.load("--manifest", PLACE) == 0
-    assert redshift.counts() == (2, 51, 0)
-    record(
-        "faults",
-        engine="redshift",
-        what=f"{operation}: {how}",
-        tried=1,
-        succeeded=1,
-    )
+    for number, (operation, how, times) in enumerate(PASSING):
+        seconds = 3 if how == "timeout" else 60
+        monkeypatch.setattr(redshift_data_api, "READ_TIMEOUT", seconds)
+        redshift.write(f"log_data/{number}.json", event(item=100 + number))
+        redshift.stand_in.fail_next(operation, how, times)
+        assert redshift.load("--manifest", PLACE) == 0, (operation, how)
+        assert not redshift.stand_in.faults.waiting[operation], (operation, how)
+        assert redshift.counts() == (number + 3, number + 52, 0), (operation, how)
+        record(
+            "faults",
+            engine="redshift",
+            what=f"{operation}: {how}",
+            tried=1,
+            succeeded=1,
+        )
 
 
 @pytest.mark.parametrize(
@@ -1067,27 +1117,3 @@ def test_a_conflict_with_another_run_is_tried_again_and_told_as_one(
         told=int(status != 0),
         right_after_the_next_command=1,
     )
-
-
-def test_a_build_that_met_another_run_says_so(
-    redshift: Redshift, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By dbt's own words for error 1023, and not as a failure to be mended."""
-    for name in ("DBT_TARGET_PATH", "DBT_LOG_PATH"):
-        monkeypatch.setenv(name, redshift.warehouse.environment[name])
-    small(redshift)
-    assert redshift.load("--manifest", PLACE) == 0
-    redshift.stand_in.conflicts[:] = ["int_builds"]
-    outcome = build.Outcome()
-    chosen = ["--select", "int_builds", "--project-dir", str(PROJECT)]
-    outcome.take(dbtRunner().invoke(["--quiet", "run", *chosen]))
-    assert (outcome.success, outcome.met_another_run) == (False, True)
-    raw_rows = dict.fromkeys((*TABLES, "load_history"), 0)
-    said = build.summary("redshift", LoadResult(), raw_rows, {}, outcome)
-    assert "Another run changed the same tables at the same moment" in said
-    assert "dbt retry --target redshift" in said
-    assert "mend" not in said
-    redshift.stand_in.conflicts.clear()
-    outcome = build.Outcome()
-    outcome.take(dbtRunner().invoke(["--quiet", "run", *chosen]))
-    assert (outcome.success, outcome.met_another_run) == (True, False)
