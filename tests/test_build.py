@@ -8,41 +8,40 @@ from pathlib import Path
 
 import pytest
 
+import build
 import dbt_profile
+from dbt_run import run_dbt
 from raw_lines import event, song
-from warehouses import PROJECT, Warehouse, make_warehouse, write_source
+from warehouses import (
+    NO_UNIT_TESTS,
+    PROJECT,
+    Builder,
+    environment,
+    make_warehouse,
+    write_source,
+)
 
 
-def run_build(
-    warehouse: Warehouse, data: Path, *arguments: str
-) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own, with a .env of its own."""
-    script = (
-        "import sys; from pathlib import Path; import build, dbt_profile;"
-        f"dbt_profile.ENVIRONMENT = Path({str(warehouse.folder / '.env')!r});"
-        "sys.exit(build.main(sys.argv[1:]))"
-    )
-    options = ["--target", "test", "--data", str(data), *arguments]
-    return subprocess.run(
-        [sys.executable, "-c", script, *options],
-        cwd=PROJECT / "scripts",
-        env=warehouse.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_a_build_ends_with_what_there_is_and_a_second_finds_nothing_new(
+def test_builds_end_with_what_there_is_and_what_failed(
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     warehouse = make_warehouse(tmp_path / "warehouse")
+    remembered = tmp_path / ".env"
+    monkeypatch.setattr(dbt_profile, "ENVIRONMENT", remembered)
+    # Unit tests take half the time, and read nothing of the warehouse.
+    monkeypatch.setattr(
+        build, "run_dbt", lambda *a, **k: run_dbt(*a, *NO_UNIT_TESTS, **k)
+    )
     play = event(page="NextSong", userId="1", level="free", gender="F", song="a")
     data = write_source(
         tmp_path / "data", {"a.json": play + b"\nbad"}, {"s.json": song()}
     )
-    first = run_build(warehouse, data)
-    assert first.returncode == 0, first.stdout + first.stderr
+    command = ["--target", "test", "--data", str(data)]
+    with environment(warehouse.variables):
+        assert build.main(command) == 0
+    said = capfd.readouterr()
     for line in (
         "files                    2  2 new",
         "records                  2  2 new",
@@ -50,28 +49,38 @@ def test_a_build_ends_with_what_there_is_and_a_second_finds_nothing_new(
         "songplays                1  rows",
         "artists                  1  rows",
     ):
-        assert line in first.stdout
-    assert "rejected_records" in first.stdout.split("Look at next")[1]
-    assert (warehouse.folder / ".env").read_text() == "DBT_TARGET=test\n"
-    second = run_build(warehouse, data)
-    assert second.returncode == 0
-    assert "Nothing new to load." in second.stdout
-    assert "records                  2  0 new" in second.stdout
+        assert line in said.out
+    assert "rejected_records" in said.out.split("Look at next")[1]
+    assert remembered.read_text() == "DBT_TARGET=test\n"
+    manifest = (warehouse.folder / "target/manifest.json").read_bytes()
+    good = warehouse.folder / "target/last_good/test/manifest.json"
+    assert good.read_bytes() == manifest
 
-
-def test_a_build_with_a_failed_test_says_so_and_ends_with_1(tmp_path: Path) -> None:
-    warehouse = make_warehouse(tmp_path / "warehouse")
-    play = event(page="NextSong", userId="1", level="gold")
-    data = write_source(tmp_path / "data", {"a.json": play}, {"s.json": song()})
-    done = run_build(warehouse, data)
-    assert done.returncode == 1
-    assert "accepted_values_users_level__free__paid" in done.stdout
-    assert "Not all is well" in done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
+    write_source(data, {"b.json": event(userId="2", level="gold", session=9)})
+    with environment(warehouse.variables):
+        assert build.main(command) == 1
+    said = capfd.readouterr()
+    assert "records                  3  1 new" in said.out
+    assert "in quarantine            1  0 new" in said.out
+    assert "accepted_values_users_level__free__paid" in said.out
+    assert "Not all is well" in said.out
+    assert "Traceback" not in said.out + said.err
+    assert good.read_bytes() == manifest
+    Builder(warehouse).close()
 
 
 def test_a_build_of_an_unknown_folder_ends_with_2(tmp_path: Path) -> None:
-    done = run_build(make_warehouse(tmp_path / "warehouse"), tmp_path / "nowhere")
+    done = subprocess.run(
+        [
+            *(sys.executable, "scripts/build.py"),
+            *("--target", "test", "--data", str(tmp_path / "nowhere")),
+        ],
+        cwd=PROJECT,
+        env=make_warehouse(tmp_path / "warehouse").environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2
     assert done.stderr.startswith("error: There is no folder ")
     assert len(done.stderr.splitlines()) == 2

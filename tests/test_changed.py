@@ -5,13 +5,22 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import changed
-from warehouses import PROJECT, Warehouse, make_warehouse
+import dbt_run
+from redshift_stand_in import StandIn
+from warehouses import (
+    NO_TESTS,
+    PROJECT,
+    Builder,
+    Warehouse,
+    copy_of,
+    environment,
+    make_warehouse,
+)
 
 LEFT_OUT = shutil.ignore_patterns(".*", "target*", "data", "logs", "__pycache__")
 ANEW = """
@@ -48,57 +57,92 @@ def change_users(project: Path) -> None:
     )
 
 
-def run(
-    project: Path, warehouse: Warehouse, *arguments: str
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(project / "scripts/changed.py"), *arguments],
-        env=warehouse.environment,
-        cwd=project,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def keep_good_build(warehouse: Warehouse) -> None:
+    """Write what `make build` keeps of a good build, from the build that there is."""
+    with environment(warehouse.variables):
+        changed.keep_good_build("test")
 
 
-@pytest.mark.parametrize("engine", ["duckdb", "redshift"])
-def test_what_a_change_does_to_the_data_is_told(
-    built_warehouse: Callable[[str, str], Warehouse], tmp_path: Path, engine: str
+@pytest.fixture
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the project, in which the command runs dbt."""
+    folder = shutil.copytree(PROJECT, tmp_path / "copy", ignore=LEFT_OUT)
+    monkeypatch.setattr(dbt_run, "PROJECT", folder)
+    return folder
+
+
+def assert_a_change_is_reported(
+    warehouse: Warehouse, copy: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    warehouse = built_warehouse(engine, "sample")
-    project = shutil.copytree(PROJECT, tmp_path / "copy", ignore=LEFT_OUT)
-    good = warehouse.folder / "target/last_good/test"
-    good.mkdir(parents=True, exist_ok=True)
-    shutil.copy(warehouse.folder / "target/manifest.json", good)
+    """Change the copy of the project, and compare what the commands print of it."""
+    keep_good_build(warehouse)
     users = "select * from analytics.users order by user_id"
     builds = "select count(*) from analytics.int_builds"
     before = warehouse.query(users), warehouse.query(builds)
+    capfd.readouterr()
+    with environment(warehouse.variables):
+        assert changed.main(["build"]) == 0
+        said = capfd.readouterr()
+        assert said.out == "Nothing changed since the last good build.\n", said.err
+        assert changed.main(["diff"]) == 2
+        assert capfd.readouterr().err.startswith(
+            "error: Nothing that changed has been built.\n"
+        )
 
-    done = run(project, warehouse, "build")
-    assert done.stdout == "Nothing changed since the last good build.\n", done.stderr
-    done = run(project, warehouse, "diff")
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: Nothing that changed has been built.\n")
-
-    change_users(project)
-    done = run(project, warehouse, "build")
-    assert done.returncode == 1
-    assert "In the schema analytics_changed: building plays, users" in done.stdout
-    assert "relationships_songplays_user_id__user_id__ref_users_" in done.stdout
-    done = run(project, warehouse, "diff", "--markdown")
-    assert done.returncode == 0
-    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+        change_users(copy)
+        assert changed.main(["build"]) == 1
+        said = capfd.readouterr()
+        assert "In the schema analytics_changed: building plays, users" in said.out
+        assert "relationships_songplays_user_id__user_id__ref_users_" in said.out
+        assert changed.main(["diff", "--markdown"]) == 0
+    lines = [" ".join(line.split()) for line in capfd.readouterr().out.splitlines()]
     count = len(before[0])
     assert f"| users | {count} | {count - 1} | 0 | 1 | 1 |" in lines
     assert "- users.family_name is new." in lines
     assert "- users.first_name: 1 value changed, where user_id is 2." in lines
+    Builder(warehouse).close()
     assert (warehouse.query(users), warehouse.query(builds)) == before
+
+
+def test_the_effect_of_a_change_on_the_data_is_reported(
+    sample_warehouse: Warehouse,
+    tmp_path: Path,
+    copy: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    warehouse = copy_of(sample_warehouse, tmp_path / "warehouse")
+    assert_a_change_is_reported(warehouse, copy, capfd)
+
+
+@pytest.mark.long(
+    guard="tests/test_changed.py::test_the_effect_of_a_change_on_the_data_is_reported"
+)
+def test_the_effect_of_a_change_is_reported_on_redshift(
+    stand_in: StandIn,
+    sample_data: Path,
+    tmp_path: Path,
+    copy: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    warehouse = make_warehouse(tmp_path / "warehouse", "redshift", stand_in=stand_in)
+    builder = Builder(warehouse)
+    builder.load(sample_data)
+    done = builder.dbt("build", *NO_TESTS, parse=True)
+    assert done.returncode == 0, done.stdout
+    assert_a_change_is_reported(warehouse, copy, capfd)
 
 
 def test_without_a_good_build_there_is_nothing_to_compare_with(
     tmp_path: Path,
 ) -> None:
-    done = run(PROJECT, make_warehouse(tmp_path), "build")
+    done = subprocess.run(
+        [sys.executable, "scripts/changed.py", "build"],
+        env=make_warehouse(tmp_path).environment,
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 2
     assert done.stderr == (
         "error: There is no good build of the target test to compare with.\n"
