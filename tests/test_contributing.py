@@ -11,13 +11,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import duckdb
 import pytest
 import yaml
 
-from test_changed import LEFT_OUT
-from test_star import BUILDERS
-from warehouses import PROJECT, Warehouse
+from test_changed import LEFT_OUT, keep_good_build
+from warehouses import BUILDERS, PROJECT, Warehouse, copy_of
 
 PAGE = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 CHECK_USERS = """
@@ -29,10 +27,55 @@ for user in build_star(read_folder(Path(sys.argv[1]))).users:
 """
 
 
+APPLIES = (
+    "tests/test_contributing.py::test_every_diff_of_a_recipe_applies_to_the_project"
+)
+
+
 def recipe(name: str) -> list[tuple[str, str]]:
-    """Give the steps of a recipe: diffs to apply and commands to run."""
+    """Return the steps of a recipe: diffs to apply and commands to run."""
     section = PAGE.split(f"\n## {name}\n")[1].split("\n## ")[0]
     return re.findall(r"```(diff|sh)\n(.*?)```", section, re.DOTALL)
+
+
+def steps(kind: str) -> list[str]:
+    """Return the text of all steps of one kind, of all recipes."""
+    return re.findall(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)
+
+
+def run(
+    text: str, *command: str, folder: Path = PROJECT, variables: dict[str, str]
+) -> str:
+    """Run a command that reads a text, and return its output; it must succeed."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | variables,
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_every_diff_of_a_recipe_applies_to_the_project() -> None:
+    diffs = steps("diff")
+    assert len(diffs) == 4
+    for text in diffs:
+        run(text, "git", "apply", "--check", "-", variables={})
+
+
+def test_every_command_of_a_recipe_is_in_the_makefile() -> None:
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    lines = [line for text in steps("sh") for line in text.splitlines()]
+    commands = [line.split()[1:] for line in lines if line.startswith("make ")]
+    assert len(commands) == 4
+    for target, *variables in commands:
+        assert re.search(rf"^{target}: ", makefile, re.MULTILINE)
+        for variable in variables:
+            assert f"$({variable.partition('=')[0]})" in makefile
 
 
 @pytest.fixture
@@ -42,14 +85,16 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def follow(
-    project: Path, built_warehouse: Callable[[str, str], Warehouse]
-) -> Callable[[str], str]:
-    """Follow a recipe in the copy, on the sample that was built; give what it said."""
-    warehouse = built_warehouse("duckdb", "sample")
-    good = warehouse.folder / "target/last_good/test"
-    good.mkdir(parents=True, exist_ok=True)
-    shutil.copy(warehouse.folder / "target/manifest.json", good)
+def built(sample_warehouse: Warehouse, tmp_path: Path) -> Warehouse:
+    """A copy of the sample's warehouse, with what is kept of a good build."""
+    warehouse = copy_of(sample_warehouse, tmp_path / "warehouse")
+    keep_good_build(warehouse)
+    return warehouse
+
+
+@pytest.fixture
+def follow(project: Path, built: Warehouse) -> Callable[[str], str]:
+    """A function that follows a recipe in the copy, and returns what was printed."""
     # The environment of this run serves the copy, too.
     make = f"make VENV={Path(sys.executable).parent.parent} ENVIRONMENT_IS_GOOD=yes"
 
@@ -59,48 +104,30 @@ def follow(
             command = ["git", "apply", "-"]
             if kind == "sh":
                 command = ["bash", "-ec", text.replace("make", make)]
-            done = subprocess.run(
-                command,
-                cwd=project,
-                env=warehouse.environment,
-                input=text,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
-            said += done.stdout
+            said += run(text, *command, folder=project, variables=built.variables)
         return said
 
     return follow
 
 
+@pytest.mark.long(guard=APPLIES)
 def test_a_column_is_added(
-    follow: Callable[[str], str],
-    project: Path,
-    built_warehouse: Callable[[str, str], Warehouse],
-    sample_data: Path,
+    follow: Callable[[str], str], project: Path, built: Warehouse, sample_data: Path
 ) -> None:
     said = follow("Add a column")
     assert "- users.last_session_id is new." in said
-    told = subprocess.run(
-        [sys.executable, "-c", CHECK_USERS, str(sample_data)],
-        cwd=project,
-        env=os.environ | {"PYTHONPATH": f"{project}/tests:{project}/scripts"},
-        capture_output=True,
-        text=True,
-        check=True,
+    told = run(
+        *("", sys.executable, "-c", CHECK_USERS, str(sample_data)),
+        folder=project,
+        variables={"PYTHONPATH": f"{project}/tests:{project}/scripts"},
     )
-    expected = [tuple(map(int, line.split())) for line in told.stdout.splitlines()]
-    place = built_warehouse("duckdb", "sample").path
-    with duckdb.connect(str(place), read_only=True) as connection:
-        found = connection.execute(
-            "select user_id, last_session_id from analytics_changed.users"
-        ).fetchall()
+    expected = [tuple(map(int, line.split())) for line in told.splitlines()]
+    found = built.query("select user_id, last_session_id from analytics_changed.users")
     assert len(found) > 0
     assert sorted(found) == sorted(expected)
 
 
+@pytest.mark.long(guard=APPLIES)
 def test_a_question_is_added(follow: Callable[[str], str]) -> None:
     said = follow("Add a question")
     assert "1 of 1 answers are as expected." in said
