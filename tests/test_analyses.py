@@ -21,7 +21,7 @@ from oracle import answers, read_folder
 from oracle.answers import QUESTIONS as ORACLES
 from oracle.measures import evidence_of
 from oracle.who import what_a_user_heard_in_a_session, who_listened_to_a_song
-from warehouses import PROJECT, Warehouse
+from warehouses import PROJECT, Builder, Warehouse, copy_of, environment
 
 QUESTIONS = sorted((PROJECT / "analyses").glob("*.sql"))
 BAD = "\N{REPLACEMENT CHARACTER}"
@@ -29,7 +29,7 @@ NOON = datetime(2018, 11, 21, 12, 0, 0, 796_000)  # noqa: DTZ001 -- UTC without 
 
 
 def described(path: Path) -> dict[str, object]:
-    """Give what the yml beside an analysis says of it."""
+    """Return what the yml beside an analysis says of it."""
     text = path.with_suffix(".yml").read_text(encoding="utf-8")
     (found,) = yaml.safe_load(text)["analyses"]
     assert found["name"] == path.stem
@@ -39,27 +39,27 @@ def described(path: Path) -> dict[str, object]:
 # ----------------------------------------------------------------- what each one says
 
 
-@pytest.mark.parametrize("path", QUESTIONS, ids=lambda path: path.stem)
-def test_an_analysis_opens_with_its_question(path: Path) -> None:
-    text = path.read_text(encoding="utf-8")
-    opening = " ".join(re.sub(r"^{# |#}.*", "", text, flags=re.DOTALL).split())
-    question = str(described(path)["description"]).strip()
-    assert question.endswith("?")
-    assert opening.startswith(question)
+def test_an_analysis_opens_with_its_question() -> None:
+    for path in QUESTIONS:
+        text = path.read_text(encoding="utf-8")
+        opening = " ".join(re.sub(r"^{# |#}.*", "", text, flags=re.DOTALL).split())
+        question = str(described(path)["description"]).strip()
+        assert question.endswith("?"), path.stem
+        assert opening.startswith(question), path.stem
 
 
-@pytest.mark.parametrize("path", QUESTIONS, ids=lambda path: path.stem)
-def test_an_analysis_has_one_order_to_the_last_row(path: Path) -> None:
+def test_an_analysis_has_one_order_to_the_last_row() -> None:
     """Text is compared by code point wherever rows are put in order."""
-    text = path.read_text(encoding="utf-8")
-    assert len(re.findall(r"^order by", text, re.MULTILINE)) <= 1
-    texts = "|".join(
-        column["name"]
-        for column in described(path)["columns"]  # type: ignore[attr-defined]
-        if column["data_type"] == "varchar"
-    )
-    if texts:
-        assert not re.search(rf"\b({texts}) (asc|desc)", text)
+    for path in QUESTIONS:
+        text = path.read_text(encoding="utf-8")
+        assert len(re.findall(r"^order by", text, re.MULTILINE)) <= 1, path.stem
+        texts = "|".join(
+            column["name"]
+            for column in described(path)["columns"]  # type: ignore[attr-defined]
+            if column["data_type"] == "varchar"
+        )
+        if texts:
+            assert not re.search(rf"\b({texts}) (asc|desc)", text), path.stem
 
 
 def test_every_question_is_described_by_the_columns_of_its_answer(
@@ -83,23 +83,16 @@ def test_the_page_lists_every_question() -> None:
 
 
 def test_the_expected_answers_are_what_the_oracle_says(
-    sample_data: Path, tmp_path: Path
-) -> None:
-    expected_answers.write(sample_data, tmp_path)
-    written_now = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    there = {path.name: path.read_bytes() for path in analyses.EXPECTED.iterdir()}
-    assert there == written_now, "make expected writes them anew"
-    assert all(len(read_csv(path)[1]) > 0 for path in analyses.EXPECTED.iterdir())
-
-
-def test_they_are_written_in_place_of_those_before(
     sample_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "of_before.csv").touch()
     command = ["--data", str(sample_data), "--out", str(tmp_path)]
     assert expected_answers.main(command) == 0
     assert f"Wrote {len(QUESTIONS)} answers" in capsys.readouterr().out
-    assert {path.stem for path in tmp_path.iterdir()} == {q.stem for q in QUESTIONS}
+    written_now = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    there = {path.name: path.read_bytes() for path in analyses.EXPECTED.iterdir()}
+    assert there == written_now, "make expected writes them anew"
+    assert all(len(read_csv(path)[1]) > 0 for path in analyses.EXPECTED.iterdir())
 
 
 # ----------------------------------------------------------------------- differences
@@ -246,28 +239,37 @@ def test_a_file_of_csv_is_as_rfc_4180_says(tmp_path: Path) -> None:
 # ----------------------------------------------------------------------- the command
 
 
-def run(warehouse: Warehouse, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(PROJECT / "scripts" / "analyses.py"), *arguments],
-        env=warehouse.environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture(scope="module")
+def warehouse(
+    sample_warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory
+) -> Warehouse:
+    """A copy of the sample's warehouse: dbt opens it for writing."""
+    return copy_of(sample_warehouse, tmp_path_factory.mktemp("asked") / "warehouse")
+
+
+def run(warehouse: Warehouse, *arguments: str) -> int:
+    """Run the command in this process."""
+    with environment(warehouse.variables):
+        code = analyses.main(arguments)
+    Builder(warehouse).close()
+    return code
 
 
 def test_all_answers_about_the_sample_are_as_expected(
-    sample_warehouse: Warehouse,
+    warehouse: Warehouse, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    done = run(sample_warehouse, "--check")
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert run(warehouse, "--check") == 0
+    said = capfd.readouterr().out
     every = len(QUESTIONS)
-    assert f"{every} of {every} answers are as expected.\n" in done.stdout
-    assert done.stdout.count("\n") == every + 1
+    assert f"{every} of {every} answers are as expected.\n" in said
+    assert said.count("\n") == every + 1
 
 
 def test_answers_are_printed_and_written_as_they_are_asked_for(
-    sample_warehouse: Warehouse, sample_data: Path, tmp_path: Path
+    warehouse: Warehouse,
+    sample_data: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     """With a song whose title holds a quote."""
     evidence = evidence_of(read_folder(sample_data))
@@ -279,12 +281,13 @@ def test_answers_are_printed_and_written_as_they_are_asked_for(
         "song_title": title,
     }
     names = "who_listened_to_a_song,what_a_user_heard_in_a_session"
-    done = run(
-        *(sample_warehouse, "--only", names, "--vars", yaml.safe_dump(chosen)),
+    code = run(
+        *(warehouse, "--only", names, "--vars", yaml.safe_dump(chosen)),
         *("--csv", str(tmp_path)),
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert re.findall(r"^\w.*\?", done.stdout, re.MULTILINE) == [
+    said = capfd.readouterr()
+    assert code == 0, said
+    assert re.findall(r"^\w.*\?", said.out, re.MULTILINE) == [
         "Who listened to song X?",
         "What did user U hear in session S?",
     ]
@@ -323,11 +326,18 @@ def test_a_warehouse_that_is_not_built_is_told(
     assert not (empty / "none.duckdb").exists()
 
 
-def test_a_name_that_no_analysis_has_is_told(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert analyses.main(["--only", "plays_by_hour, most_played_song"]) == 2
-    said = capsys.readouterr().err
+def test_a_name_that_no_analysis_has_is_told() -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, str(PROJECT / "scripts" / "analyses.py")),
+            *("--only", "plays_by_hour, most_played_song"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    said = done.stderr
     assert said.startswith("error: There is no analysis most_played_song.\nThere is: ")
     assert "most_played_songs" in said
 
