@@ -43,7 +43,7 @@ enforces a cluster need not: there no key is enforced, though a not null is.
 def features(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[str], dict[str, str]]:
-    """A function that gives what a run of the probe shows of an engine."""
+    """A function that returns what a run of the probe shows of an engine."""
     known: dict[str, dict[str, str]] = {}
 
     def give(engine: str) -> dict[str, str]:
@@ -115,6 +115,9 @@ def page(columns: dict[str, dict[str, str]]) -> str:
     return INTRODUCTION + "\n".join([*lines, "", *meanings]) + "\n" + end
 
 
+@pytest.mark.long(
+    guard="tests/test_engines.py::test_the_page_is_as_it_would_be_written"
+)
 @pytest.mark.parametrize("engine", NAMES)
 def test_the_page_says_what_a_run_gives(
     engine: str, features: Callable[[str], dict[str, str]]
