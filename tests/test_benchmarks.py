@@ -13,14 +13,48 @@ import pytest
 import report
 import row_by_row
 import run
+import run_sql
+import same_rows
 from bench_data import Data, Sizes
+from conftest import only_duckdb
 from measures import MEASURES
 from results import Results, Round
 from timing import Cost, timed
+from warehouses import PROJECT, Builder
 
 EVENTS = 2_000
+BY_HAND = (
+    "tests/test_benchmarks.py::"
+    "test_a_script_by_hand_makes_the_rows_of_the_project[duckdb]"
+)
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Generated data, some of whose plays are delivered again."""
+    made = Data(tmp_path_factory.mktemp("bench"), Sizes(EVENTS)).events(EVENTS)
+    deliver_again(made)
+    return made
+
+
+@only_duckdb
+def test_a_script_by_hand_makes_the_rows_of_the_project(
+    builder: Builder, data: Path, tmp_path: Path
+) -> None:
+    builder.load(data)
+    builder.build("--select", "+path:models/marts/core")
+    folder = PROJECT / "benchmarks" / "by_hand"
+    by_hand = tmp_path / "by_hand.duckdb"
+    for script in ("events.sql", "kept_events.sql"):
+        scripts = [str(folder / name) for name in ("cleaned.sql", script, "star.sql")]
+        assert run_sql.main([str(data), str(by_hand), *scripts]) == 0
+        found = same_rows.compare(builder.warehouse.path, by_hand, "main", "1GB")
+        for table in found.values():
+            assert table["rows"] == table["other_rows"] > 0
+            assert table["differing"] == 0
+
+
+@pytest.mark.long(guard=BY_HAND)
 def test_a_run_measures_compares_all_rows_and_writes_the_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -27,16 +28,26 @@ def assert_all_hold(found: Iterable[Check], count: int) -> None:
     assert wrong == []
 
 
-@only_duckdb
-def test_the_formulas_hold_at_the_smallest_size(
-    builder: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    data = scale_check.generate(tmp_path / "data", SMALLEST)
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The smallest of the samples that the page is measured on."""
+    return scale_check.generate(tmp_path_factory.mktemp("scale") / "data", SMALLEST)
+
+
+def test_the_formulas_of_files_hold_at_the_smallest_size(data: Path) -> None:
     assert_all_hold(scale_check.check_logs(data, "generated"), 7)
     assert_all_hold(scale_check.check_parts(data, scale_page.PART), 2)
     assert_all_hold(scale_check.check_manifest(), 2)
-    monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path / "target"))
-    where = Where(builder.warehouse.path, tmp_path / "target" / "compiled")
+
+
+@only_duckdb
+def test_the_formulas_of_a_star_hold_at_the_smallest_size(
+    builder: Builder, data: Path, tmp_path: Path
+) -> None:
+    # A night is held back from the files.
+    data = shutil.copytree(data, tmp_path / "data")
+    compiled = builder.warehouse.folder / "target" / "compiled"
+    where = Where(builder.warehouse.path, compiled)
 
     def load() -> None:
         builder.load(data)

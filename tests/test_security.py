@@ -7,13 +7,16 @@ the templates may do (test_infra.py), that .env is private (test_warehouse.py).
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import socket
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import duckdb
@@ -25,10 +28,11 @@ from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
 import audit
+import bootstrap
 from loaders import open_warehouse
 from quoting import quote_identifier, quote_literal, quote_redshift_literal
 from raw_lines import event, song
-from warehouses import PROJECT, Warehouse, make_warehouse
+from warehouses import PROJECT, Builder, Warehouse, environment, make_warehouse
 
 TEXTS = st.text(
     st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40
@@ -153,54 +157,44 @@ socket.socket.connect, socket.getaddrinfo = noted, named
 """
 
 
-class Runner:
-    """Runs commands with secrets about them, and keeps all they say and write."""
+def assert_no_secret(folder: Path, said: str, *files: str) -> None:
+    """Look for the secrets in what was said, and written into a folder.
 
-    def __init__(self, warehouse: Warehouse, endpoint: str) -> None:
-        """Take a warehouse whose folder has all that is written."""
-        folder = warehouse.folder
-        (folder / "guard").mkdir()
-        (folder / "guard" / "sitecustomize.py").write_text(GUARD)
-        self.connections = folder / "connections.txt"
-        self.folder = folder
-        self.said = ""
-        self.environment = warehouse.environment | SECRETS
-        self.environment |= {
+    Files of these names are there.
+    """
+    written = {
+        path: path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "profiles.yml"
+    }
+    assert {*files} <= {path.name for path in written}
+    for secret in (*SECRETS.values(), WRITTEN_PASSWORD):
+        assert secret not in said
+        assert [p for p, text in written.items() if secret.encode() in text] == []
+
+
+@pytest.fixture
+def secretive(tmp_path: Path) -> Warehouse:
+    """An empty warehouse, whose profile has other targets, with passwords."""
+    warehouse = make_warehouse(tmp_path / "warehouse")
+    profile = warehouse.folder / "profiles.yml"
+    more = PROFILE_WITH_SECRETS % WRITTEN_PASSWORD
+    profile.write_text(profile.read_text() + more, encoding="utf-8")
+    return warehouse
+
+
+def variables_with_secrets(warehouse: Warehouse, endpoint: str) -> dict[str, str]:
+    """Return the environment variables of a command that reads S3 at an endpoint."""
+    return (
+        warehouse.variables
+        | SECRETS
+        | {
             "AWS_ENDPOINT_URL": endpoint,
             "AWS_REGION": "us-west-2",
             "AWS_MAX_ATTEMPTS": "1",
-            "HOME": str(folder),
-            "PYTHONPATH": str(folder / "guard"),
-            "CONNECTIONS": str(self.connections),
+            "HOME": str(warehouse.folder),
         }
-        self.environment.pop("DO_NOT_TRACK", None)
-
-    def run(self, *command: str, **more: str) -> int:
-        """Run a command of the project, with a few other variables."""
-        done = subprocess.run(
-            [sys.executable, *command],
-            cwd=PROJECT,
-            env=self.environment | more,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        self.said += f"\n$ {command} {done.stdout}{done.stderr}"
-        assert "Traceback" not in done.stdout + done.stderr
-        return done.returncode
-
-    def assert_no_secret(self) -> None:
-        """Look for the secrets in all that was said and written."""
-        written = {
-            path: path.read_bytes()
-            for path in self.folder.rglob("*")
-            if path.is_file() and path.name != "profiles.yml"
-        }
-        assert any(path.name == "manifest.json" for path in written)
-        assert any(path.name == "dbt.log" for path in written)
-        for secret in (*SECRETS.values(), WRITTEN_PASSWORD):
-            assert secret not in self.said
-            assert [p for p, text in written.items() if secret.encode() in text] == []
+    )
 
 
 @pytest.fixture(scope="module")
@@ -224,36 +218,95 @@ def s3() -> Iterator[str]:
     server.stop()
 
 
+LOAD = ("--data", "s3://secrets/in")
+NOWHERE = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+
+
+def test_no_secret_is_said_or_written_by_a_load(
+    secretive: Warehouse,
+    s3: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Loads that succeed and that fail, and dbt, which reaches nothing."""
+    reached = []
+    connect = socket.socket.connect
+
+    def noted(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX:
+            reached.append(address)
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", noted)
+    monkeypatch.delenv("DO_NOT_TRACK", raising=False)
+    with environment(variables_with_secrets(secretive, s3)):
+        assert bootstrap.main([*LOAD, "--dry-run"]) == 0
+        assert bootstrap.main([*LOAD]) == 0
+        assert bootstrap.main(["--data", "s3://nobodys/in"]) == 2
+        with environment(NOWHERE):
+            assert bootstrap.main([*LOAD]) == 2
+            for target in ("written", "asked", "cluster"):
+                assert bootstrap.main([*LOAD, "--target", target]) == 2
+        assert reached
+        reached.clear()
+        builder = Builder(secretive)
+        done = builder.dbt("--log-level-file", "debug", "docs", "generate")
+        assert done.returncode == 0, done.stdout
+        assert reached == []
+    said = capfd.readouterr()
+    assert_no_secret(secretive.folder, f"{said.out}{said.err}{done.stdout}", "dbt.log")
+
+
+@pytest.mark.long(
+    guard="tests/test_security.py::test_no_secret_is_said_or_written_by_a_load"
+)
 def test_no_secret_is_said_or_written_and_nobody_is_told_of_a_run(
-    tmp_path: Path, s3: str
+    secretive: Warehouse, s3: str
 ) -> None:
     """Commands that succeed and commands that fail, those of dbt and dct among them."""
-    warehouse = make_warehouse(tmp_path / "warehouse")
-    profile = warehouse.folder / "profiles.yml"
-    more = PROFILE_WITH_SECRETS % WRITTEN_PASSWORD
-    profile.write_text(profile.read_text() + more, encoding="utf-8")
-    here = Runner(warehouse, s3)
-    load = ["scripts/bootstrap.py", "--data", "s3://secrets/in"]
-    assert here.run(*load, "--dry-run") == 0
-    assert here.run(*load) == 0
-    assert here.run("scripts/bootstrap.py", "--data", "s3://nobodys/in") == 2
-    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
-    assert here.run(*load, **nowhere) == 2
-    assert here.run("scripts/warehouse.py", "status", **nowhere) == 2
-    for target in ("written", "asked", "cluster"):
-        assert here.run(*load, "--target", target, **nowhere) == 2
-    assert here.connections.read_text()
+    folder = secretive.folder
+    (folder / "guard").mkdir()
+    (folder / "guard" / "sitecustomize.py").write_text(GUARD)
+    connections = folder / "connections.txt"
+    variables = os.environ | variables_with_secrets(secretive, s3)
+    variables |= {"PYTHONPATH": str(folder / "guard"), "CONNECTIONS": str(connections)}
+    variables.pop("DO_NOT_TRACK", None)
+    said = ""
 
-    here.connections.unlink()
+    def run(*command: str, **more: str) -> int:
+        nonlocal said
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=PROJECT,
+            env=variables | more,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said += f"\n$ {command} {done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stdout + done.stderr
+        return done.returncode
+
+    load = ("scripts/bootstrap.py", *LOAD)
+    assert run(*load, "--dry-run") == 0
+    assert run(*load) == 0
+    assert run("scripts/bootstrap.py", "--data", "s3://nobodys/in") == 2
+    assert run(*load, **NOWHERE) == 2
+    assert run("scripts/warehouse.py", "status", **NOWHERE) == 2
+    for target in ("written", "asked", "cluster"):
+        assert run(*load, "--target", target, **NOWHERE) == 2
+    assert connections.read_text()
+
+    connections.unlink()
     dbt = [str(Path(sys.executable).parent / "dbt"), "--log-level-file", "debug"]
-    assert here.run(*dbt, "docs", "generate") == 0, here.said
-    assert here.run(str(Path(sys.executable).parent / "dct"), "docs") == 0
-    assert not here.connections.exists()
+    assert run(*dbt, "docs", "generate") == 0, said
+    assert run(str(Path(sys.executable).parent / "dct"), "docs") == 0
+    assert not connections.exists()
     for target in ("written", "asked"):
-        here.environment["DBT_TARGET_PATH"] = str(warehouse.folder / target)
-        assert here.run(*dbt, "debug", "--target", target) == 1, here.said[-2000:]
-    assert "connection to server at" in here.said
-    here.assert_no_secret()
+        variables["DBT_TARGET_PATH"] = str(folder / target)
+        assert run(*dbt, "debug", "--target", target) == 1, said[-2000:]
+    assert "connection to server at" in said
+    assert_no_secret(folder, said, "dbt.log", "manifest.json")
 
 
 def test_statistics_of_dbt_and_of_dbt_charts_are_off() -> None:
