@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from conftest import GUARDS, KEPT
 from warehouses import PROJECT
 
 ENGINES = re.compile(r"duckdb|redshift|postgres|spark|target\.type", re.IGNORECASE)
@@ -41,54 +42,65 @@ def test_engines_are_named_only_in_the_dialects() -> None:
     assert [path.name for path in engine_free if ENGINES.search(read(path))] == []
 
 
-@pytest.mark.parametrize("path", MACROS, ids=lambda path: path.stem)
-def test_a_file_has_one_public_macro_of_its_name(path: Path) -> None:
-    text = read(path)
-    names = re.findall(r"{%-? macro (\w+)\(", text)
-    public = [name for name in names if "__" not in name]
-    assert public == [path.stem]
-    assert text.startswith("{# Returns")
-    assert [line for line in text.splitlines() if len(line) > WIDTH] == []
-    if "dialects" in path.parts:
-        assert f"default__{path.stem}" in names
+def test_a_file_has_one_public_macro_of_its_name() -> None:
+    for path in MACROS:
+        text = read(path)
+        names = re.findall(r"{%-? macro (\w+)\(", text)
+        assert [name for name in names if "__" not in name] == [path.stem]
+        assert text.startswith("{# Returns"), path.stem
+        assert [line for line in text.splitlines() if len(line) > WIDTH] == [], path
+        if "dialects" in path.parts:
+            assert f"default__{path.stem}" in names
 
 
-@pytest.mark.parametrize("path", ADAPTERS, ids=lambda path: path.stem)
-def test_a_macro_in_place_of_an_adapters_names_its_engine(path: Path) -> None:
-    names = re.findall(r"{%-? macro (\w+)\(", read(path))
-    assert len(names) > 0
-    engine = path.stem.partition("_")[0]
-    assert [name for name in names if not name.startswith(f"{engine}__")] == []
+def test_a_macro_in_place_of_an_adapters_names_its_engine() -> None:
+    for path in ADAPTERS:
+        names = re.findall(r"{%-? macro (\w+)\(", read(path))
+        assert len(names) > 0, path.stem
+        engine = path.stem.partition("_")[0]
+        assert [name for name in names if not name.startswith(f"{engine}__")] == []
 
 
-@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
-def test_a_model_ends_in_its_own_name_and_has_its_yml_beside_it(path: Path) -> None:
-    assert read(path).endswith(f"select * from {path.stem}\n")
-    described = yaml.safe_load(read(path.with_suffix(".yml")))["models"]
-    assert [model["name"] for model in described] == [path.stem]
-    assert described[0]["description"].startswith("One row per ")
-    for column in described[0]["columns"]:
-        assert column["data_type"]
-        assert column["description"]
+def test_a_model_ends_in_its_own_name_and_has_its_yml_beside_it() -> None:
+    for path in MODELS:
+        assert read(path).endswith(f"select * from {path.stem}\n"), path.stem
+        described = yaml.safe_load(read(path.with_suffix(".yml")))["models"]
+        assert [model["name"] for model in described] == [path.stem]
+        assert described[0]["description"].startswith("One row per "), path.stem
+        for column in described[0]["columns"]:
+            assert column["data_type"], (path.stem, column)
+            assert column["description"], (path.stem, column)
 
 
-@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
-def test_only_imports_and_the_last_line_select_all(path: Path) -> None:
-    text = re.sub(r"\(select \* from {{ (\w+\([^)]*\)|this) }}\)", "", read(path))
-    assert text.count("*,") == 0
-    assert len(re.findall(r"select\s+\*", text)) == 1
+def test_only_imports_and_the_last_line_select_all() -> None:
+    for path in MODELS:
+        text = re.sub(r"\(select \* from {{ (\w+\([^)]*\)|this) }}\)", "", read(path))
+        assert text.count("*,") == 0, path.stem
+        assert len(re.findall(r"select\s+\*", text)) == 1, path.stem
 
 
-@pytest.mark.parametrize("path", STORED_MARTS, ids=lambda path: path.stem)
-def test_a_mart_says_where_its_rows_lie(path: Path) -> None:
-    assert re.match(r"{{ config\(\s*dist = '\w+',\s*sort = '\w+'", read(path))
+def test_a_mart_says_where_its_rows_lie() -> None:
+    for path in STORED_MARTS:
+        config = r"{{ config\(\s*dist = '\w+',\s*sort = '\w+'"
+        assert re.match(config, read(path)), path.stem
 
 
-@pytest.mark.parametrize("path", WITH_INPUTS, ids=lambda path: path.stem)
-def test_a_rule_has_a_unit_test(path: Path) -> None:
-    tests = yaml.safe_load(read(path.with_suffix(".yml"))).get("unit_tests", [])
-    assert len(tests) > 0
-    assert [test["name"] for test in tests if len(test["name"]) > LONGEST_NAME] == []
+def test_a_rule_has_a_unit_test() -> None:
+    for path in WITH_INPUTS:
+        tests = yaml.safe_load(read(path.with_suffix(".yml"))).get("unit_tests", [])
+        assert len(tests) > 0, path.stem
+        long = [test["name"] for test in tests if len(test["name"]) > LONGEST_NAME]
+        assert long == []
+
+
+def test_a_guard_of_a_long_test_is_run_always(pytestconfig: pytest.Config) -> None:
+    guards, kept = pytestconfig.stash[GUARDS], pytestconfig.stash[KEPT]
+    collected = {name.partition("::")[0] for name in (*guards, *kept)}
+    absent = {guard.partition("::")[0] for guard in guards.values()} - collected
+    if absent:
+        pytest.skip(f"not collected: {', '.join(sorted(absent))}")
+    wrong = {test: guard for test, guard in guards.items() if guard not in kept}
+    assert wrong == {}, "a guard is missing, or long itself"
 
 
 def test_no_file_names_a_machine_or_a_package_index() -> None:
