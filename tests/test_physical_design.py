@@ -16,7 +16,7 @@ import simulate_distribution
 from physical_design import Found, Wanted, faults_of
 from redshift_stand_in import StandIn
 from simulate_distribution import FILTERS, KEYS, QUESTIONS, SORTS, Cluster, Question
-from warehouses import PROJECT, Warehouse, make_warehouse
+from warehouses import PROJECT, Warehouse, environment, make_warehouse
 
 SONGPLAYS = Wanted("analytics", "songplays", "start_time", ("start_time",))
 USERS = Wanted("analytics", "users", "all", ("user_id",))
@@ -87,14 +87,22 @@ create table analytics.artists diststyle {artists} as select 1 as artist_id
 """
 
 
+@pytest.fixture(scope="module")
+def shared(
+    stand_in: StandIn, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Warehouse]:
+    """The warehouse of this file, where dbt finds what it parsed before."""
+    made = make_warehouse(tmp_path_factory.mktemp("design"), "redshift", "", stand_in)
+    with environment(made.variables):
+        yield made
+
+
 @pytest.fixture
-def redshift(
-    stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Warehouse:
-    made = make_warehouse(tmp_path / "redshift", "redshift", "", stand_in)
-    for name, value in made.environment.items():
-        monkeypatch.setenv(name, value)
-    return made
+def redshift(shared: Warehouse, stand_in: StandIn) -> Warehouse:
+    """An empty warehouse that commands in this process take as theirs."""
+    with stand_in.databases.connect(shared.database) as connection:
+        connection.execute("drop schema if exists analytics cascade")
+    return shared
 
 
 def run(stand_in: StandIn, warehouse: Warehouse, script: str) -> None:
@@ -157,11 +165,12 @@ def test_an_empty_warehouse_is_one_sentence_and_status_2(
 def test_a_warehouse_out_of_reach_is_one_sentence_and_status_2(
     stand_in: StandIn, redshift: Warehouse, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    profile = redshift.folder / "profiles.yml"
-    text = profile.read_text(encoding="utf-8")
-    wrong = text.replace(f"port: {stand_in.port}", "port: 9")
-    profile.write_text(wrong, encoding="utf-8")
-    assert physical_design.main([]) == 2
+    del redshift
+    stand_in.pause()
+    try:
+        assert physical_design.main([]) == 2
+    finally:
+        stand_in.resume()
     said = capsys.readouterr().err
     assert said.startswith("error: dbt could not ask Redshift: ")
     assert len(said.splitlines()) == 2
@@ -251,6 +260,19 @@ def test_a_key_whose_rows_are_known_is_counted_right(tmp_path: Path) -> None:
         assert small.read_share("songplay_id", *FILTERS["user"], 4) == 1
 
 
+def test_the_simulation_writes_the_tables_of_a_star(
+    sample_warehouse: Warehouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert simulate_distribution.main(["--star", str(sample_warehouse.path)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("### ")
+    assert said.count("| start_time |") == 5
+
+
+@pytest.mark.long(
+    guard="tests/test_physical_design.py"
+    "::test_the_simulation_writes_the_tables_of_a_star"
+)
 def test_the_simulation_runs_from_events_to_tables(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
