@@ -4,8 +4,6 @@
 PYTHON3 ?= python3
 VENV := .venv
 PYTHON := $(VENV)/bin/python
-# Checkov pins what dbt pins too, in other versions.
-CHECKOV := .venv-checkov
 AUDIT := .venv-audit
 
 # Tools that report usage statistics are asked not to.
@@ -118,10 +116,9 @@ lint-yaml: $(VENV)/.test-installed
 	@echo 'Checking YAML (yamllint)'
 	@$(PYTHON) -m yamllint --strict .
 
-lint-infra: $(VENV)/.test-installed $(CHECKOV)/.installed
-	@echo 'Checking the CloudFormation templates (cfn-lint, checkov)'
+lint-infra: $(VENV)/.test-installed
+	@echo 'Checking the CloudFormation templates (cfn-lint)'
 	@$(VENV)/bin/cfn-lint infra/*.yaml
-	@$(PYTHON) scripts/scan_templates.py $(CHECKOV)/bin/checkov
 
 audit: $(AUDIT)/.installed ## look the locked packages up in a database of vulnerabilities
 	@echo 'Looking for known vulnerabilities (pip-audit)'
@@ -192,13 +189,13 @@ lock: $(VENV)/.installed ## write requirements/*.txt anew from *.in; UPGRADE=1 t
 		--generate-hashes --annotation-style line --custom-compile-command 'make lock' \
 		$(if $(UPGRADE),--upgrade) --overrides requirements/overrides.txt "$$@" \
 		--output-file "requirements/$$name.txt" "requirements/$$name.in"; }; \
-	for part in uv checkov audit test; do lock $$part || exit 1; done; \
+	for part in uv audit test; do lock $$part || exit 1; done; \
 	for part in duckdb charts metrics postgres redshift spark; do \
 		lock $$part --constraints requirements/test.txt || exit 1; done
 
 clean: ## remove what was generated, but no data and no database
 	@echo 'Removing the environment, the dbt packages, targets, logs and caches'
-	@rm -rf $(VENV) $(CHECKOV) $(AUDIT) dbt_packages package-lock.yml target*/ logs .user.yml \
+	@rm -rf $(VENV) $(AUDIT) dbt_packages package-lock.yml target*/ logs .user.yml \
 		.hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -280,10 +277,6 @@ $(VENV)/.spark-installed: requirements/spark.txt $(VENV)/.installed
 
 $(VENV)/.test-installed: requirements/test.txt $(VENV)/.installed
 	$(call install,requirements/test.txt,$(VENV))
-
-$(CHECKOV)/.installed: requirements/checkov.txt $(VENV)/.installed
-	@$(PYTHON) -m venv --clear $(CHECKOV)
-	$(call install,requirements/checkov.txt,$(CHECKOV))
 
 $(AUDIT)/.installed: requirements/audit.txt $(VENV)/.installed
 	@$(PYTHON) -m venv --clear $(AUDIT)
