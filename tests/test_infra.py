@@ -465,29 +465,27 @@ def test_whatever_can_bear_a_tag_says_whose_it_is() -> None:
 # --- The templates and what uses them ------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["redshift", "emr"])
-def test_the_forms_show_every_resource_and_output(name: str) -> None:
-    _, template = read_template(name)
+@pytest.mark.parametrize("template", [REDSHIFT, EMR], ids=["warehouse", "jobs"])
+def test_the_forms_show_every_resource_and_output(template: Template) -> None:
     seen: set[str] = set()
-    for key, values in FORMS.items():
-        if key[0] == name:
+    for (name, _), values in FORMS.items():
+        if template is (REDSHIFT if name == "redshift" else EMR):
             resolved = resolve(template, values)
             seen |= set(resolved["Resources"]) | set(resolved["Outputs"])
     assert seen == set(template["Resources"]) | set(template["Outputs"])
 
 
-@pytest.mark.parametrize("name", ["redshift", "emr"])
-def test_a_template_is_small_enough_to_be_sent(name: str) -> None:
-    text, _ = read_template(name)
-    assert len(text.encode()) < LARGEST_TEMPLATE
+def test_a_template_is_small_enough_to_be_sent() -> None:
+    for name in ("redshift", "emr"):
+        text, _ = read_template(name)
+        assert len(text.encode()) < LARGEST_TEMPLATE, name
 
 
-@pytest.mark.parametrize("name", ["redshift", "emr"])
-def test_every_default_is_one_that_its_parameter_takes(name: str) -> None:
-    _, template = read_template(name)
-    for parameter, default in defaults(template).items():
-        if default is not None:
-            check(template, parameter, default)
+def test_every_default_is_one_that_its_parameter_takes() -> None:
+    for template in (REDSHIFT, EMR):
+        for parameter, default in defaults(template).items():
+            if default is not None:
+                check(template, parameter, default)
 
 
 def test_up_writes_every_variable_of_the_redshift_target_but_the_password() -> None:
