@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from dbt.artifacts.resources import FileHash
+from dbt.artifacts.resources.base import FileHash
 
 from recorded import record
 from warehouses import Builder, Done, Warehouse, copy_of

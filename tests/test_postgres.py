@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -17,8 +13,9 @@ import dbt_profile
 import local_postgres
 from conftest import Load, only_postgres
 from loaders.postgres import LOCK
-from raw_lines import event, song
-from warehouses import PROJECT, Warehouse, write_source
+from raw_lines import event
+from test_mutations import QUICK
+from warehouses import Builder, Warehouse, write_source
 
 
 @only_postgres
@@ -36,26 +33,6 @@ def test_a_second_bootstrap_waits_for_the_first(
     said = capsys.readouterr().out
     assert f"Waiting for another load of {warehouse.database}" in said
     assert warehouse.query("select count(*) from raw.staging_events") == [(1,)]
-
-
-@only_postgres
-def test_bootstraps_at_the_same_moment_load_a_file_once(
-    warehouse: Warehouse, tmp_path: Path
-) -> None:
-    lines = b"\n".join(event(item=n) for n in range(2000))
-    root = write_source(tmp_path / "data", {"a.json": lines}, {"s.json": song()})
-    script = str(PROJECT / "scripts/bootstrap.py")
-    command = [sys.executable, script, "--data", str(root)]
-
-    def run(_: int) -> int:
-        return subprocess.run(
-            command, env=warehouse.environment, capture_output=True, check=False
-        ).returncode
-
-    with ThreadPoolExecutor(3) as pool:
-        assert list(pool.map(run, range(3))) == [0, 0, 0]
-    assert warehouse.query("select count(*) from raw.staging_events") == [(2000,)]
-    assert warehouse.query("select count(*) from raw.load_history") == [(2,)]
 
 
 @only_postgres
@@ -98,10 +75,13 @@ def test_a_server_out_of_reach_is_one_sentence_and_status_2(
     assert len(said.splitlines()) == 2
 
 
-def test_every_table_has_an_index_on_its_sort_column(
-    built_warehouse: Callable[[str, str], Warehouse],
+@only_postgres
+def test_every_table_has_an_index_and_statistics(
+    builder: Builder, tmp_path: Path
 ) -> None:
-    rows = built_warehouse("postgres", "sample").query(
+    builder.load(write_source(tmp_path / "data", {"a.json": event()}))
+    builder.build(QUICK)
+    rows = builder.warehouse.query(
         "select tablename, indexdef from pg_indexes where schemaname = 'analytics'"
     )
     indexed = {(table, text.partition("(")[2].rstrip(")")) for table, text in rows}
@@ -116,17 +96,12 @@ def test_every_table_has_an_index_on_its_sort_column(
         ("sessions", "started_at"),
         ("user_level_history", "valid_from"),
     }
-
-
-def test_the_planner_knows_what_is_in_every_table(
-    built_warehouse: Callable[[str, str], Warehouse],
-) -> None:
-    unknown = built_warehouse("postgres", "sample").query(
+    without_statistics = builder.warehouse.query(
         "select relname from pg_class"
         " where relnamespace = 'analytics'::regnamespace and relkind = 'r'"
         " and reltuples < 0"
     )
-    assert unknown == []
+    assert without_statistics == []
 
 
 def test_the_projects_own_server_is_started_found_and_stopped(
