@@ -1,4 +1,4 @@
-"""What S3 and the network may do to a load: it succeeds, or says so in two sentences.
+"""Faults of S3 and the network: a load succeeds, or reports it in two sentences.
 
 The proxy is microburst, which puts faults between boto3 and the stand-in in the form in
 which AWS has them. After each fault the same command runs again without it.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,9 +26,11 @@ from microburst.detection import rest_operations
 import bootstrap
 import sources
 from conftest import Load, only_duckdb
+from errors import SparkifyError
 from raw_lines import event, song
 from recorded import record
 from redshift_stand_in import StandIn
+from test_mutations import QUICK
 from warehouses import (
     Builder,
     Warehouse,
@@ -42,7 +43,9 @@ BUCKET: Final = "faults"
 KEY: Final = "data/log_data/latest.json"
 """The object that comes in new versions."""
 
+USUAL_TIMEOUT: Final = sources.READ_TIMEOUT
 SHORT_TIMEOUT: Final = 0.5
+READERS: Final = ("duckdb", "postgres", "spark", "redshift")
 
 READING: Final[dict[str, dict[str, Any]]] = {
     "throttled (SlowDown, 503)": {"error": {"code": "SlowDown", "status": 503}},
@@ -75,7 +78,6 @@ OF_S3: Final = [
     for what, rule in rules.items()
 ]
 ONE: Final = [fault for fault in OF_S3 if fault[:2] == ("GetObject", "a body cut off")]
-"""What the other readers try, which share all of their reading with the first."""
 
 # A client alters botocore's model of S3, by which the proxy tells requests apart. The
 # proxy reads a model of its own here, before conftest's tests share theirs.
@@ -246,25 +248,56 @@ def case(
     return Case(builder, stand_in, aws, tmp_path / "data", capsys)
 
 
-def faults_of(engine: str) -> list[tuple[str, str, dict[str, Any]]]:
-    return OF_S3 if engine == "duckdb" or os.environ.get("RECORD_RUNS") else ONE
+TIMEOUTS: Final = dict.fromkeys(SILENT, SHORT_TIMEOUT)
+"""Seconds that a reader waits for an answer, by fault."""
 
 
-READERS: Final = pytest.mark.parametrize(
-    "warehouse", ["duckdb", "postgres", "spark", "redshift"], indirect=True
+def test_reading_survives_a_fault_or_reports_it(
+    aws: Proxy, stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each fault twice: it passes after two answers; it stays."""
+    logs = {f"{n}.json": event(n) for n in range(3)}
+    put_into_bucket(stand_in, BUCKET, write_source(tmp_path / "data", logs))
+
+    def read() -> list[bytes]:
+        source = sources.open_source(f"s3://{BUCKET}/data")
+        files = source.list_part("log_data").files
+        with source.fetch(files, lambda: None) as paths:
+            return [Path(path).read_bytes() for path in paths]
+
+    for operation, what, rule in OF_S3:
+        monkeypatch.setattr(sources, "READ_TIMEOUT", TIMEOUTS.get(what, USUAL_TIMEOUT))
+        aws.set(rule | {"times": 2})
+        assert (read(), aws.fired) == (list(logs.values()), 2), (operation, what)
+        aws.set(rule)
+        with pytest.raises(SparkifyError):
+            read()
+        assert aws.fired > 0, (operation, what)
+
+
+def loads_under_faults() -> Iterator[Any]:
+    """Return the parameters: one fault in ``make test``, but all of them if long."""
+    short = "tests/test_faults.py::test_a_load_survives_what_s3_does_or_says_so[{}-one]"
+    for engine in READERS:
+        guard = pytest.mark.long(guard=short.format("duckdb"))
+        marks = [] if engine in ("duckdb", "postgres") else [guard]
+        yield pytest.param(engine, ONE, id=f"{engine}-one", marks=marks)
+    for engine in READERS:
+        yield pytest.param(engine, OF_S3, id=f"{engine}-all", marks=[guard])
+
+
+@pytest.mark.parametrize(
+    ("warehouse", "faults"), list(loads_under_faults()), indirect=["warehouse"]
 )
-
-
-@READERS
 def test_a_load_survives_what_s3_does_or_says_so(
-    case: Case, monkeypatch: pytest.MonkeyPatch
+    case: Case,
+    monkeypatch: pytest.MonkeyPatch,
+    faults: list[tuple[str, str, dict[str, Any]]],
 ) -> None:
     """Each fault twice: it passes after two answers; it stays for the whole command."""
     engine = case.warehouse.engine
-    timeout = sources.READ_TIMEOUT
-    for operation, what, rule in faults_of(engine):
-        seconds = SHORT_TIMEOUT if what in SILENT else timeout
-        monkeypatch.setattr(sources, "READ_TIMEOUT", seconds)
+    for operation, what, rule in faults:
+        monkeypatch.setattr(sources, "READ_TIMEOUT", TIMEOUTS.get(what, USUAL_TIMEOUT))
         case.another_day()
         case.proxy.set(rule | {"times": 2})
         assert (case.load(), case.proxy.fired) == (0, 2), what
@@ -287,8 +320,9 @@ def test_a_load_survives_what_s3_does_or_says_so(
             told=1,
             right_after_the_next_command=2,
         )
-    case.builder.build()
-    assert_the_star_is_the_oracles(case.builder, case.data)
+    if faults is OF_S3:
+        case.builder.build(QUICK)
+        assert_the_star_is_the_oracles(case.builder, case.data)
 
 
 def after_listing(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
@@ -305,7 +339,22 @@ def after_listing(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) ->
     monkeypatch.setattr(sources.S3Prefix, "list_part", list_and_act)
 
 
-@READERS
+CHANGES: Final = pytest.mark.long(
+    guard="tests/test_faults.py::"
+    "test_an_object_that_changes_is_loaded_in_one_version_or_not_at_all[duckdb]"
+)
+
+
+@pytest.mark.parametrize(
+    "warehouse",
+    [
+        "duckdb",
+        "redshift",
+        pytest.param("postgres", marks=CHANGES),
+        pytest.param("spark", marks=CHANGES),
+    ],
+    indirect=True,
+)
 def test_an_object_that_changes_is_loaded_in_one_version_or_not_at_all(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
