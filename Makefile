@@ -38,7 +38,7 @@ ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 .PHONY: help setup build analyses expected published test test-all test-environment \
 	run-tests changed diff law kill mutations reliability lint audit fix dashboard serve docs stop check-redshift \
 	star engines check-design packages lock clean lint-python lint-sql lint-yaml \
-	lint-infra metrics scale bench FORCE
+	lint-infra metrics bench FORCE
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' Makefile
@@ -87,7 +87,7 @@ law: setup $(VENV)/.test-installed ## look for histories that break the law; COU
 		LAW_SEED=$(or $(SEED),1) $(PYTHON) -m pytest tests/test_law.py -k 'however and duckdb'
 
 kill: setup $(VENV)/.test-installed ## kill loads and builds at random moments; KILLS=n on each engine
-	@RECORD_RUNS=1 KILLS=$(or $(KILLS),50) $(PYTHON) -m pytest tests/test_kill.py \
+	@RECORD_RUNS=1 KILLS=$(or $(KILLS),50) $(PYTHON) -m pytest --long tests/test_kill.py \
 		tests/test_spark_builds.py -k 'killed or cut_between'
 
 mutations: setup $(VENV)/.test-installed ## break each rule of the models once, and see the tests notice
@@ -96,7 +96,7 @@ mutations: setup $(VENV)/.test-installed ## break each rule of the models once, 
 
 reliability: setup $(VENV)/.test-installed ## run what docs/reliability.md tells of, and write that page
 	@echo 'Trying faults, mutations and named cases; make law and make kill take longer'
-	@RECORD_RUNS=1 $(PYTHON) -m pytest $(RELIABILITY_TESTS)
+	@RECORD_RUNS=1 $(PYTHON) -m pytest --long $(RELIABILITY_TESTS)
 	@WRITE_RELIABILITY=1 $(PYTHON) -m pytest tests/test_reliability.py
 
 lint: lint-yaml lint-python lint-sql lint-infra ## check Python, SQL, YAML and templates
@@ -164,12 +164,7 @@ engines: setup $(VENV)/.test-installed ## write docs/engines.md from a run on ea
 	@if $(PYTHON) scripts/java.py; then $(MAKE) --no-print-directory $(VENV)/.spark-installed; \
 		else echo 'So the column of Spark stays as it is.'; fi
 	@echo 'Trying dbt on each engine'
-	@WRITE_ENGINES=1 $(PYTHON) -m pytest tests/test_engines.py
-
-scale: setup ## measure what the formulas of docs/scale.md say, and write that page; REAL_DATA=folder
-	@echo 'Generating, loading and building 20,000 and 100,000 events'
-	@PYTHONPATH=benchmarks:scripts $(PYTHON) benchmarks/scale_page.py \
-		$(if $(REAL_DATA_FOLDER),--real "$(REAL_DATA_FOLDER)")
+	@WRITE_ENGINES=1 $(PYTHON) -m pytest --long tests/test_engines.py
 
 check-design: setup $(VENV)/.redshift-installed ## compare Redshift's keys with the models'; TARGET=name
 	@$(PYTHON) scripts/physical_design.py --target "$(or $(TARGET),redshift)"
@@ -222,8 +217,9 @@ test-environment: setup $(VENV)/.test-installed
 run-tests:
 	@echo 'Running the tests'
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
-		TMPDIR="$$folder" REAL_DATA="$(REAL_DATA_FOLDER)" $(PYTHON) -m pytest \
-		--numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder $(LONG)
+		TMPDIR="$$folder" PYTHONDONTWRITEBYTECODE= REAL_DATA="$(REAL_DATA_FOLDER)" \
+		$(PYTHON) -m pytest --numprocesses $(WORKERS) --dist loadgroup \
+		--no-loadscope-reorder $(LONG)
 
 FIND_UV = uv=$$(command -v uv) || uv=$(VENV)/bin/uv; \
 	[ -x "$$uv" ] || $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps \

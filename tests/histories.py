@@ -15,6 +15,12 @@ from hypothesis import strategies as st
 from raw_lines import event, song
 
 FIRST_MOMENT: Final = 1541105830000
+DAY = 24 * 3600 * 1000
+"""Milliseconds of a day."""
+
+MOMENTS_A_DAY = 2
+"""Of the moments that are drawn: so an event may move to another day."""
+
 LOADS: Final = 4
 BROKEN: Final = (b"{", b"[]", b'{"sessionId": "one"}', b'{"song_id": 1}')
 
@@ -61,11 +67,11 @@ HISTORIES = st.lists(st.lists(FILES, max_size=2), min_size=1, max_size=LOADS)
 """A history: for each load the files that arrive before it."""
 
 BUILDS = st.sampled_from(["whole", "whole", "none", "half", "rest"])
-SCHEDULES = st.tuples(
-    st.lists(BUILDS, min_size=LOADS, max_size=LOADS),
-    st.integers(0, 3).map(lambda n: n == 0),
-)
-"""What becomes of the build after each load, and whether files are rewritten."""
+SCHEDULES = st.lists(BUILDS, min_size=LOADS, max_size=LOADS)
+"""What becomes of the build after each load."""
+
+COURSES_PER_REWRITE = 5
+"""A new version of a file has every table rebuilt, which tests no increment."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +79,14 @@ class Course:
     """Histories that share a warehouse, and what becomes of the build after a load.
 
     No record of one history bears on another's, so each is an example by itself. Where
-    ``rewrites``, a name that returns in a history is a file in a new version.
+    ``rewrites``, a name that returns in a history is a file in a new version; else only
+    in the history ``rewriter``.
     """
 
     histories: list[list[list[File]]]
     builds: list[str]
     rewrites: bool
+    rewriter: int | None = None
 
 
 def courses(count: int, width: int, number: int) -> Iterator[Course]:
@@ -89,9 +97,22 @@ def courses(count: int, width: int, number: int) -> Iterator[Course]:
     """
     histories = _drawn(HISTORIES, count * width, number)
     schedules = cycle(_drawn(SCHEDULES, count, number))
-    for start in range(0, len(histories), width):
-        builds, rewrites = next(schedules)
-        yield Course(histories[start : start + width], builds, rewrites)
+    for place, start in enumerate(range(0, len(histories), width), start=1):
+        of_course = histories[start : start + width]
+        rewriter = None
+        if place % COURSES_PER_REWRITE == 0:
+            rewriter = next(n for n, history in enumerate(of_course) if any(history))
+            of_course[rewriter] = rewritten(of_course[rewriter])
+        yield Course(of_course, next(schedules), rewrites=False, rewriter=rewriter)
+
+
+def rewritten(history: list[list[File]]) -> list[list[File]]:
+    """Return a history in which one file comes first, and again in the last load."""
+    files = [file for load in history for file in load]
+    again = [*files[-1].lines, *files[0].lines[:1]]
+    loads: list[list[File]] = [[] for _ in range(LOADS)]
+    loads[0], loads[-1] = [File("a", files[0].lines)], [File("a", again)]
+    return loads
 
 
 def _drawn(strategy: st.SearchStrategy[Any], count: int, number: int) -> list[Any]:
@@ -118,7 +139,8 @@ def files_of(course: Course, load: int) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for number, history in enumerate(course.histories):
         for file in history[load] if load < len(history) else []:
-            name = f"{number}-{file.name}" + ("" if course.rewrites else f"-{load}")
+            keeps_name = course.rewrites or number == course.rewriter
+            name = f"{number}-{file.name}" + ("" if keeps_name else f"-{load}")
             for part, is_song in (("log_data", False), ("song_data", True)):
                 lines = [
                     render(line, number)
@@ -147,7 +169,10 @@ def render(line: Any, number: int) -> bytes:
     return event(
         2 * number + line["session"],
         line["item"],
-        ts=FIRST_MOMENT + 10 * number + line["moment"],
+        ts=FIRST_MOMENT
+        + 10 * number
+        + line["moment"]
+        + DAY * (line["moment"] // MOMENTS_A_DAY),
         page=line["page"],
         userId=line["user"] and str(2 * number + int(line["user"])),
         level=line["level"],

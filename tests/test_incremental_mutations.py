@@ -14,9 +14,14 @@ from test_mutations import Mutation, mutate
 from warehouses import Builder
 
 VERSIONS = "models/intermediate/int_event_versions.sql"
+USER_DAYS = "models/intermediate/int_user_days.sql"
+SONGPLAYS = "models/marts/core/songplays.sql"
+SESSIONS = "models/marts/listening/sessions.sql"
 STRATEGY = "macros/incremental/get_incremental_replace_changed_sql.sql"
 CHANGED_KEYS = "macros/incremental/changed_keys.sql"
-STRETCHES = "models/marts/listening/user_level_history.sql"
+AFFECTED = "macros/incremental/affected.sql"
+KNOWN = "macros/incremental/arrived_or_known.sql"
+FIND_AGAIN = "what_a_run_must_find_again"
 MUTATIONS = [
     Mutation(
         "the watermark is what all models before have reached",
@@ -26,98 +31,98 @@ MUTATIONS = [
         "a_build_of_the_rest_alone",
     ),
     Mutation(
-        "what was made of a replaced event goes",
+        "rows of a superseded version are deleted",
         CHANGED_KEYS,
         "where loaded_at > {{ watermark() }}",
         "where loaded_at > {{ watermark() }} and is_current",
-        "what_a_run_must_find_again",
+        FIND_AGAIN,
     ),
     Mutation(
-        "a replaced event is looked for where it was",
+        "the scan for rows to delete includes where they were",
         STRATEGY,
         "~ changed ~ ') as changed'",
         "~ 'select ' ~ bound ~ ' from ' ~ arguments.temp_relation ~ ') as changed'",
-        "what_a_run_must_find_again",
+        FIND_AGAIN,
     ),
     Mutation(
-        "songs that come late are matched",
-        "models/marts/core/songplays.sql",
-        "or new_songs.title is not null",
-        "",
-        "what_a_run_must_find_again",
+        "rows of affected keys are deleted before new ones come",
+        STRATEGY,
+        "where {{ key }} in (select",
+        "where {{ key }} not in (select",
+        FIND_AGAIN,
     ),
     Mutation(
-        "a late event is no user's latest",
-        "models/marts/core/users.sql",
-        "or events.start_time >= known_users.last_seen_at",
-        "or events.loaded_at > {{ watermark() }}",
-        "what_a_run_must_find_again",
+        "what was loaded after the watermark affects its keys",
+        AFFECTED,
+        "where loaded_at > {{ watermark() }}",
+        "where loaded_at < {{ watermark() }}",
+        FIND_AGAIN,
     ),
     Mutation(
-        "a user whose latest event was lost is judged anew",
-        "models/marts/core/users.sql",
-        "        or changed_users.has_lost_events = 1\n",
-        "",
-        "what_a_run_must_find_again",
+        "a late song affects the plays of its name",
+        SONGPLAYS,
+        "['int_event_versions', 'int_song_candidates']",
+        "['int_event_versions']",
+        FIND_AGAIN,
     ),
     Mutation(
-        "a version that lost is kept",
+        "an event affects its play",
+        SONGPLAYS,
+        "['int_event_versions', 'int_song_candidates']",
+        "['int_song_candidates']",
+        FIND_AGAIN,
+    ),
+    Mutation(
+        "all imports have one restriction",
+        SONGPLAYS,
+        "affected(ref('int_song_candidates'), changes)",
+        "affected(ref('int_song_candidates'), ['int_song_candidates'])",
+        "a_play_that_comes_after_its_song",
+    ),
+    Mutation(
+        "a play that found its song affects its session",
+        SESSIONS,
+        "['int_event_versions', 'songplays']",
+        "['int_event_versions']",
+        FIND_AGAIN,
+    ),
+    Mutation(
+        "a superseded version affects the day of its user",
+        USER_DAYS,
+        "affected(ref('int_events'))",
+        "affected(ref('int_events'), ['int_events'])",
+        "an_event_that_moves_to_another_day",
+    ),
+    Mutation(
+        "a superseded version affects its moment",
+        "models/marts/core/time.sql",
+        "affected(ref('songplays'))",
+        "affected(ref('songplays'), ['songplays'])",
+        FIND_AGAIN,
+    ),
+    Mutation(
+        "a superseded version is kept",
         VERSIONS,
         "where precedence = 1 or is_known",
         "where precedence = 1",
-        "what_a_run_must_find_again",
+        FIND_AGAIN,
     ),
     Mutation(
-        "a version that lost is above the watermark",
+        "a superseded version is above the watermark",
         VERSIONS,
         "when precedence > 1 and was_current",
         "when precedence < 1 and was_current",
-        "what_a_run_must_find_again",
+        FIND_AGAIN,
     ),
     Mutation(
-        "an event is judged with what was known of it",
-        VERSIONS,
-        "known_versions as (select * from {{ this }})",
-        "known_versions as (select * from {{ this }} where not is_current)",
-        "what_a_run_must_find_again",
+        "an event is judged with what is known of it",
+        KNOWN,
+        "from {{ this }} as known",
+        "from (select * from {{ this }} where not is_current) as known",
+        FIND_AGAIN,
     ),
     Mutation(
-        "a moment that another play still has stays",
-        "models/marts/core/time.sql",
-        "where loaded_at > {{ watermark() }}",
-        "where loaded_at > {{ watermark() }} and is_current",
-        "what_a_run_must_find_again",
-    ),
-    Mutation(
-        "a change at the end of a stretch may take the end away",
-        STRETCHES,
-        "changed_users.changed_at > known_stretches.valid_from",
-        "changed_users.changed_at >= known_stretches.valid_from",
-        "what_a_run_must_find_again",
-    ),
-    Mutation(
-        "a stretch that goes on has the plays before the change",
-        STRETCHES,
-        "coalesce(plays_until_the_change.play_count, 0)",
-        "0",
-        "what_a_run_must_find_again",
-    ),
-    Mutation(
-        "what follows a stretch that goes on is told by its level",
-        STRETCHES,
-        "interrupted_stretches.level,",
-        "cast(null as varchar(1024)) as level,",
-        "a_level_that_changed_before",
-    ),
-    Mutation(
-        "stretches before the first change stay",
-        STRETCHES,
-        "and known_stretches.valid_from <= interrupted_stretches.valid_from",
-        "and known_stretches.valid_from = interrupted_stretches.valid_from",
-        "a_level_that_changed_before",
-    ),
-    Mutation(
-        "a file in a new version makes all new",
+        "a file in a new version has every table rebuilt",
         "models/intermediate/int_builds.sql",
         "max(case when is_new_version then loaded_at end),",
         "",

@@ -88,6 +88,7 @@ def test_every_table_has_an_index_and_statistics(
     assert indexed == {
         ("int_builds", "built_at"),
         ("int_event_versions", "start_time"),
+        ("int_user_days", "event_date"),
         ("songplays", "start_time"),
         ("users", "user_id"),
         ("songs", "song_id"),

@@ -18,7 +18,7 @@ import pytest
 
 from conftest import only_spark
 from histories import read_course
-from raw_lines import event, song
+from raw_lines import event
 from recorded import record
 from test_law import CASES, follow
 from warehouses import Builder, Warehouse, assert_the_star_is_the_oracles, write_source
@@ -102,58 +102,6 @@ def build_and_cut(
 ) -> None:
     with cut(reached), pytest.raises(AssertionError, match="This build was cut"):
         builder.build(*arguments)
-
-
-@pytest.mark.long(guard=AN_INCREMENT)
-@only_spark
-def test_a_run_writes_the_months_that_its_rows_touch_and_a_reader_sees_all_or_none(
-    builder: Builder, data: Data
-) -> None:
-    """A play of October stays as it lies; one of November is moved into December."""
-    warehouse = builder.warehouse
-    months = (10, 11, 12)
-    root = data("1.json", *(play(month, at(month)) for month in months), songs=song())
-    builder.load(root)
-    builder.build()
-    assert_the_star_is_the_oracles(builder, root)
-    tables = ("songplays", "time", "int_event_versions")
-    before = {table: files_of(warehouse, table) for table in tables}
-    for table in tables:
-        assert months_of(set(before[table])) == [10, 11, 12]
-
-    root = data("2.json", play(11, at(12, 2)), play(1, at(12, 3)))
-    builder.load(root)
-    read = "select count(*), count_if(start_month = 12) from analytics.songplays"
-    seen = set()
-    building = threading.Thread(target=builder.build)
-    building.start()
-    while building.is_alive():
-        seen.update(warehouse.query(read))
-    building.join()
-    assert seen | {(4, 3)} == {(3, 1), (4, 3)}
-    assert (3, 1) in seen
-    assert_the_star_is_the_oracles(builder, root)
-    after = {table: files_of(warehouse, table) for table in tables}
-    new = {table: set(after[table]) - set(before[table]) for table in tables}
-    assert months_of(new["songplays"]) == [12]
-    assert months_of(new["time"]) == [12]
-    assert months_of(new["int_event_versions"]) == [11, 12]
-    assert sum(after["songplays"][path] for path in new["songplays"]) == 3
-
-    # What was shown before is kept for who reads it, until the next change.
-    assert {path for path in after["songplays"] if path not in new["songplays"]} == set(
-        before["songplays"]
-    )
-    root = data("3.json", play(2, at(10, 9)))
-    builder.load(root)
-    builder.build()
-    assert_the_star_is_the_oracles(builder, root)
-    assert months_of(set(files_of(warehouse, "songplays"))) == [10, 10, 12]
-    # A run that brings nothing writes nothing.
-    last = {table: files_of(warehouse, table) for table in (*tables, "users")}
-    builder.build()
-    for table, files in last.items():
-        assert files_of(warehouse, table) == files
 
 
 def before_statement(pattern: str) -> Callable[[str], bool]:

@@ -11,7 +11,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -252,12 +251,11 @@ def write_source(
 def put_into_bucket(stand_in: StandIn, bucket: str, data: Path) -> str:
     """Copy log_data and song_data below data/ in a bucket, and return its address."""
     s3 = stand_in.s3()
-    with suppress(s3.exceptions.BucketAlreadyOwnedByYou):
-        region = {"LocationConstraint": stand_in.region}
-        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=region)
+    stand_in.buckets.make(bucket)
     for part in PARTS:
         for path in sorted((data / part).rglob("*.json*")):
             key = f"data/{path.relative_to(data).as_posix()}"
+            # As S3 does, a client's upload notes a checksum of what it holds.
             s3.put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
     return f"s3://{bucket}"
 
@@ -318,13 +316,10 @@ class Builder:
 
     def _empty_bucket(self, stand_in: StandIn) -> None:
         bucket = self.warehouse.bucket
-        put_into_bucket(stand_in, bucket, Path("no-such-folder"))
-        s3 = stand_in.s3()
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            for found in page.get("Contents", []):
-                s3.delete_object(Bucket=bucket, Key=found["Key"])
+        stand_in.buckets.make(bucket)
+        stand_in.buckets.empty(bucket)
         for part in PARTS:  # as an empty folder is there too
-            s3.put_object(Bucket=bucket, Key=f"data/{part}/.keep", Body=b"")
+            stand_in.buckets.put(bucket, f"data/{part}/.keep", b"")
 
     def load(self, data: Path, *options: str) -> None:
         """Load a folder; Redshift reads it from a bucket."""

@@ -1,5 +1,5 @@
-{# Returns whether rows can be added to a relation that is there: a table, or on Spark
-   the view that shows the parts of one. #}
+{# Returns whether rows can be added to a relation that is there: to a table. On a lake
+   of plain Parquet every build is a full one (docs/decisions/0007). #}
 {% macro can_be_added_to(relation) %}
     {{ return(adapter.dispatch('can_be_added_to')(relation)) }}
 {% endmacro %}
@@ -9,5 +9,5 @@
 {% endmacro %}
 
 {% macro spark__can_be_added_to(relation) %}
-    {{ return(relation.is_view and '_versions.' in (relation.information or '')) }}
+    {{ return(false) }}
 {% endmacro %}

@@ -4,7 +4,9 @@
     {% set basis = build_basis() %}
     {% set last = last_build(model.name) %}
     {% set adds = last and is_incremental() %}
-    {% if last and not adds and not flags.FULL_REFRESH %}
+    {% set built = load_relation(this) %}
+    {% set was_addable = not built or can_be_added_to(built) %}
+    {% if last and not adds and was_addable and not flags.FULL_REFRESH %}
         {% do print(model.name ~ ' is built anew: ' ~ (
             'its SQL, or that of a model before it, changed.' if last.code != basis.code
             else 'its table was gone.' if last.inputs == basis.inputs

@@ -18,7 +18,7 @@
 delete from {{ arguments.target_relation }}
 where {{ key }} in (select {{ key }} from ({{ changed }}) as changed)
 {%- if is_bounded %}
-and {{ sort }} between '{{ bounds[0] }}' and '{{ bounds[1] }}'
+and {{ sort }} between {{ text_literal(bounds[0]) }} and {{ text_literal(bounds[1]) }}
 {%- endif %};
 {% endif %}
 insert into {{ arguments.target_relation }} ({{ columns }})

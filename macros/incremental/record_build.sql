@@ -4,9 +4,6 @@
    transactions. #}
 {% macro record_build() %}
 {%- if keeps_builds() -%}
-{%- do ref('int_builds') -%}
-{#- Only a run that adds to the model reads it, which dbt's parser does not see. -#}
-{%- do ref('int_event_versions') if model.name != 'int_event_versions' -%}
 {%- if execute and has_transactions() -%}
 {{ note_build(build_at_hand()) }}
 {%- endif -%}

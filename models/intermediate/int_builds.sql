@@ -1,4 +1,8 @@
-{{ config(sort = 'built_at', incremental_strategy = 'append') }}
+{{ config(
+    sort = 'built_at',
+    materialized = 'incremental',
+    incremental_strategy = 'append'
+) }}
 
 with
 

@@ -26,6 +26,7 @@ int_events as (
         song_title,
         artist_name,
         duration_seconds,
+        event_date,
         loaded_at
 
     from event_versions

@@ -1,4 +1,4 @@
-{{ config(dist = 'all', sort = 'artist_id', materialized = 'table') }}
+{{ config(dist = 'all', sort = 'artist_id') }}
 
 with
 

@@ -1,4 +1,4 @@
-{{ config(dist = 'all', sort = 'song_id', materialized = 'table') }}
+{{ config(dist = 'all', sort = 'song_id') }}
 
 with
 

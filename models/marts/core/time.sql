@@ -1,41 +1,23 @@
-{{ config(dist = 'start_time', sort = 'start_time', unique_key = 'start_time') }}
+{{ config(
+    dist = 'start_time',
+    sort = 'start_time',
+    unique_key = 'start_time',
+    materialized = 'incremental'
+) }}
 
 with
 
-songplays as (select * from {{ ref('songplays') }}),
-
-{% if is_incremental() %}
-
-event_versions as (select * from {{ ref('int_event_versions') }}),
-
-changed_moments as (
-
-    select start_time
-
-    from event_versions
-
-    where loaded_at > {{ watermark() }}
-
-    group by start_time
-
-),
-
-{% endif %}
+songplays as (select * from {{ affected(ref('songplays')) }}),
 
 moments as (
 
     select
-        songplays.start_time,
-        max(songplays.loaded_at) as loaded_at
+        start_time,
+        max(loaded_at) as loaded_at
 
     from songplays
-    {% if is_incremental() %}
 
-    inner join changed_moments on songplays.start_time = changed_moments.start_time
-
-    {% endif %}
-
-    group by songplays.start_time
+    group by start_time
 
 ),
 

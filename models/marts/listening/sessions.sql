@@ -1,73 +1,41 @@
-{{ config(dist = 'session_id', sort = 'started_at', unique_key = 'session_id') }}
+{{ config(
+    dist = 'session_id',
+    sort = 'started_at',
+    unique_key = 'session_id',
+    materialized = 'incremental'
+) }}
+
+{# A session is affected by its events, and by plays whose song arrived later. #}
+{% set changes = ['int_event_versions', 'songplays'] %}
 
 with
 
-events as (select * from {{ ref('int_events') }}),
+events as (select * from {{ affected(ref('int_events'), changes) }}),
 
-songplays as (select * from {{ ref('songplays') }}),
+songplays as (select * from {{ affected(ref('songplays'), changes) }}),
 
-{% if is_incremental() %}
-
-event_versions as (select * from {{ ref('int_event_versions') }}),
-
-{# Also those with a play whose song arrived after it. #}
-arrivals as (
-
-    select session_id
-
-    from event_versions
-
-    where loaded_at > {{ watermark() }}
-
-    union all
-
-    select session_id
-
-    from songplays
-
-    where loaded_at > {{ watermark() }}
-
-),
-
-changed_sessions as (
-
-    select session_id
-
-    from arrivals
-
-    group by session_id
-
-),
-
-{% endif %}
-
-{# Who leaves the app is nobody from then on: the session stays his. #}
+{# After logout, events have no user_id; the session keeps its last known user. #}
 ranked_events as (
 
     select
-        events.session_id,
-        events.start_time,
-        events.user_id,
-        events.level,
-        events.loaded_at,
+        session_id,
+        start_time,
+        user_id,
+        level,
+        loaded_at,
         row_number() over (
-            partition by events.session_id
-            order by events.start_time desc, events.item_in_session desc
+            partition by session_id
+            order by start_time desc, item_in_session desc
         ) as recency,
         row_number() over (
-            partition by events.session_id
+            partition by session_id
             order by
-                case when events.user_id is null then 1 else 0 end asc,
-                events.start_time desc,
-                events.item_in_session desc
+                case when user_id is null then 1 else 0 end asc,
+                start_time desc,
+                item_in_session desc
         ) as recency_of_user
 
     from events
-    {% if is_incremental() %}
-
-    inner join changed_sessions on events.session_id = changed_sessions.session_id
-
-    {% endif %}
 
 ),
 
@@ -91,20 +59,15 @@ session_events as (
 session_plays as (
 
     select
-        songplays.session_id,
-        cast(sum(songplays.duration_seconds) as numeric(18, 5)) as listening_seconds,
+        session_id,
+        cast(sum(duration_seconds) as numeric(18, 5)) as listening_seconds,
         count(*) as play_count,
-        count(songplays.song_id) as matched_play_count,
-        max(songplays.loaded_at) as loaded_at
+        count(song_id) as matched_play_count,
+        max(loaded_at) as loaded_at
 
     from songplays
-    {% if is_incremental() %}
 
-    inner join changed_sessions on songplays.session_id = changed_sessions.session_id
-
-    {% endif %}
-
-    group by songplays.session_id
+    group by session_id
 
 ),
 

@@ -1,0 +1,32 @@
+{# Returns the records that int_event_versions judges, to import. A full build judges
+   all records. An incremental run judges the records that were loaded after the
+   watermark, and what the table has of the same events: `is_known`, and `was_current`
+   if it was the event until now. #}
+{% macro arrived_or_known(records) -%}
+{%- do ref('int_builds') if not execute -%}
+{%- set columns = [] -%}
+{%- for column in model.columns
+    if column not in ('songplay_id', 'event_date', 'is_current') -%}
+    {%- do columns.append(column) -%}
+{%- endfor -%}
+{%- if not is_incremental() -%}
+(select *, false as is_known, false as was_current from {{ records }}) as records
+{%- else -%}
+(
+    select {{ columns | join(', ') }}, false as is_known, false as was_current
+    from {{ records }}
+    where loaded_at > {{ watermark() }}
+    union all
+    select known.{{ columns | join(', known.') }}, true, known.is_current
+    from {{ this }} as known
+    inner join (
+        select session_id, item_in_session from {{ records }}
+        where loaded_at > {{ watermark() }}
+        group by session_id, item_in_session
+    ) as arrived
+        on
+            known.session_id = arrived.session_id
+            and known.item_in_session = arrived.item_in_session
+) as records
+{%- endif -%}
+{%- endmacro %}

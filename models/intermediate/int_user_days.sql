@@ -1,0 +1,160 @@
+{{ config(
+    dist = 'user_id',
+    sort = 'event_date',
+    unique_key = 'event_date',
+    materialized = 'incremental'
+) }}
+
+with
+
+events as (select * from {{ affected(ref('int_events')) }}),
+
+ordered_events as (
+
+    select
+        user_id,
+        event_date,
+        start_time,
+        session_id,
+        item_in_session,
+        first_name,
+        last_name,
+        gender,
+        level,
+        loaded_at,
+        lead(start_time) over (
+            partition by user_id, event_date
+            order by start_time, session_id, item_in_session
+        ) as next_start_time,
+        sum(case when page = 'NextSong' then 1 else 0 end) over (
+            partition by user_id, event_date
+            order by start_time, session_id, item_in_session
+            rows between unbounded preceding and current row
+        ) as plays_until_then
+
+    from events
+
+    where user_id is not null
+
+),
+
+{# At one moment a user has one level, that of the last event: so no run is empty. #}
+moments as (
+
+    select
+        user_id,
+        event_date,
+        start_time,
+        session_id,
+        item_in_session,
+        first_name,
+        last_name,
+        gender,
+        level,
+        loaded_at,
+        plays_until_then,
+        lag(plays_until_then) over (
+            partition by user_id, event_date
+            order by start_time
+        ) as plays_before,
+        lag(start_time) over (
+            partition by user_id, event_date
+            order by start_time
+        ) as previous_start_time,
+        lag(level) over (
+            partition by user_id, event_date
+            order by start_time
+        ) as previous_level
+
+    from ordered_events
+
+    where next_start_time is null or next_start_time > start_time
+
+),
+
+{# A level that no event gives is one of its own; cleaned text is never empty. #}
+compared_moments as (
+
+    select
+        user_id,
+        event_date,
+        start_time,
+        session_id,
+        item_in_session,
+        first_name,
+        last_name,
+        gender,
+        level,
+        loaded_at,
+        plays_until_then - coalesce(plays_before, 0) as play_count,
+        case
+            when
+                previous_start_time is null
+                or coalesce(level, '') != coalesce(previous_level, '')
+                then 1
+            else 0
+        end as begins_run
+
+    from moments
+
+),
+
+numbered_moments as (
+
+    select
+        user_id,
+        event_date,
+        start_time,
+        session_id,
+        item_in_session,
+        first_name,
+        last_name,
+        gender,
+        level,
+        loaded_at,
+        play_count,
+        begins_run,
+        coalesce(
+            lead(begins_run) over (
+                partition by user_id, event_date
+                order by start_time
+            ),
+            1
+        ) as ends_run,
+        sum(begins_run) over (
+            partition by user_id, event_date
+            order by start_time
+            rows between unbounded preceding and current row
+        ) as run_number
+
+    from compared_moments
+
+),
+
+int_user_days as (
+
+    select
+        user_id,
+        event_date,
+        cast(sum(play_count) as bigint) as play_count,
+        max(level) as level,
+        min(start_time) as first_seen_at,
+        max(case when begins_run = 1 then session_id end) as first_session_id,
+        max(case when begins_run = 1 then item_in_session end)
+            as first_item_in_session,
+        max(start_time) as last_seen_at,
+        max(case when ends_run = 1 then first_name end) as first_name,
+        max(case when ends_run = 1 then last_name end) as last_name,
+        max(case when ends_run = 1 then gender end) as gender,
+        max(loaded_at) as loaded_at
+
+    from numbered_moments
+
+    group by
+        user_id,
+        event_date,
+        run_number
+
+)
+
+select * from int_user_days
