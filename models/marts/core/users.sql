@@ -1,8 +1,13 @@
-{{ config(dist = 'all', sort = 'user_id') }}
+{{ config(
+    dist = 'all',
+    sort = 'user_id',
+    unique_key = 'user_id',
+    materialized = 'incremental'
+) }}
 
 with
 
-user_days as (select * from {{ ref('int_user_days') }}),
+user_days as (select * from {{ affected(ref('int_user_days')) }}),
 
 {# A level changes over time: the latest event decides every attribute. #}
 ranked_days as (
