@@ -143,9 +143,8 @@ def summary(
     )
     if outcome.met_another_run:
         return (
-            f"\n{table}\n\n{CONFLICT}, and Redshift stopped this one (error 1023).\nRun"
-            f" this again, or only what failed and came after it: dbt retry --target"
-            f" {target}"
+            f"\n{table}\n\n{CONFLICT}, and Redshift stopped this one.\nRun this again,"
+            f" or only what failed and came after it: dbt retry --target {target}"
         )
     if not outcome.success:
         return f"\n{table}\n\nNot all is well: see above, mend it, and run this again."

@@ -33,6 +33,7 @@ from raw_lines import event, song
 from recorded import record
 from records import EVENTS, SONGS, RawTable, RefusedRecordError, read_record
 from redshift_stand_in import StandIn
+from redshift_stand_in.proxy import CONFLICT
 from warehouses import PARTS, PROJECT, Warehouse, make_warehouse, write_source
 
 PLACE = "s3://place/of mine"
@@ -1096,7 +1097,7 @@ def test_a_conflict_with_another_run_is_tried_again_and_told_as_one(
     monkeypatch.setattr(redshift_data_api, "CONFLICT_PAUSE", 0.01)
     monkeypatch.setattr(redshift_data_api, "CONFLICT_SECONDS", seconds)
     small(redshift)
-    redshift.stand_in.conflicts[:] = [CONFLICT_AT] * times
+    redshift.stand_in.conflicts[:] = [(CONFLICT_AT, CONFLICT)] * times
     assert redshift.load("--manifest", PLACE) == status
     said = capsys.readouterr().err.splitlines()
     if status:

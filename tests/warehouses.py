@@ -108,13 +108,17 @@ class Warehouse:
             return f"path: '{self.path}'"
         if self.stand_in is not None:
             here = self.stand_in
+            example = yaml.safe_load((PROJECT / "profiles.example.yml").read_text())
+            own = example["sparkify"]["outputs"]["redshift"]
+            names = ("retries", "drop_without_cascade", "allow_concurrent_drops")
             # By IAM, each connection would read all of botocore's endpoints first: half
             # the time of a build. The commands of the README connect so.
             return (
                 f"method: database, sslmode: disable, password: '{here.password}',"
                 f" cluster_id: {here.cluster}, region: {here.region},"
                 f" host: {here.host}, port: {here.port}, user: {here.user},"
-                f" dbname: {self.database}"
+                f" dbname: {self.database},"
+                f" {json.dumps({name: own[name] for name in names})[1:-1]}"
             )
         return (
             f"host: '{self.server}', port: 5432, user: postgres, password: '',"

@@ -1,6 +1,6 @@
-{# Returns the statements that declare the keys which tests of this run have proved, and
-   that take back those which they disproved. Only where a key is information for the
-   planner: elsewhere it is an index to pay for, or makes the next build fail. #}
+{# Returns the statements that declare the keys which tests of this build have proved,
+   and that take back those which a test disproved. Only where a key is information for
+   the planner: elsewhere it is an index to pay for, or makes the next build fail. #}
 {% macro declare_keys(results) -%}
 {{ adapter.dispatch('declare_keys')(results) }}
 {%- endmacro %}
@@ -8,18 +8,19 @@
 {% macro default__declare_keys(results) %}{% endmacro %}
 
 {# The planner believes a key, and a wrong one gives wrong answers: so the tests decide,
-   which name the keys anyway. A key goes with its table and with the table that it
-   refers to, and each build makes tables anew. #}
+   which name the keys anyway. Only a build declares keys: it took them away before it
+   wrote (drop_keys), so that no test was answered from the key that it proves. #}
 {% macro redshift__declare_keys(results) -%}
 {%- set keys = redshift__tested_keys(results) if execute else [] -%}
-{%- set declared = redshift__declared_keys() if keys else [] -%}
+{%- set declared = (redshift__declared_keys() if keys else [])
+    | map(attribute='place') | list -%}
 {%- set statements = [] -%}
 {%- for key in keys if not key.holds and key.place in declared -%}
 {%- do statements.append(
     'alter table ' ~ key.table ~ ' drop constraint ' ~ key.name ~ ' cascade'
 ) -%}
 {%- endfor -%}
-{%- for kind in ('primary key', 'foreign key') -%}
+{%- for kind in ('primary key', 'foreign key') if flags.WHICH == 'build' -%}
 {%- for key in keys
     if key.kind == kind and key.holds and key.place not in declared -%}
 {%- do statements.append(
@@ -79,15 +80,35 @@
 {{ return(keys) }}
 {%- endmacro %}
 
+{# Returns the keys that models of this run's schema have now, foreign keys first. #}
 {% macro redshift__declared_keys() -%}
+{%- set schema_name = generate_schema_name(none, none) -%}
 {%- set found = run_query("""
     select
-        pg_namespace.nspname || '.' || pg_class.relname || '.' || pg_constraint.conname
-            as place
+        pg_class.relname as table_name,
+        pg_constraint.conname as key_name
 
     from pg_constraint
     inner join pg_class on pg_constraint.conrelid = pg_class.oid
     inner join pg_namespace on pg_class.relnamespace = pg_namespace.oid
+
+    where
+        pg_constraint.contype in ('f', 'p')
+        and pg_namespace.nspname = """ ~ text_literal(schema_name) ~ """
+
+    order by pg_constraint.contype, pg_constraint.conname
 """) -%}
-{{ return(found.columns['place'].values() | list) }}
+{%- set models = graph.nodes.values() | selectattr('resource_type', 'eq', 'model')
+    | map(attribute='alias') | list -%}
+{%- set keys = [] -%}
+{%- for row in found.rows if row.table_name in models -%}
+{%- do keys.append({
+    'table': api.Relation.create(
+        database=target.database, schema=schema_name, identifier=row.table_name
+    ),
+    'name': row.key_name,
+    'place': [schema_name, row.table_name, row.key_name] | join('.'),
+}) -%}
+{%- endfor -%}
+{{ return(keys) }}
 {%- endmacro %}

@@ -69,13 +69,23 @@ CONFLICT: Final = "Another run changed the same tables at the same moment"
 https://docs.aws.amazon.com/redshift/latest/dg/c_serial_isolation.html"""
 
 
-def is_conflict(reason: str) -> bool:
-    """Tell whether transactions that ran side by side made Redshift stop one.
+_CONFLICTS: Final = (
+    "serializable isolation",
+    "conflict with concurrent transaction",
+    "could not open relation with oid",
+    'relation "[^"]*__dbt_tmp[^"]*" does not exist',
+    r"^\s*1023\s*$",
+)
+"""Redshift's words for it. dbt-redshift gives the number alone, on a line of its own.
 
-    dbt-redshift gives the number alone, on a line of its own.
-    """
-    words = r"serializable isolation|conflict with concurrent transaction|^\s*1023\s*$"
-    return re.search(words, reason, re.IGNORECASE | re.MULTILINE) is not None
+With ``retries`` it loses a model's temporary table, which went with the connection."""
+
+
+def is_conflict(reason: str) -> bool:
+    """Tell whether transactions that ran side by side made Redshift stop one."""
+    return any(
+        re.search(words, reason, re.IGNORECASE | re.MULTILINE) for words in _CONFLICTS
+    )
 
 
 def _advice_on(reason: str) -> str | None:

@@ -54,8 +54,9 @@ class StandIn:
     secret_arn: str
     environment: dict[str, str]
     statements: list[str]
-    conflicts: list[str]
-    """What a statement holds that is to fail once as not serializable, error 1023."""
+    conflicts: list[tuple[str, str]]
+    """What a statement holds that is to fail once, and how: proxy.CONFLICT, or other
+    words."""
 
     roles: dict[str, list[str]]
     databases: Databases = field(repr=False)

@@ -21,7 +21,12 @@ from typing import ClassVar
 
 from quoting import quote_literal
 from redshift_stand_in.errors import RefusedStatementError
-from redshift_stand_in.rewrite import ends_or_begins, own_kind, rewrite
+from redshift_stand_in.rewrite import (
+    dropped_with_cascade,
+    ends_or_begins,
+    own_kind,
+    rewrite,
+)
 
 PROTOCOL = 196608
 CANCEL, SSL, GSS = 80877102, 80877103, 80877104
@@ -34,6 +39,8 @@ CONFLICT = (
     "Serializable isolation violation on table - 100167, transactions forming the cycle"
     " are: 55705701, 55705754 (pid:16606)"
 )
+CONCURRENT = "could not complete because of conflict with concurrent transaction"
+"""What a statement fails with that changes a table which another transaction uses."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +69,8 @@ class Wire:
     """Sees before a query that external tables hold what S3 does."""
 
     statements: list[str]
-    conflicts: list[str] = field(default_factory=list)
-    """What the next statements hold that fail as not serializable (error 1023)."""
+    conflicts: list[tuple[str, str]] = field(default_factory=list)
+    """What the next statements hold that fail, and their errors: see CONFLICT."""
 
     copy_ids: dict[int, int] = field(default_factory=dict)
     """The query of the last COPY in each session, by its process."""
@@ -177,10 +184,23 @@ class Session(socketserver.BaseRequestHandler):
             return f"select redshift.refuse({quoted})"
 
     def _conflict(self, sql: str) -> None:
-        for part in self.wire.conflicts:
+        """Fail where a test asks for it, and where a drop reaches other tables.
+
+        Redshift fails there only while another transaction uses one of them.
+        """
+        for part, reason in self.wire.conflicts:
             if part in sql:
-                self.wire.conflicts.remove(part)
-                raise RefusedStatementError("XX000", "1023", CONFLICT)
+                self.wire.conflicts.remove((part, reason))
+                told = ("1023", CONFLICT) if reason == CONFLICT else (reason, "")
+                raise RefusedStatementError("XX000", *told)
+        if table := dropped_with_cascade(sql):
+            name = quote_literal(table)
+            foreign_keys = self.ask(
+                "select from pg_constraint where contype = 'f'"
+                f" and conrelid <> confrelid and confrelid = to_regclass({name})"
+            )
+            if foreign_keys.rows:
+                raise RefusedStatementError("XX000", CONCURRENT, "")
 
     def _run_own(self, name: bytes) -> None:
         """Run a statement of our own, and leave its error for the end of it."""

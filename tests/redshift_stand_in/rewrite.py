@@ -97,6 +97,17 @@ def ends_or_begins(sql: str) -> bool:
 
 
 @lru_cache(maxsize=512)
+def dropped_with_cascade(sql: str) -> str:
+    """Give the table that DROP TABLE ... CASCADE names; '' for other statements."""
+    plain = without_blanks(cut(sql))
+    words = [token.word for token in plain]
+    if words[:2] != ["drop", "table"] or words[-1] != "cascade":
+        return ""
+    start = 4 if words[2:4] == ["if", "exists"] else 2
+    return "".join(token.text for token in plain[start:-1])
+
+
+@lru_cache(maxsize=512)
 def rewrite(sql: str) -> str:
     """Rewrite all statements of a text. Raises RefusedStatementError.
 
