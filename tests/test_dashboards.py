@@ -24,6 +24,7 @@ import yaml
 import chromium
 import dashboard
 import redshift_sql
+from conftest import empty_warehouse
 from warehouses import (
     PROJECT,
     Builder,
@@ -305,16 +306,17 @@ def test_redshift_refuses_nothing_of_a_board() -> None:
 
 
 @pytest.mark.long(guard=TOLD)
-def test_postgresql_draws_the_same(
-    postgres_server: str,
-    sample_data: Path,
+@pytest.mark.parametrize("engine", ["postgres", "redshift", "spark"])
+def test_every_engine_draws_the_same_boards(
+    engine: str,
     boards: dict[str, Charts],
     target_path: Path,
     tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
-    other = make_warehouse(tmp_path / "warehouse", "postgres", postgres_server)
+    other = empty_warehouse(engine, tmp_path / "warehouse", request)
     builder = Builder(other)
-    builder.load(sample_data)
+    builder.load(request.getfixturevalue("sample_data"))
     builder.build()
     folder = draw(other, target_path, tmp_path / "drawn", "html")
     for board in BOARDS:

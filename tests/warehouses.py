@@ -39,10 +39,12 @@ NO_UNIT_TESTS: Final = ("--exclude-resource-type", "unit_test")
 NO_TESTS: Final = ("--exclude-resource-type", "test", *NO_UNIT_TESTS)
 PROFILE: Final = """\
 sparkify:
-  target: test
+  target: elsewhere
   outputs:
+    elsewhere: {{type: duckdb, path: "{elsewhere}", schema: analytics, threads: 1}}
     test: {{type: {engine}, {place}, schema: analytics, threads: 2}}
 """
+"""As users have it: the default target is not the one that a test builds."""
 QUICK_JAVA: Final = (
     "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC"
     " -Dderby.system.durability=test -XX:-UsePerfData"
@@ -221,7 +223,9 @@ def make_warehouse(
             host=server, user="postgres", dbname="postgres", autocommit=True
         ) as connection:
             connection.execute(f"create database {warehouse.database}".encode())
-    profile = PROFILE.format(engine=engine, place=warehouse.place())
+    profile = PROFILE.format(
+        engine=engine, place=warehouse.place(), elsewhere=folder / "elsewhere.duckdb"
+    )
     (folder / "profiles.yml").write_text(profile, encoding="utf-8")
     return warehouse
 
