@@ -12,10 +12,10 @@ from typing import IO, Final
 
 from errors import unreadable
 from extra_keys import ExtraKeys
-from records import WHITE_SPACE, RawTable, RefusedRecordError, read_record
+from records import BLANKS, RawTable, RefusedRecordError, read_record
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
-_BLANK: Final = WHITE_SPACE.encode()
+_BLANK: Final = BLANKS.encode()
 _CHUNK: Final = 1 << 18
 _READ_ERRORS: Final = (OSError, EOFError, zlib.error)
 

@@ -23,7 +23,16 @@ MAX_USER_DIGITS: Final = 18
 MAX_DEPTH: Final = 100
 """How deep a record may be nested: Python's own limit depends on who calls it."""
 
-WHITE_SPACE: Final = " \t\n\v\f\r"
+BLANKS: Final = " \t\n\v\f\r"
+"""The white space that may stand around a record."""
+
+WHITE_SPACE: Final = (
+    "\t\n\v\f\r \u0085\u00a0\u1680"
+    "\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
+"""The white space that may stand around a text: macros/dialects/trim_white_space."""
+
 SECONDS_PLACES: Final = Decimal("0.00000001")
 SECONDS_LIMIT: Final = 10_000_000
 
@@ -93,11 +102,16 @@ def check_text(value: object) -> str | None:
 
 
 def check_name(value: object) -> str | None:
-    """Take text that holds more than white space."""
+    """Take text that holds more than white space, after its repair too."""
     text = check_text(value)
-    if text is not None and not text.strip(WHITE_SPACE):
+    if text is None or not text.strip(WHITE_SPACE):
         return None
-    return text
+    try:
+        once = text.encode("latin-1").decode()
+        repaired = once.encode("latin-1").decode()
+    except UnicodeError:
+        return text
+    return text if repaired.strip(WHITE_SPACE) else None
 
 
 def check_whole(low: int, high: int) -> Check:
@@ -315,7 +329,7 @@ def read_record(
     Raises RefusedRecordError with the reason, the first that applies.
     """
     try:
-        text = line.strip(WHITE_SPACE.encode()).decode()
+        text = line.strip(BLANKS.encode()).decode()
     except UnicodeDecodeError:
         raise RefusedRecordError("not UTF-8") from None
     record = _PARSER.parse(text)

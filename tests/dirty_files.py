@@ -29,6 +29,7 @@ VALUES: Final[tuple[object, ...]] = (
     *(-1, 253_402_300_799_999, 253_402_300_800_000, 1541105830796.0, "1541105830796"),
     *("'; drop table raw.staging_events; --", '"', "\\", "$1", "%s", "{{ 1 / 0 }}"),
     *("\\N", "\\.", "a\tb", "a,b", "\u2028", "\x1b[31m", "\x7f", "Ã\x83Â©", "\ufeff"),
+    *("\u00a0", "\u00a07\u200b", "Ã\x82Â\xa0", "\u180e"),
 )
 """What takes the place of each value in turn."""
 

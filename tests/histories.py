@@ -34,7 +34,7 @@ EVENT_LINES = st.fixed_dictionaries(
         "page": st.sampled_from(["NextSong", "NextSong", "NextSong", "Home", None]),
         "user": st.sampled_from(["0", "1", ""]),
         "level": st.sampled_from(["free", "paid"]),
-        "song": st.sampled_from(["a", "b", None]),
+        "song": st.sampled_from(["a", "b", "b\u00a0", None]),
         "artist": NAMES,
         "length": st.sampled_from([None, 1.5, 2, 3]),
         "first_name": st.sampled_from(["Al", "Bo", None]),
@@ -44,7 +44,7 @@ SONG_LINES = st.fixed_dictionaries(
     {
         "song": PICKS,
         "of": PICKS,
-        "title": NAMES,
+        "title": st.sampled_from(["a", "b", "b\u200b"]),
         "artist": NAMES,
         "year": st.integers(0, 2),
         "length": st.sampled_from([None, 1, 2.5, 3]),

@@ -195,8 +195,8 @@ MUTATIONS = [
     Mutation(
         "empty text is null",
         "macros/clean_text.sql",
-        "nullif({{ trim_white_space(column) }}, '')",
-        "{{ trim_white_space(column) }}",
+        "nullif(",
+        "coalesce(",
         "outer_white_space_goes_and_empty_text_is_null",
     ),
     Mutation(

@@ -84,6 +84,7 @@ def assert_agreed(table: RawTable, line: bytes) -> None:
 @example(event(userId="9" * 19))
 @example(event(userId=" " * 1025))
 @example(event(userId="x" * 1025))
+@example(event(userId="\u00a07\u3000"))
 @example(event(registration=253402300799999.001))
 @example(event(artist=-0.0))
 @example(b"[" * 101 + b"]" * 101)
@@ -100,6 +101,8 @@ def test_an_event_is_judged_as_the_oracle_judges_it(line: bytes) -> None:
 @example(song(artist_latitude="1e400"))
 @example(song(artist_latitude="-0"))
 @example(song(song_id="\u00a0"))
+@example(song(song_id="Ã\x82Â\xa0 "))
+@example(song(song_id="Ã\x82Â\xa0x"))
 @example(song(year=-(2**31) - 1))
 def test_a_song_is_judged_as_the_oracle_judges_it(line: bytes) -> None:
     assert_agreed(SONGS, line)

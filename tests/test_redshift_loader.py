@@ -634,9 +634,11 @@ def test_what_copy_takes_and_a_rule_refuses_is_in_quarantine(
         event(item=4, userId="x7"),
         event(item=5, userId="1" * 19),
         event(item=6, userId="", registration=1540919166796.0),
+        event(item=7, userId="\u00a07\u200b"),
     ]
     redshift.write("log_data/a.json", b"\n".join(lines))
-    redshift.write("song_data/s.json", song() + b"\n" + song(song_id=" \t"))
+    names = ("SO1", " \t", "\u3000", "Ã\x82Â\xa0 ")
+    redshift.write("song_data/s.json", b"\n".join(map(song, names)))
     assert redshift.load("--manifest", PLACE) == 0
     found = redshift.query(
         "select table_name, path, line_number, reason from raw.rejected_records"
@@ -648,12 +650,12 @@ def test_what_copy_takes_and_a_rule_refuses_is_in_quarantine(
         ("staging_events", None, None, "ts is out of range"),
         ("staging_events", None, None, "userId is neither empty nor a whole number"),
         ("staging_events", None, None, "userId is out of range"),
-        ("staging_songs", None, None, "song_id is missing"),
+        *[("staging_songs", None, None, "song_id is missing")] * 3,
     ]
-    assert redshift.counts() == (2, 3, 6)
+    assert redshift.counts() == (2, 4, 8)
     assert redshift.query(
         "select sum(loaded_count), sum(rejected_count) from raw.load_history"
-    ) == [(3, 6)]
+    ) == [(4, 8)]
 
 
 @pytest.mark.parametrize(

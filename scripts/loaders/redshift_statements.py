@@ -366,10 +366,16 @@ def refusal(table: RawTable) -> str:
 
 def _broken(column: Column) -> list[tuple[str, str]]:
     name = quote_identifier(column.name.lower())
-    blanks = " || ".join(f"chr({ord(character)})" for character in WHITE_SPACE)
-    trimmed = f"btrim({name}, {blanks})"
+    white_space = text_of(WHITE_SPACE)
+    trimmed = f"ltrim(rtrim({name}, {white_space}), {white_space})"
     if column.kind is NAME:
-        return [(f"{trimmed} = ''", "is missing")]
+        spaces = "|".join(map(twice_encoded, WHITE_SPACE))
+        hex_of_name = f"from_varbyte(to_varbyte({name}, 'utf8'), 'hex')"
+        is_twice_encoded = f"{hex_of_name} ~ '^({spaces})+$'"
+        return [
+            (f"{trimmed} = ''", "is missing"),
+            (f"{name} like '%Ã%' and {is_twice_encoded}", "is missing"),
+        ]
     if column.kind in (MOMENT, MOMENT_WITH_POINT):
         return [(f"not {name} between 0 and {MAX_MOMENT}", "is out of range")]
     if column.kind is DEGREES:
@@ -383,6 +389,17 @@ def _broken(column: Column) -> list[tuple[str, str]]:
             (too_long, "is out of range"),
         ]
     return []
+
+
+def text_of(characters: str) -> str:
+    """Give the expression of a text by its bytes, so that a reader sees them."""
+    return f"from_varbyte(to_varbyte('{characters.encode().hex()}', 'hex'), 'utf8')"
+
+
+def twice_encoded(character: str) -> str:
+    """Give the bytes of a character that was encoded twice too often, in hex."""
+    once = character.encode().decode("latin-1")
+    return once.encode().decode("latin-1").encode().hex()
 
 
 def reject_statement() -> str:

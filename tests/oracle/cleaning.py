@@ -5,8 +5,13 @@ from __future__ import annotations
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
-WHITE_SPACE = " \t\n\v\f\r"
-"""White space is ASCII white space everywhere (decision 0001)."""
+WHITE_SPACE = (
+    "\t\n\v\f\r \u0085\u00a0\u1680"
+    "\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+    "\u200b\ufeff"
+)
+"""Unicode's White_Space (PropList.txt), then zero width space and byte order mark."""
 
 
 def repair(text: str) -> str:
@@ -26,7 +31,7 @@ def repair(text: str) -> str:
 
 
 def trim(text: str) -> str:
-    """Take ASCII white space off both ends; a no-break space is none."""
+    """Take white space off both ends."""
     return text.strip(WHITE_SPACE)
 
 

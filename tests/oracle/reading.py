@@ -12,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeAlias, cast
 
-from oracle.cleaning import WHITE_SPACE, round_half_away, trim
+from oracle.cleaning import clean_text, round_half_away, trim
 
 # --------------------------------------------------------------------------- values
 
@@ -148,8 +148,8 @@ def check_length(value: str) -> None:
 
 
 def name_of_a_thing(value: object) -> str:
-    """Take text that holds more than white space."""
-    if value is None or (isinstance(value, str) and not trim(value)):
+    """Take text of which something is left when it is cleaned."""
+    if value is None or (isinstance(value, str) and clean_text(value) is None):
         raise RefusedError(MISSING)
     return cast("str", text(value))
 
@@ -418,7 +418,7 @@ def read_record(line: bytes, rules: dict[str, Rule]) -> list[Any]:
 
 GZIP_MARK = b"\x1f\x8b"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-BLANKS = WHITE_SPACE.encode()
+BLANKS = b" \t\n\v\f\r"
 
 
 def open_file(path: Path) -> IO[bytes]:
