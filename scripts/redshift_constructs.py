@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from sql_tokens import Token, closing
@@ -16,6 +17,9 @@ Tokens = Sequence[Token]
 """The tokens of one statement, without blanks and comments."""
 
 PAIR: Final = 2
+MAX_DIGITS: Final = 38
+"""The digits that a numeric of Redshift can have, and so a literal."""
+
 NAMES: Final = ("word", "quoted")
 
 Find = Callable[[Tokens], Iterator[Token]]
@@ -223,7 +227,9 @@ def _merge(tokens: Tokens) -> Iterator[Token]:
     text = " ".join(word for word in outer if word)
     if "remove duplicates" in text:
         return
-    matched = text.count("when matched then")
+    matched = sum(
+        text.count(f"when matched then {change}") for change in ("update", "delete")
+    )
     unmatched = text.count("when not matched then insert")
     if (matched, unmatched, outer.count("when")) != (1, 1, 2):
         yield tokens[0]
@@ -400,6 +406,30 @@ def _truncate(tokens: Tokens) -> Iterator[Token]:
     words = [token.word for token in tokens]
     if words[0] == "truncate" and {",", "restart", "cascade"} & set(words):
         yield tokens[0]
+
+
+def _long_numbers(tokens: Tokens) -> Iterator[Token]:
+    for token in tokens:
+        if token.kind == "number":
+            digits = sum(character.isdigit() for character in token.text)
+            if "e" in token.text.lower() or digits > MAX_DIGITS:
+                yield token
+
+
+def _partitioned_table(tokens: Tokens) -> Iterator[Token]:
+    words = [token.word for token in tokens]
+    if words[:1] == ["create"] and "table" in words[1:4]:
+        for token in _outer(tokens):
+            if token.word == "partition":
+                yield token
+
+
+def _changed_types(tokens: Tokens) -> Iterator[Token]:
+    texts = ("varchar", "character", "nvarchar", "text")
+    if [token.word for token in tokens[:2]] == ["alter", "table"]:
+        for before, after in pairwise(tokens):
+            if before.word == "type" and after.word not in texts:
+                yield before
 
 
 _WINDOW: Final = "Give a frame: rows between unbounded preceding and current row."
@@ -643,6 +673,22 @@ CONSTRUCTS: Final = (
         _reserved,
     ),
     Construct(
+        "numeric literal",
+        f"a number in SQL is a numeric of at most {MAX_DIGITS} digits",
+        "Cast it from text: cast('1e308' as double precision).",
+        _long_numbers,
+    ),
+    Construct(
+        "is distinct from",
+        "no such comparison",
+        "Write a <> b or (a is null) <> (b is null).",
+        lambda tokens: (
+            found
+            for words in (("is", "distinct", "from"), ("is", "not", "distinct", "from"))
+            for found in sequence(*words)(tokens)
+        ),
+    ),
+    Construct(
         "size of a type",
         "varchar has at most 65535 bytes, char 4096, numeric 38 digits",
         "Take a smaller size.",
@@ -695,6 +741,13 @@ CONSTRUCTS: Final = (
         "on commit", "no such clause", "Drop the table.", sequence("on", "commit")
     ),
     Construct("inherits", "no such clause", "Write a view.", sequence("inherits")),
+    Construct("partitioned table", "no such clause", "Sort by it.", _partitioned_table),
+    Construct(
+        "type of a column",
+        "ALTER COLUMN ... TYPE changes the length of a varchar alone",
+        "Add a column, copy the values, drop the old one.",
+        _changed_types,
+    ),
     Construct(
         "partition of", "no such clause", "Sort by it.", sequence("partition", "of")
     ),

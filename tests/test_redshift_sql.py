@@ -158,6 +158,14 @@ EXAMPLES = {
         "select * from raw.load_history",
         'select t.tag, raw_id from "raw".load_history as t',
     ),
+    "numeric literal": (
+        "select -1.7976931348623157e308, a from t",
+        f"select {'9' * 38}, 1.5, cast('1e308' as double precision), e1 from t",
+    ),
+    "is distinct from": (
+        "select a is distinct from b from t",
+        "select count(distinct a) from t where b is not null",
+    ),
     "size of a type": (
         "select cast(a as varchar(70000)) from t",
         "create table t (a varchar(65535), b numeric(38, 9), c varchar(max))",
@@ -190,6 +198,17 @@ EXAMPLES = {
     ),
     "on commit": ("create temp table t (a int) on commit drop", "commit"),
     "inherits": ("create table t (a int) inherits (u)", "select a from t"),
+    "partitioned table": (
+        "create table t (a int) partition by range (a)",
+        (
+            "create external table s.t (a int) partitioned by (b int) stored as parquet"
+            " location 's3://b/k'"
+        ),
+    ),
+    "type of a column": (
+        "alter table t alter column a type bigint",
+        "alter table t alter column a type varchar(99)",
+    ),
     "partition of": (
         "create table t partition of u for values in (1)",
         "select rank() over (partition by of_day order by a) from t",
@@ -217,6 +236,16 @@ def test_each_construct_has_examples() -> None:
 def test_each_construct_is_found() -> None:
     missed = [name for name, (bad, _) in EXAMPLES.items() if name not in names(bad)]
     assert missed == []
+
+
+def test_other_forms_of_a_construct_are_found() -> None:
+    for name, sql in (
+        ("merge with one branch", MERGE.replace("update set b = s.b", "do nothing")),
+        ("numeric literal", f"select {'9' * 39}"),
+        ("is distinct from", "select a is not distinct from b from t"),
+    ):
+        insert = " when not matched then insert values (s.a, s.b)"
+        assert names(sql + insert * sql.startswith("merge")) == [name]
 
 
 def test_what_redshift_takes_is_not_found() -> None:

@@ -10,7 +10,8 @@
 {# Foreign keys come first, so that nothing depends on a table afterwards: it can be
    dropped without CASCADE, which would have to wait for whoever reads the others. #}
 {% macro redshift__drop_keys() -%}
-{%- set writes = execute and flags.WHICH not in ('test', 'freshness') -%}
+{%- set writing = ('build', 'run', 'seed', 'snapshot', 'clone') -%}
+{%- set writes = execute and flags.WHICH in writing -%}
 {%- set statements = [] -%}
 {%- for key in (redshift__declared_keys() if writes else []) -%}
 {%- do statements.append(

@@ -40,7 +40,7 @@ MAX_REASON_BYTES: Final = 1024
 MAX_FILE_NAME: Final = 256
 """Characters of a file name in sys_load_error_detail."""
 
-MAX_FINITE: Final = "1.7976931348623157e308"
+MAX_FINITE: Final = "cast('{}1.7976931348623157e308' as double precision)"
 
 LENGTHS: Final = {
     "source": 4096,
@@ -379,7 +379,8 @@ def _broken(column: Column) -> list[tuple[str, str]]:
     if column.kind in (MOMENT, MOMENT_WITH_POINT):
         return [(f"not {name} between 0 and {MAX_MOMENT}", "is out of range")]
     if column.kind is DEGREES:
-        finite = f"not {name} between -{MAX_FINITE} and {MAX_FINITE}"
+        least, most = MAX_FINITE.format("-"), MAX_FINITE.format("")
+        finite = f"not {name} between {least} and {most}"
         return [(finite, "is out of range")]
     if column.kind is USER:
         not_whole = f"{trimmed} !~ '^(-?[0-9]+)?$'"
