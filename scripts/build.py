@@ -62,8 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         keep_good_build(name)
     with closing(open_warehouse(target, given)) as warehouse:
         raw_rows = warehouse.count_rows(RAW, TABLES)
-        star = [table for table in STAR if table in outcome.built]
-        star_rows = warehouse.count_rows(target["schema"], star)
+        built = {name: outcome.built[name] for name in STAR if name in outcome.built}
+        star_rows = {
+            name: warehouse.count_rows(schema, [table])[table]
+            for name, (schema, table) in built.items()
+        }
     print(summary(name, loaded, raw_rows, star_rows, outcome))
     return 0 if outcome.success else 1
 
@@ -78,12 +81,15 @@ def make_sample() -> str:
 
 
 class Outcome:
-    """What dbt build came to: the models it built, the tests it ran and that passed."""
+    """What dbt build came to: the models it built, the tests it ran and that passed.
+
+    ``built`` has the schema and the name of each model's table.
+    """
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self.success = False
-        self.built: set[str] = set()
+        self.built: dict[str, tuple[str, str]] = {}
         self.tests = 0
         self.passed = 0
         self.met_another_run = False
@@ -96,7 +102,7 @@ class Outcome:
                 self.tests += 1
                 self.passed += node.status in ("pass", "warn")
             elif node.status == "success":
-                self.built.add(node.node.name)
+                self.built[node.node.name] = node.node.schema, node.node.alias
             if node.status == "error" and is_conflict(str(node.message)):
                 self.met_another_run = True
 

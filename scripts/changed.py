@@ -92,6 +92,13 @@ class Changes:
 
     def build(self) -> int:
         """Build and test what changed; give 0 if all went well, else 1."""
+        for node in _nodes(self.state / "manifest.json").values():
+            if f"{node['schema']}_".startswith(f"{self.schema}_"):
+                raise SparkifyError(
+                    f"{node['name']} is in the schema {node['schema']},"
+                    " which make changed would drop.",
+                    "Give it another schema.",
+                )
         shutil.rmtree(self.built, ignore_errors=True)
         self.manifest = self._dbt("parse").result
         with redirect_stdout(StringIO()):
@@ -129,6 +136,8 @@ class Changes:
     def _selected(self, *more: str) -> list[str]:
         return [
             *("--select", "state:modified+", *more),
+            # What a test reads of the rest is the last good build's.
+            *("--indirect-selection", "eager"),
             *("--exclude-resource-types", "analysis", "exposure", "metric"),
             *("semantic_model", "saved_query"),
             *("--defer", "--favor-state", "--state", str(self.state)),

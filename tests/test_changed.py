@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 import changed
 import dbt_run
 from redshift_stand_in import StandIn
+from test_untested import write_into
 from warehouses import (
     NO_TESTS,
     PROJECT,
@@ -44,9 +46,11 @@ NEW_COLUMN = """
 
 
 def change_users(project: Path) -> None:
-    """Lose a user, rename another, and add a column."""
+    """Lose a user, rename another, add a column, and give it a schema."""
     model = project / "models/marts/core/users.sql"
     before, after = model.read_text().rsplit(AS_IT_WAS, 1)
+    assert before.startswith("{{ config(")
+    before = before.replace("{{ config(", "{{ config(schema = 'extra', ", 1)
     after = after.replace("where recency = 1", "where recency = 1 and user_id != 3")
     model.write_text(before + ANEW + after)
     description = model.with_suffix(".yml")
@@ -102,6 +106,9 @@ def assert_a_change_is_reported(
     assert "- users.first_name: 1 value changed, where user_id is 2." in lines
     Builder(warehouse).close()
     assert (warehouse.query(users), warehouse.query(builds)) == before
+    tables = "select table_name from information_schema.tables where table_schema ="
+    assert warehouse.query(f"{tables} 'analytics_changed_extra'") == [("users",)]
+    assert warehouse.query(f"{tables} 'analytics_extra'") == []
 
 
 def test_the_effect_of_a_change_on_the_data_is_reported(
@@ -111,7 +118,28 @@ def test_the_effect_of_a_change_on_the_data_is_reported(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     warehouse = copy_of(sample_warehouse, tmp_path / "warehouse")
+    write_into(
+        warehouse,
+        "create schema analytics_changed_extra;"
+        " create table analytics_changed_extra.left_over as select 1 as id",
+    )
     assert_a_change_is_reported(warehouse, copy, capfd)
+
+
+def test_a_schema_that_make_changed_would_drop_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    warehouse = make_warehouse(tmp_path)
+    with environment(warehouse.variables):
+        state = changed.good_build("test")
+        state.mkdir(parents=True)
+        node = {"name": "plays", "schema": "analytics_changed"}
+        (state / "manifest.json").write_text(json.dumps({"nodes": {"plays": node}}))
+        assert changed.main(["build"]) == 2
+    assert capfd.readouterr().err == (
+        "error: plays is in the schema analytics_changed, which make changed would"
+        " drop.\nGive it another schema.\n"
+    )
 
 
 @pytest.mark.long(
