@@ -27,9 +27,6 @@ from errors import SparkifyError, without_traceback
 from progress import progress
 
 BUILT: Final = ("model", "seed", "snapshot")
-OF_BUILDS: Final = "int_builds"
-"""What a build keeps of itself. Built beside the rest, it knows of no earlier build, so
-that all is built in full and the last good build's own is left alone."""
 
 
 @without_traceback
@@ -113,14 +110,14 @@ class Changes:
             f" running {len(nodes) - len(tables)} tests ..."
         )
         self._dbt("run-operation", "drop_changes")
-        with progress("dbt build", "nodes", len(nodes) + 1) as bar:
+        with progress("dbt build", "nodes", len(nodes)) as bar:
 
             def on_event(event: Any) -> None:  # noqa: ANN401 -- dbt's own, untyped
                 if event.info.name == "NodeFinished":
                     bar.update()
 
             success = self._dbt(
-                *("build", "--full-refresh", *self._selected(OF_BUILDS)),
+                *("build", "--full-refresh", *self._selected()),
                 on_event=on_event,
                 may_fail=True,
             ).success
@@ -133,9 +130,9 @@ class Changes:
         print("All is well. What it does to the data: make diff")
         return 0
 
-    def _selected(self, *more: str) -> list[str]:
+    def _selected(self) -> list[str]:
         return [
-            *("--select", "state:modified+", *more),
+            *("--select", "state:modified+"),
             # What a test reads of the rest is the last good build's.
             *("--indirect-selection", "eager"),
             *("--exclude-resource-types", "analysis", "exposure", "metric"),
@@ -184,7 +181,6 @@ class Changes:
             for result in results["results"]
             if result["status"] == "success"
             and result["unique_id"].split(".")[0] in BUILT
-            and now[result["unique_id"]]["name"] != OF_BUILDS
         ]
         if not made:
             raise SparkifyError(

@@ -81,7 +81,7 @@ def assert_a_change_is_reported(
     """Change the copy of the project, and compare what the commands print of it."""
     keep_good_build(warehouse)
     users = "select * from analytics.users order by user_id"
-    builds = "select count(*) from analytics.int_builds"
+    builds = "select count(*) from analytics_builds.users"
     before = warehouse.query(users), warehouse.query(builds)
     capfd.readouterr()
     with environment(warehouse.variables):

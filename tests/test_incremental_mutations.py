@@ -123,7 +123,7 @@ MUTATIONS = [
     ),
     Mutation(
         "a file in a new version has every table rebuilt",
-        "models/intermediate/int_builds.sql",
+        "macros/incremental/state_of_raw.sql",
         "max(case when is_new_version then loaded_at end),",
         "",
         "a_file_in_a_new_version",

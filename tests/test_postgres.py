@@ -86,7 +86,6 @@ def test_every_table_has_an_index_and_statistics(
     )
     indexed = {(table, text.partition("(")[2].rstrip(")")) for table, text in rows}
     assert indexed == {
-        ("int_builds", "built_at"),
         ("int_event_versions", "start_time"),
         ("int_user_days", "event_date"),
         ("songplays", "start_time"),

@@ -224,18 +224,15 @@ def test_a_build_that_met_another_run_says_so(
     assert done.returncode == 0, done.stdout
     with stand_in.databases.connect(small.warehouse.database) as connection:
         connection.execute(
-            "update analytics.int_builds set built_through = '1970-01-01'"
-            " where model_name = 'users'"
+            "update analytics_builds.users set built_through = '1970-01-01'"
         )
     strategy = f'delete from "{small.warehouse.database}"."analytics"."users"'
-    for part, model, reason in (
-        ("int_builds__dbt_tmp", "int_builds", CONFLICT),
-        (strategy, "users", CONCURRENT),
-    ):
+    note = f'insert into "{small.warehouse.database}"."analytics_builds"."users"'
+    for part, reason in ((note, CONFLICT), (strategy, CONCURRENT)):
         stand_in.conflicts[:] = [(part, reason)]
         stand_in.statements.clear()
         outcome = build.Outcome()
-        outcome.take(small.dbt("run", "--select", model).result)
+        outcome.take(small.dbt("run", "--select", "users").result)
         assert (outcome.success, outcome.met_another_run) == (False, True)
         assert stand_in.conflicts == []
         # dbt does not send it again, on a connection that has no temporary table.

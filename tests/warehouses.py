@@ -309,7 +309,7 @@ class Builder:
             with self.warehouse.stand_in.databases.connect(
                 self.warehouse.database
             ) as own_connection:
-                for schema in ("analytics", "raw"):
+                for schema in ("analytics", "analytics_builds", "raw"):
                     own_connection.execute(f"drop schema if exists {schema} cascade")
         elif self.warehouse.engine == "spark":
             self.warehouse.empty_lake()
@@ -320,7 +320,9 @@ class Builder:
                 dbname=self.warehouse.database,
                 autocommit=True,
             ) as connection:
-                connection.execute("drop schema if exists analytics, raw cascade")
+                connection.execute(
+                    "drop schema if exists analytics, analytics_builds, raw cascade"
+                )
 
     def _empty_bucket(self, stand_in: StandIn) -> None:
         bucket = self.warehouse.bucket

@@ -2,7 +2,7 @@
    star and in those that begin with its name. A node may name a schema that stays. #}
 {% macro drop_changes() %}
     {% set own = var('schema_of_changes') %}
-    {% set schemas = [own] %}
+    {% set schemas = [own, notes_of('').schema] %}
     {% for node in graph.nodes.values() if node.schema.startswith(own ~ '_') %}
         {% do schemas.append(node.schema) %}
     {% endfor %}

@@ -1,9 +1,8 @@
 {# Returns a relation to import. A full build reads all of it. An incremental run reads
    its rows of affected keys: the keys for which a model in `changes` has a row that was
-   loaded after the watermark. dbt's parser, which does not execute, must see the refs,
-   also that of int_builds. #}
+   loaded after the watermark. dbt's parser, which does not execute, must see the
+   refs. #}
 {% macro affected(relation, changes=['int_event_versions']) -%}
-{%- do ref('int_builds') if not execute -%}
 {%- set key = config.get('unique_key') -%}
 {%- set is_restricted = is_incremental() -%}
 {{ relation }}

@@ -3,7 +3,6 @@
    watermark, and what the table has of the same events: `is_known`, and `was_current`
    if it was the event until now. #}
 {% macro arrived_or_known(records) -%}
-{%- do ref('int_builds') if not execute -%}
 {%- set columns = [] -%}
 {%- for column in model.columns
     if column not in ('songplay_id', 'event_date', 'is_current') -%}

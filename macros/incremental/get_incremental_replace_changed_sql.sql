@@ -2,8 +2,12 @@
    of an event that changed or of a row made anew, and the rows made anew come in. A row
    goes without another in its place where its event is no longer what it was. Where
    it can be told between which values of the sort column all these rows lie, no others
-   are looked at (docs/decisions/0008); where there are none, no row is looked at. #}
+   are looked at (docs/decisions/0008); where there are none, no row is looked at. A run
+   that reads no rows, or some (--empty, --sample), replaces nothing. #}
 {% macro get_incremental_replace_changed_sql(arguments) %}
+{%- if plan_of_build().is_partial -%}
+select 1 as nothing
+{%- else -%}
 {%- set columns = get_quoted_csv(arguments.dest_columns | map(attribute='name')) -%}
 {%- set key = arguments.unique_key -%}
 {%- set sort = config.get('sort') -%}
@@ -23,4 +27,5 @@ and {{ sort }} between {{ text_literal(bounds[0]) }} and {{ text_literal(bounds[
 {% endif %}
 insert into {{ arguments.target_relation }} ({{ columns }})
 select {{ columns }} from {{ arguments.temp_relation }}
+{%- endif -%}
 {% endmacro %}

@@ -3,19 +3,11 @@
    `assume_incremental` says which of the two forms is wanted. A unit test sees the full
    form, whatever is built. #}
 {% macro is_incremental() %}
-    {% if model.resource_type == 'unit_test' %}{{ return(false) }}{% endif %}
-    {% if flags.INTROSPECT is sameas false %}
-        {{ return(
-            var('assume_incremental', false)
-            and model.config.materialized == 'incremental'
-        ) }}
+    {% if not execute or model.config.materialized != 'incremental'
+        or model.resource_type == 'unit_test' %}
+        {{ return(false) }}
+    {% elif flags.INTROSPECT is sameas false %}
+        {{ return(var('assume_incremental', false)) }}
     {% endif %}
-    {% if not execute %}{{ return(false) }}{% endif %}
-    {% set built = load_relation(this) %}
-    {{ return(
-        model.config.materialized == 'incremental'
-        and built is not none
-        and can_be_added_to(built)
-        and not should_full_refresh()
-    ) }}
+    {{ return(keeps_notes() and plan_of_build().adds) }}
 {% endmacro %}

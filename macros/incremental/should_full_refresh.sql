@@ -1,18 +1,8 @@
-{# Returns whether an incremental model is built anew, in place of dbt's macro of this
-   name: also where what it was built from is not merely added to. Rows were replaced
-   (docs/decisions/0008), or its SQL, or that of a model before it, changed. #}
+{# Returns whether a table is built anew, in place of dbt's macro of this name: also
+   where what it was built from is not merely added to (see plan_of_build). #}
 {% macro should_full_refresh() %}
-    {% if dbt.should_full_refresh() %}
-        {{ return(true) }}
+    {% if execute and model.config.materialized == 'incremental' %}
+        {{ return(not is_incremental()) }}
     {% endif %}
-    {% if not execute or not keeps_builds() %}
-        {{ return(false) }}
-    {% endif %}
-    {% set last = last_build(model.name) %}
-    {% set now = build_basis() %}
-    {{ return(
-        not last
-        or last.built_through is none
-        or (last.code, last.inputs) != (now.code, now.inputs)
-    ) }}
+    {{ return(dbt.should_full_refresh()) }}
 {% endmacro %}

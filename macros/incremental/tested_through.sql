@@ -1,6 +1,6 @@
 {# Returns the load through which what the test at hand looks at has passed all tests,
    where the variable `tests` is `changed`; none if all rows are to be looked at: as
-   always without it, where a test or a model is not what it was then, or where a model
+   always without it, where a test or a model is not what it was then, or where a table
    was built anew since. Raises a compiler error for another value. #}
 {% macro tested_through() %}
     {% set asked = var('tests', 'all') %}
@@ -12,14 +12,16 @@
     {% if asked == 'all' or not execute or flags.INTROSPECT is sameas false %}
         {{ return(none) }}
     {% endif %}
-    {% set tests = last_build('tests') %}
+    {% set names = models_before(model, [])
+        | selectattr('config.materialized', 'equalto', 'incremental')
+        | map(attribute='name') | list %}
+    {% set builds = last_builds(['dbt_tests'] + names) %}
+    {% set tests = builds.get('dbt_tests') %}
     {% if not tests or tests.code != code_of_tests() %}{{ return(none) }}{% endif %}
-    {% for node in models_before(model, [])
-        if node.config.materialized == 'incremental' %}
-        {% set last = last_build('raw' if node.name == 'int_builds' else node.name) %}
-        {% if not last or last.generation > tests.built_at %}
-            {{ return(none) }}
-        {% endif %}
+    {% set generations = tests.inputs.split(', ') %}
+    {% for name in names
+        if name ~ ' ' ~ builds.get(name, {}).generation not in generations %}
+        {{ return(none) }}
     {% endfor %}
     {{ return(tests.built_through) }}
 {% endmacro %}

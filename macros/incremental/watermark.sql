@@ -2,6 +2,7 @@
    built: what was loaded later is new to it. #}
 {% macro watermark() -%}
 {%- set is_known = execute and flags.INTROSPECT is not sameas false -%}
-{%- set last = last_build(model.name) if is_known -%}
-cast('{{ last.built_through if last else '1970-01-01' }}' as timestamp)
+{%- set last = plan_of_build().last if is_known -%}
+{%- set through = last.built_through if last -%}
+cast('{{ through or '1970-01-01' }}' as timestamp)
 {%- endmacro %}

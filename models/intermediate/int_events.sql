@@ -2,7 +2,7 @@
 
 with
 
-event_versions as (select * from {{ ref('int_event_versions') }}),
+event_versions as (select * from {{ ref('int_event_versions').render() }}),
 
 int_events as (
 

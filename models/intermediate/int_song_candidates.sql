@@ -2,9 +2,9 @@
 
 with
 
-events as (select * from {{ ref('int_events') }}),
+events as (select * from {{ ref('int_events').render() }}),
 
-songs as (select * from {{ ref('stg_songs') }}),
+songs as (select * from {{ ref('stg_songs').render() }}),
 
 {# The catalogue's own rows, not the artists table, which keeps one name per artist. #}
 int_song_candidates as (

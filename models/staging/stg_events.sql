@@ -1,6 +1,6 @@
 with
 
-events as (select * from {{ source('raw', 'staging_events') }}),
+events as (select * from {{ source('raw', 'staging_events').render() }}),
 
 stg_events as (
 

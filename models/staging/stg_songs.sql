@@ -1,6 +1,6 @@
 with
 
-songs as (select * from {{ source('raw', 'staging_songs') }}),
+songs as (select * from {{ source('raw', 'staging_songs').render() }}),
 
 stg_songs as (
 

@@ -12,22 +12,16 @@
     {{ return(spark__build_version()) }}
 {% endmaterialization %}
 
-{# What is noted in int_builds is never ahead of what is shown: a run that is killed
-   between the two does the same again. Of a table that is built anew this is noted before
-   it is shown, so that nobody takes it for the one that was only added to. #}
 {% macro spark__build_version() %}
     {% set shown = load_relation(this) %}
     {% set adds = is_incremental() %}
-    {% set build = build_at_hand() if keeps_builds() %}
     {% set before = spark__version_shown(this) if shown and shown.is_view %}
     {{ run_hooks(pre_hooks) }}
     {% if config.get('contract').enforced %}
         {{ get_assert_columns_equivalent(sql) }}
     {% endif %}
     {% set now = spark__write_changes(before, sql) if adds else spark__write_all(sql) %}
-    {% if build and build.is_anew %}{% do spark__write_note(build, begun=true) %}{% endif %}
     {% if now != before %}{% do spark__show_version(shown, now) %}{% endif %}
-    {% if build %}{% do spark__write_note(build) %}{% endif %}
     {% if now != before %}{% do spark__drop_versions(before, now) %}{% endif %}
     {% set relation = this.incorporate(type='view') %}
     {% do apply_grants(relation, config.get('grants'), should_revoke=true) %}
@@ -291,23 +285,4 @@ select * from spread
     {% if old %}
         {% do run_query('alter table %s drop %s' % (store, old | join(', '))) %}
     {% endif %}
-{% endmacro %}
-
-{# Notes a build in int_builds, in a part that its view shows at once. Overwriting lets
-   models that run side by side write each in a place of its own. #}
-{% macro spark__write_note(build, begun=false) %}
-    {% set view = table_of('int_builds') %}
-    {% set builds = spark__version_shown(view) %}
-    {% set part = [builds.parts[0][0], build.model_name, spark__version_at_hand()] %}
-    {% if begun %}
-        {% do part.append('begun') %}
-        {% set moment = run_started_at - modules.datetime.timedelta(microseconds=1) %}
-        {% set build = dict(
-            build, built_through=none, built_at=moment.replace(tzinfo=none) | string
-        ) %}
-    {% endif %}
-    {% do run_query('set spark.sql.sources.partitionOverwriteMode = dynamic') %}
-    {% do run_query("insert overwrite %s partition (version) select *, '%s' from (%s)" % (
-        spark__store(builds.store, view), part | join('_'), row_of_build(build)
-    )) %}
 {% endmacro %}

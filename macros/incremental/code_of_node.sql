@@ -1,0 +1,14 @@
+{# Returns as text what a node is built by: its SQL, its contract, and those of its
+   settings that shape a table. #}
+{% macro code_of_node(node) %}
+    {% set code = [node.unique_id, node.checksum.checksum] %}
+    {% for setting in ('materialized', 'unique_key', 'sort', 'dist', 'column_types') %}
+        {% do code.append(setting ~ '=' ~ node.config.get(setting)) %}
+    {% endfor %}
+    {% for column in node.columns.values() %}
+        {% do code.append(
+            [column.name, column.data_type, column.constraints] | join(' ')
+        ) %}
+    {% endfor %}
+    {{ return(code | join(' ')) }}
+{% endmacro %}

@@ -1,0 +1,26 @@
+{# Returns what a note says of the raw tables: `generation`, the load that last took rows
+   away, by a file in a new version, and before any did, the first; and
+   `built_through`, the latest load. Raises a compiler error if nothing was ever
+   loaded. #}
+{% macro state_of_raw() %}
+    {% set node = graph.sources['source.' ~ project_name ~ '.raw.load_history'] %}
+    {% set history = api.Relation.create(
+        database=node.database, schema=node.schema, identifier=node.identifier
+    ) %}
+    {% if not load_relation(history) %}
+        {% do exceptions.raise_compiler_error(
+            'There are no raw tables to build from yet. Load them: make build, or'
+            ~ ' python scripts/bootstrap.py --help'
+        ) %}
+    {% endif %}
+    {% set state %}
+        select
+            coalesce(
+                max(case when is_new_version then loaded_at end),
+                min(loaded_at)
+            ) as generation,
+            max(loaded_at) as built_through
+        from {{ history }}
+    {% endset %}
+    {{ return(run_query(state).rows[0]) }}
+{% endmacro %}

@@ -1,0 +1,170 @@
+"""What a build notes of itself, and two builds of one warehouse at a time."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import psycopg
+import pytest
+
+from raw_lines import event, song
+from test_mutations import QUICK
+from warehouses import (
+    Builder,
+    assert_the_star_is_the_oracles,
+    write_source,
+)
+
+PLAYS = {"page": "NextSong", "level": "free", "song": "Dúo", "artist": "Ana"}
+NO_ROWS = (
+    "tests/test_builds.py::test_a_run_that_reads_no_rows_replaces_and_notes_nothing"
+)
+ON_DUCKDB = pytest.mark.parametrize("warehouse", ["duckdb"], indirect=True)
+
+
+def play(item: int, user: int = 7) -> bytes:
+    return event(1, item, userId=str(user), **PLAYS)
+
+
+def grow(builder: Builder, data: Path, number: int) -> None:
+    """Load one more file of two plays, one of them of a user of its own."""
+    lines = play(2 * number) + b"\n" + play(2 * number + 1, 100 + number)
+    write_source(data, {f"{number}.json": lines}, {"s.json": song()})
+    builder.load(data)
+
+
+@pytest.mark.parametrize(
+    "warehouse",
+    [
+        "duckdb",
+        pytest.param("postgres", marks=pytest.mark.long(guard=f"{NO_ROWS}[duckdb]")),
+    ],
+    indirect=True,
+)
+def test_a_run_that_reads_no_rows_replaces_and_notes_nothing(
+    builder: Builder, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    grow(builder, data, 0)
+    builder.build(QUICK)
+    grow(builder, data, 1)
+    for option in (["--empty"], ["--sample", "1 day"]):
+        assert builder.dbt("run", *option).returncode == 0
+    builder.dbt("run", "--select", "int_event_versions+")
+    builder.build(QUICK)
+    assert_the_star_is_the_oracles(builder, data)
+
+
+@ON_DUCKDB
+def test_a_table_that_was_emptied_is_built_anew(
+    builder: Builder, tmp_path: Path
+) -> None:
+    """By --empty with --full-refresh, or where --empty comes first of all."""
+    data = tmp_path / "data"
+    grow(builder, data, 0)
+    builder.build("--empty")
+    builder.build(QUICK)
+    assert_the_star_is_the_oracles(builder, data)
+    for options in (["--empty", "--full-refresh"], ["--empty"]):
+        assert builder.dbt("run", *options, "--select", "users").returncode == 0
+    done = builder.dbt("run", "--select", "users")
+    assert "users is built anew: it was built of no rows, or of some." in done.stdout
+    builder.build(QUICK)
+    assert_the_star_is_the_oracles(builder, data)
+
+
+@ON_DUCKDB
+def test_a_changed_contract_has_the_table_built_anew(
+    builder: Builder, tmp_path: Path
+) -> None:
+    grow(builder, tmp_path / "data", 0)
+    builder.build(QUICK)
+    users = builder.manifest.nodes["model.sparkify.users"]
+    users.columns["first_name"].data_type = "varchar(2048)"
+    builder.manifest.build_flat_graph()
+    done = builder.dbt("run", "--select", "users")
+    assert done.stdout.startswith(
+        "users is built anew: its SQL or configuration, or that of a model before it,"
+    )
+
+
+@ON_DUCKDB
+def test_a_key_that_is_not_unique_has_the_table_built_anew(
+    builder: Builder, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    grow(builder, data, 0)
+    builder.build(QUICK)
+    with duckdb.connect(str(builder.warehouse.path)) as connection:
+        connection.execute("insert into analytics.users from analytics.users")
+    assert builder.dbt("build", "--select", "users").returncode == 1
+    done = builder.dbt("build", "--select", "users")
+    assert done.stdout == "users is built anew: its user_id was not unique.\n"
+    assert_the_star_is_the_oracles(builder, data)
+
+
+@contextmanager
+def own_connection(builder: Builder) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(
+        host=builder.warehouse.server,
+        user="postgres",
+        dbname=builder.warehouse.database,
+    ) as connection:
+        yield connection
+
+
+@pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
+def test_two_builds_at_a_time_double_no_row(builder: Builder, tmp_path: Path) -> None:
+    """The other build is one transaction, which writes what this one is to write."""
+    data = tmp_path / "data"
+    grow(builder, data, 0)
+    builder.build(QUICK)
+    grow(builder, data, 1)
+    builder.build(QUICK, "--exclude", "songplays+")
+    with own_connection(builder) as other:
+        other.execute("create table kept as table analytics_builds.songplays")
+        other.execute("create table old as table analytics.songplays")
+    builder.build(QUICK, "--select", "songplays")
+    with own_connection(builder) as other:
+        other.execute("create table made as table analytics.songplays")
+        other.execute("create table note as table analytics_builds.songplays")
+        other.execute("truncate analytics.songplays, analytics_builds.songplays")
+        other.execute("insert into analytics.songplays table old")
+        other.execute("insert into analytics_builds.songplays table kept")
+
+    with own_connection(builder) as other, own_connection(builder) as watcher:
+        watcher.autocommit = True
+        other.execute("lock table analytics_builds.songplays in exclusive mode")
+        build = threading.Thread(
+            target=builder.build, args=(QUICK, "--select", "songplays")
+        )
+        build.start()
+        waits = "select count(*) from pg_locks where not granted"
+        deadline = time.monotonic() + 120
+        while watcher.execute(waits).fetchone() == (0,) and build.is_alive():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert build.is_alive()
+        other.execute("insert into analytics.songplays table made except table old")
+        other.execute(
+            "insert into analytics_builds.songplays table note except table kept"
+        )
+        other.commit()
+        build.join()
+    numbers = "select number from analytics_builds.songplays order by 1"
+    assert builder.warehouse.query(numbers) == [(1,), (2,), (3,)]
+    builder.build(QUICK)
+    assert_the_star_is_the_oracles(builder, data)
+
+
+@ON_DUCKDB
+def test_a_build_before_any_load_says_how_to_load(builder: Builder) -> None:
+    done = builder.dbt("run", "--select", "int_event_versions")
+    assert done.returncode == 1
+    assert re.search(r"There are no raw tables .* make build, or", done.stdout)
