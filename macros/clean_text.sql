@@ -2,6 +2,7 @@
    nothing is left. The rule is docs/decisions/0002. Written so, engines that compress
    text by a dictionary trim the dictionary and not every row. #}
 {% macro clean_text(column) -%}
+{%- set cleaned -%}
 nullif(
     coalesce(
         {{ trim_white_space(repaired_text(column)) }},
@@ -9,4 +10,6 @@ nullif(
     ),
     ''
 )
+{%- endset -%}
+{{ with_raw_width(cleaned) }}
 {%- endmacro %}

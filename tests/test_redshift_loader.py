@@ -835,6 +835,7 @@ def test_all_ways_to_log_in_load(
     by_iam = of_cluster.replace(f"user: {here.user},", "")
     of_workgroup = by_iam.replace(f"cluster_id: {here.cluster},", "")
     redshift.write("song_data/s.json", song())
+    identity = f'to "{here.credentials.identity}"'
     for number, (text, name, value) in enumerate(
         (
             (of_cluster, "WORKGROUP", ""),
@@ -849,6 +850,10 @@ def test_all_ways_to_log_in_load(
             patch.setenv(f"SPARKIFY_REDSHIFT_{name}", value)
             assert redshift.load("--manifest", PLACE) == 0, (text, name)
         assert redshift.counts() == (number + 2, number + 2, 0)
+        # An ordinary user, who may load what another one created by a grant alone.
+        with here.databases.connect(redshift.warehouse.database) as connection:
+            for what in ("schema raw", "all tables in schema raw"):
+                connection.execute(f"grant all on {what} {identity}".encode())
 
 
 # --- Failures -------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redshift_connector
 import yaml
 
 import bootstrap
@@ -133,6 +134,16 @@ def test_views_do_not_hold_the_tables_they_read(redshift: Warehouse) -> None:
     assert {str(name) for (name,) in views} == names
 
 
+def test_each_text_of_a_view_has_a_width(redshift: Warehouse) -> None:
+    """Sorts and hashes take memory by it, and by it a contract is compared."""
+    bare = redshift.query(
+        "select view_name, col_name from pg_get_late_binding_view_cols()"
+        " cols(view_schema name, view_name name, col_name name, col_type varchar,"
+        " col_num int) where col_type in ('text', 'character varying')"
+    )
+    assert bare == []
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -185,6 +196,7 @@ def test_the_analysts_may_read_the_marts_and_nothing_else(
     with stand_in.databases.connect(small.warehouse.database) as connection:
         connection.execute("create group analysts")
     monkeypatch.setenv("SPARKIFY_ANALYSTS", "analysts")
+    stand_in.statements.clear()
     done = small.dbt("run", "--select", "+users")
     assert done.returncode == 0, done.stdout
     rows = small.warehouse.query(
@@ -192,6 +204,79 @@ def test_the_analysts_may_read_the_marts_and_nothing_else(
         " where grantee = 'analysts'"
     )
     assert {(str(a), str(b)) for a, b in rows} == {("users", "SELECT")}
+    granted = [sql for sql in stand_in.statements if "grant usage" in sql]
+    assert len(granted) == 1
+    # After the last model: models side by side would change one row of the catalogue.
+    at = stand_in.statements.index(granted[0])
+    assert not any("create" in sql for sql in stand_in.statements[at:])
+
+
+@pytest.fixture
+def serverless(
+    data: Path, stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Warehouse:
+    """A loaded workgroup: the secret is the administrator's, dbt is an assumed role."""
+    name = f"IAMR:{tmp_path.name}-Role"
+    monkeypatch.setattr(stand_in.credentials, "identity", name)
+    monkeypatch.setenv("SPARKIFY_REDSHIFT_SECRET", stand_in.secret_arn)
+    made = make_warehouse(tmp_path, "redshift", stand_in=stand_in)
+    profile = tmp_path / "profiles.yml"
+    text = profile.read_text(encoding="utf-8")
+    for here, there in (
+        ("method: database, sslmode: disable", "method: iam, is_serverless: true"),
+        (
+            f"cluster_id: {stand_in.cluster}",
+            f"serverless_work_group: {stand_in.workgroup}",
+        ),
+    ):
+        assert here in text
+        text = text.replace(here, there)
+    profile.write_text(text, encoding="utf-8")
+    load(made, data)
+    return made
+
+
+def test_an_iam_identity_may_build_once_it_has_loaded(
+    serverless: Warehouse,
+    data: Path,
+    stand_in: StandIn,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is an ordinary user, who may do nothing before."""
+    for name in (stand_in.credentials.identity, "IAM:tester"):
+        monkeypatch.setattr(stand_in.credentials, "identity", name)
+        load(serverless, data)  # what the other one loaded is not new
+        given = stand_in.client("redshift-serverless").get_credentials(
+            workgroupName=stand_in.workgroup, dbName=serverless.database
+        )
+        with redshift_connector.connect(
+            host=stand_in.host,
+            port=stand_in.port,
+            user=given["dbUser"],
+            password=given["dbPassword"],
+            database=serverless.database,
+            ssl=False,
+        ) as connection:
+            cursor = connection.cursor()
+            schema = f"of_{name[3:4].strip(':')}"
+            cursor.execute(f"create schema {schema}")
+            songs = 'select * from "raw".staging_songs'
+            cursor.execute(f"create table {schema}.songs as {songs}")
+
+
+@pytest.mark.long(
+    guard="tests/test_redshift_models.py"
+    "::test_an_iam_identity_may_build_once_it_has_loaded"
+)
+def test_a_serverless_build_needs_no_step_between(
+    serverless: Warehouse, stand_in: StandIn
+) -> None:
+    done = Builder(serverless).dbt("run", "--select", "stg_songs", "songs")
+    assert done.returncode == 0, done.stdout
+    owners = serverless.query(
+        "select distinct tableowner from pg_tables where schemaname = 'analytics'"
+    )
+    assert owners == [(stand_in.credentials.identity,)]
 
 
 def test_keys_are_declared_from_one_build_to_the_next(

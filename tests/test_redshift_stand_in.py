@@ -340,6 +340,11 @@ def test_a_workgroup_takes_no_user_and_a_secret_names_one(claims: StandIn) -> No
         return str(records[0][0]["stringValue"])
 
     assert user() == "IAM:tester"
+    made = client.execute_statement(
+        **asked | {"Sql": "create schema of_nobody"}, WaitTimeSeconds=30
+    )
+    reason = client.describe_statement(Id=made["Id"])["Error"]
+    assert "permission denied for database" in reason
     assert user(SecretArn=claims.secret_arn) == claims.user
     with pytest.raises(ClientError, match="can't find the specified secret"):
         user(SecretArn=claims.secret_arn[:-1])

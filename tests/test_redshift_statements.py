@@ -18,6 +18,7 @@ from loaders.bookkeeping import Rejection
 from loaders.redshift_external import external_statements, steps_of
 from loaders.redshift_load import Load, cut
 from loaders.redshift_statements import insert_statements
+from loaders.schema import RAW
 from quoting import quote_redshift_literal
 from raw_lines import event
 from records import EVENTS, SONGS
@@ -64,7 +65,11 @@ REJECTS = [
 ]
 REPLAYED = judge([replace(REJECTS[0], raw=text) for text in (event().decode(), "{")])
 CASES = {
-    "create": sql.create_statements('it\'s "me"'),
+    "create": [
+        *sql.create_statements(),
+        *sql.grants(RAW, 'it\'s "me"'),
+        *sql.rights_statements("IAMR:Builder", "dev", is_known=False),
+    ],
     "copy_by_manifest": [s.sql for s in load_of().steps()],
     "copy_by_prefix": [s.sql for s in load_of(FILES[:1], "").steps()],
     "copy_with_rejects": [
@@ -76,7 +81,7 @@ CASES = {
     ],
     "copy_compacted": [s.sql for s in load_of(is_compact=True).steps(REJECTS)],
     "external": [
-        *external_statements(load_of(), "analyst"),
+        *external_statements(load_of()),
         *(s.sql for s in steps_of(load_of())),
     ],
     "replay": [

@@ -10,10 +10,8 @@
 {# Foreign keys come first, so that nothing depends on a table afterwards: it can be
    dropped without CASCADE, which would have to wait for whoever reads the others. #}
 {% macro redshift__drop_keys() -%}
-{%- set writing = ('build', 'run', 'seed', 'snapshot', 'clone') -%}
-{%- set writes = execute and flags.WHICH in writing -%}
 {%- set statements = [] -%}
-{%- for key in (redshift__declared_keys() if writes else []) -%}
+{%- for key in (redshift__declared_keys() if writes_tables() else []) -%}
 {%- do statements.append(
     'alter table ' ~ key.table ~ ' drop constraint ' ~ adapter.quote(key.name)
     ~ ' cascade'

@@ -1,15 +1,22 @@
-{# Returns the statements that let a group of analysts read a relation. The variable
-   SPARKIFY_ANALYSTS names the group, which must exist; none is granted without it. #}
-{% macro grant_to_analysts(relation) -%}
+{# Returns the statement that lets a group of analysts read a relation, or without one
+   find relations in this run's schema. The variable SPARKIFY_ANALYSTS names the group,
+   which must exist; nothing is granted without it.
+   Of the schema it is granted once, at the end of a run: models that are built side by
+   side would all change the schema's one row of the catalogue. #}
+{% macro grant_to_analysts(relation=none) -%}
 {%- set group = env_var('SPARKIFY_ANALYSTS', '') | replace('"', '""') -%}
-{%- if group -%}
+{%- if group and writes_tables() -%}
 {{ adapter.dispatch('grant_to_analysts')(relation, '"' ~ group ~ '"') }}
 {%- endif -%}
 {%- endmacro %}
 
 {% macro default__grant_to_analysts(relation, group) -%}
-grant usage on schema {{ adapter.quote(relation.schema) }} to group {{ group }};
+{%- if relation -%}
 grant select on {{ relation }} to group {{ group }}
+{%- else -%}
+grant usage on schema {{ adapter.quote(generate_schema_name(none, none)) }}
+to group {{ group }}
+{%- endif -%}
 {%- endmacro %}
 
 {# It has no users. #}

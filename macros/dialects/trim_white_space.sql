@@ -27,14 +27,12 @@ case
 end
 {%- endmacro %}
 
-{# Of btrim it is not documented that the characters are a set, and of chr it is not that
-   it knows more than ASCII. #}
+{# Of chr it is not documented that it knows more than ASCII. #}
 {% macro redshift__trim_white_space(text, code_points) -%}
 {%- set bytes -%}
 '{% for point in code_points %}{{ ("%c" | format(point)).encode().hex() }}{% endfor %}'
 {%- endset -%}
-{%- set white_space = text_of_hex(bytes) -%}
-ltrim(rtrim({{ text }}, {{ white_space }}), {{ white_space }})
+btrim({{ text }}, {{ text_of_hex(bytes) }})
 {%- endmacro %}
 
 {% macro spark__trim_white_space(text, code_points) -%}

@@ -13,7 +13,7 @@ stg_songs as (
         artist_latitude,
         artist_longitude,
         {# The catalogue writes an unknown year as 0. #}
-        nullif(year, 0) as year,
+        cast(nullif(year, 0) as integer) as year,
         {# A cast alone rounds on some engines and cuts on others. #}
         cast(round(duration, 5) as numeric(13, 5)) as duration_seconds,
         num_songs as song_count,

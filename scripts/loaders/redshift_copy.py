@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from careful_reader import read_lines
@@ -41,7 +42,6 @@ class CopyWarehouse:
         address = address_of(target)
         self.api = DataApi(address, float(target.get("timeout") or TIMEOUT_MINUTES))
         self.warehouse = repr(sorted(address.where.items()))
-        self.grant_to = address.grant_to
         self.role = setting("ROLE")
         compact = str(target.get("compact") or setting("COMPACT"))
         place = compact or str(target.get("manifest") or setting("MANIFEST"))
@@ -49,6 +49,13 @@ class CopyWarehouse:
         self.place = _place(place) if place else None
         self._seen: str | None = None
         self._moments: dict[tuple[str, str], str] = {}
+
+    @cached_property
+    def grant_to(self) -> str:
+        """The user as whom dbt logs in, if that is another one than here; '' if not."""
+        if self.api.address.asks_for_user:
+            return self.api.user_of_identity()
+        return self.api.address.grant_to
 
     def close(self) -> None:
         """Let go of nothing: the Data API holds no connection."""
@@ -86,8 +93,22 @@ class CopyWarehouse:
                 raise
 
     def create_statements(self) -> list[str]:
-        """Give the statements that create the raw tables."""
-        return sql.create_statements(self.grant_to)
+        """Give the statements that create the raw tables, and let dbt build."""
+        create = sql.create_statements()
+        if not self.api.address.asks_for_user:
+            return create + sql.grants(RAW, self.grant_to)
+        database = self.api.address.where["Database"]
+        is_known = bool(self.api.rows(sql.user_statement(self.grant_to)))
+        return create + sql.rights_statements(
+            self.grant_to, database, is_known=is_known
+        )
+
+    def _let_identity_build(self) -> None:
+        """Let the user of an IAM identity build, if another one loaded before."""
+        if self.api.address.asks_for_user:
+            database = self.api.address.where["Database"]
+            if not self.api.rows(sql.may_build_statement(self.grant_to, database)):
+                self.create_tables()
 
     def reset(self) -> None:
         """Drop the raw tables."""
@@ -114,6 +135,7 @@ class CopyWarehouse:
         load = self._prepare(source, files, options)
         if not self._moments:
             self.create_tables()
+        self._let_identity_build()
         if load.is_compact:
             return self._load_compacted(load, options)
         result = self._load_copied(load)

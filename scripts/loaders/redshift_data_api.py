@@ -43,6 +43,9 @@ class Address:
     grant_to: str
     """dbt's user, if the Data API may log in as another one; '' if not."""
 
+    asks_for_user: bool
+    """Whether dbt's user is that of the IAM identity, which the workgroup names."""
+
     @property
     def name(self) -> str:
         """The warehouse's name, for people."""
@@ -82,11 +85,14 @@ def address_of(target: Mapping[str, Any]) -> Address:
         where["SecretArn"] = secret
     elif cluster and user:
         where["DbUser"] = user
+    by_iam = str(target.get("method") or "").startswith("iam")
+    asks_for_user = bool(workgroup and secret and by_iam)
     return Address(
         where=where,
         region=str(target.get("region") or "") or setting("REGION") or in_host[2],
         aws_profile=str(target.get("iam_profile") or ""),
-        grant_to="" if "DbUser" in where else user,
+        grant_to="" if "DbUser" in where or asks_for_user else user,
+        asks_for_user=asks_for_user,
     )
 
 
@@ -119,6 +125,23 @@ class DataApi:
                 read_timeout=READ_TIMEOUT,
             )
         return self._client
+
+    def user_of_identity(self) -> str:
+        """Give the database's user of the caller's IAM identity in a workgroup.
+
+        Raises SparkifyError.
+        """
+        client = make_client(
+            "redshift-serverless",
+            self.address.region or None,
+            profile=self.address.aws_profile or None,
+        )
+        with told_plainly(f"The workgroup {self.address.name}"):
+            given = client.get_credentials(
+                workgroupName=self.address.where["WorkgroupName"],
+                dbName=self.address.where["Database"],
+            )
+        return str(given["dbUser"])
 
     def run(self, steps: Sequence[Step], name: str = "") -> Finished:
         """Run statements as one transaction, and wait until it is committed.

@@ -42,7 +42,7 @@ class ExternalWarehouse(CopyWarehouse):
         copies = {raw(table) for table in STAGING}
         return [
             statement
-            for statement in sql.create_statements(self.grant_to)
+            for statement in super().create_statements()
             if not any(
                 f"create table if not exists {name} " in statement for name in copies
             )
@@ -55,7 +55,8 @@ class ExternalWarehouse(CopyWarehouse):
         load = self._prepare(source, files, LoadOptions(max_rejects=0))
         return [
             *self.create_statements(),
-            *external_statements(load, self.grant_to),
+            *external_statements(load),
+            *self._grants(),
             *(step.sql for step in steps_of(load)),
         ]
 
@@ -72,21 +73,28 @@ class ExternalWarehouse(CopyWarehouse):
         load = self._prepare(source, files, options)
         if not self._moments:
             self.create_tables()
+        self._let_identity_build()
         known = self.api.rows(
             "select distinct tablename from svv_external_columns"
             f" where schemaname = {quote_literal(SCHEMA)}"
         )
-        for statement in external_statements(load, self.grant_to):
+        for statement in external_statements(load):
             name = next(
                 (t for (t,) in known if f".{quote_identifier(t)} " in statement), ""
             )
             if not (name and statement.startswith("create external table")):
                 self.api.run_alone(statement)
+        if self.grant_to:
+            self.api.run([Step(text) for text in self._grants()])
         result = self._run(load, steps_of(load))
         check_nothing_moved(load, may_grow=True)
         for _ in files:
             options.on_file()
         return result
+
+    def _grants(self) -> list[str]:
+        user = self.grant_to
+        return [*sql.grants(SCHEMA, user)[:-1], *sql.grants(RAW, user)]
 
     def reset(self) -> None:
         """Drop the raw views and what was booked; the files stay."""
@@ -100,7 +108,7 @@ def external(table: str) -> str:
     return f"{quote_identifier(SCHEMA)}.{quote_identifier(table)}"
 
 
-def external_statements(load: Load, grant_to: str) -> list[str]:
+def external_statements(load: Load) -> list[str]:
     """Give what no transaction may hold: external schema, tables, and their views."""
     role = quote_literal(load.role) if load.role else "default"
     schema = quote_identifier(SCHEMA)
@@ -124,9 +132,6 @@ row format serde 'org.openx.data.jsonserde.JsonSerDe'
 stored as textfile
 location {quote_literal(address)}"""
         statements += [create, view_statement(table, load.source.root)]
-    if grant_to:
-        usage = f"grant usage on schema {schema} to {quote_identifier(grant_to)}"
-        statements += [usage, *sql.grants(RAW, grant_to)]
     return statements
 
 

@@ -113,8 +113,8 @@ def into(table: str) -> str:
     return f"insert into {raw(table)} ({names(TABLES[table])})"
 
 
-def create_statements(grant_to: str = "") -> list[str]:
-    """Give the statements that create what is missing, and let a user read it."""
+def create_statements() -> list[str]:
+    """Give the statements that create what is missing."""
     statements = [f"create schema if not exists {quote_identifier(RAW)}"]
     identify = {
         (table.name, column.name)
@@ -131,17 +131,51 @@ def create_statements(grant_to: str = "") -> list[str]:
         statements.append(
             f"create table if not exists {raw(table)} (\n{lines}\n)\n{DESIGN[table]}"
         )
-    return statements + grants(RAW, grant_to)
+    return statements
 
 
 def grants(schema: str, user: str) -> list[str]:
-    """Let a user read a schema, if one is named."""
+    """Let a user read a schema, if one is named.
+
+    A quoted name keeps its capitals by the setting alone.
+    """
     if not user:
         return []
     to = f"{quote_identifier(schema)} to {quote_identifier(user)}"
+    keep_case = "set enable_case_sensitive_identifier to true"
     return [
+        *([] if user == user.lower() else [keep_case]),
         f"grant usage on schema {to}",
         f"grant select on all tables in schema {to}",
+    ]
+
+
+def user_statement(user: str) -> str:
+    """Give the query of whether there is a user."""
+    return f"select usename from pg_user where usename = {quote_literal(user)}"
+
+
+def may_build_statement(user: str, database: str) -> str:
+    """Give the query that has a row if a user may read raw tables and make schemas."""
+    return f"""{user_statement(user)}
+and has_schema_privilege(usename, {quote_literal(RAW)}, 'usage')
+and has_database_privilege(usename, {quote_literal(database)}, 'create')"""
+
+
+def rights_statements(user: str, database: str, *, is_known: bool) -> list[str]:
+    """Let the user of an IAM identity build, and make it if it never logged in.
+
+    The view is what ``dbt docs generate`` and ``make check-design`` read.
+    """
+    name = quote_identifier(user)
+    keep_case, *read = grants(RAW, user)
+    make = [] if is_known else [f"create user {name} password disable"]
+    return [
+        keep_case,
+        *make,
+        *read,
+        f"grant create on database {quote_identifier(database)} to {name}",
+        f"grant select on svv_table_info to {name}",
     ]
 
 

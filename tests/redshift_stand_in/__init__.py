@@ -162,9 +162,16 @@ def start_stand_in(postgres_socket: str) -> Iterator[StandIn]:
         caller = f"arn:aws:redshift:{REGION}:{ACCOUNT}:dbuser:{CLUSTER}/{{user}}"
         copier = Copier(source, databases, caller)
         spectrum = Spectrum(source, databases)
+
+        def user_of(login: str, given: str) -> str | None:
+            user = credentials.user_of(login, given)
+            if user and user.startswith("IAM"):
+                databases.ensure_user(user)
+            return user
+
         wire = Wire(
             socket_folder=postgres_socket,
-            user_of=credentials.user_of,
+            user_of=user_of,
             context=context,
             own={
                 "copy": copier.run,

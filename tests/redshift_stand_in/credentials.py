@@ -12,8 +12,6 @@ from typing import Any
 from redshift_stand_in.errors import AwsError, invalid
 
 LIFE_SECONDS = 900
-IDENTITY = "IAM:tester"
-"""The database's user of the caller's own IAM identity."""
 
 
 class Credentials:
@@ -24,6 +22,9 @@ class Credentials:
         self.user = user
         self.cluster = cluster
         self.workgroup = workgroup
+        self.identity = "IAM:tester"
+        """The database's user of the caller's own IAM identity, an ordinary one."""
+
         self.endpoint = ("", 0)
         self.is_paused = False
         self.secret: Callable[..., dict[str, Any]]
@@ -70,7 +71,7 @@ class Credentials:
             return login
         if not request.get("Database"):
             raise invalid("Database must be given")
-        user: str = request.get("DbUser") or IDENTITY
+        user: str = request.get("DbUser") or self.identity
         return user
 
     def provisioned(self, action: str, form: dict[str, str]) -> dict[str, str] | None:
@@ -88,7 +89,7 @@ class Credentials:
             prefix = "IAMA" if form.get("AutoCreate") == "true" else "IAM"
             login = f"{prefix}:{user}"
         else:
-            user = login = IDENTITY
+            user = login = self.identity
         ends = datetime.now(UTC) + timedelta(seconds=LIFE_SECONDS)
         return {
             "DbUser": login,
@@ -101,8 +102,8 @@ class Credentials:
         if operation == "GetCredentials":
             self._must_exist(request.get("workgroupName"))
             return {
-                "dbUser": IDENTITY,
-                "dbPassword": self.make(IDENTITY),
+                "dbUser": self.identity,
+                "dbPassword": self.make(self.identity),
                 "expiration": time.time() + LIFE_SECONDS,
             }
         if operation == "GetWorkgroup":

@@ -7,8 +7,6 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from redshift_stand_in.credentials import IDENTITY
-
 CATALOGUE = Path(__file__).with_name("catalogue.psql")
 TEMPLATE = "redshift_template"
 
@@ -21,13 +19,17 @@ class Databases:
         with self.connect("postgres") as connection:
             if not _has(connection, "pg_database where datname", TEMPLATE):
                 self._make_template(connection)
-            for each in (user, IDENTITY):
-                if not _has(connection, "pg_roles where rolname", each):
-                    connection.execute(
-                        sql.SQL("create role {} superuser login").format(
-                            sql.Identifier(each)
-                        )
+        self.ensure_user(user, "superuser")
+
+    def ensure_user(self, name: str, rights: str = "nosuperuser") -> None:
+        """Make a user that logs in for the first time, without rights."""
+        with self.connect("postgres") as connection:
+            if not _has(connection, "pg_roles where rolname", name):
+                connection.execute(
+                    sql.SQL(f"create role {{}} {rights} login").format(
+                        sql.Identifier(name)
                     )
+                )
 
     def connect(self, database: str) -> psycopg.Connection:
         """Connect past the proxy: PostgreSQL itself, nothing rewritten."""

@@ -26,6 +26,7 @@ from redshift_stand_in.rewrite import (
     ends_or_begins,
     own_kind,
     rewrite,
+    sets_case,
 )
 
 PROTOCOL = 196608
@@ -93,6 +94,7 @@ class Session(socketserver.BaseRequestHandler):
         self.parameters: dict[str, str] = {}
         self.client_lock = threading.Lock()
         self.transaction = b"I"
+        self.keeps_case = False
         self.pid = 0
         self.copy_id = 0
 
@@ -178,7 +180,8 @@ class Session(socketserver.BaseRequestHandler):
                 return "call redshift.end_of_own_statement()"
             if self.transaction != b"E" and not ends_or_begins(sql):
                 self.wire.refresh(self)
-            return rewrite(sql)
+            self.keeps_case |= sets_case(sql)
+            return rewrite(sql, keeps_case=self.keeps_case)
         except RefusedStatementError as refused:
             quoted = ", ".join(_plain_literal(text) for text in refused.args)
             return f"select redshift.refuse({quoted})"

@@ -67,30 +67,34 @@ plays as (
         located_plays.artist_id,
         located_plays.song_id is not null as is_matched,
         located_plays.location,
-        case
-            when located_plays.states is null then located_plays.location
-            else
-                nullif(
-                    {{ trim_white_space(
-                        'substring(located_plays.location, 1,'
-                        ~ ' length(located_plays.location)'
-                        ~ ' - length(located_plays.states) - 1)'
-                    ) }},
-                    ''
-                )
-        end as city,
+        cast(
+            case
+                when located_plays.states is null then located_plays.location
+                else
+                    nullif(
+                        {{ trim_white_space(
+                            'substring(located_plays.location, 1,'
+                            ~ ' length(located_plays.location)'
+                            ~ ' - length(located_plays.states) - 1)'
+                        ) }},
+                        ''
+                    )
+            end as varchar(1024)
+        ) as city,
         us_states.state_code,
         us_states.state,
         us_states.census_region,
-        case
-            when located_plays.user_agent like '%Windows%' then 'Windows'
-            when located_plays.user_agent like '%iPad%' then 'iPad'
-            when located_plays.user_agent like '%iPhone%' then 'iPhone'
-            when located_plays.user_agent like '%Android%' then 'Android'
-            when located_plays.user_agent like '%Macintosh%' then 'Mac'
-            when located_plays.user_agent like '%Linux%' then 'Linux'
-            when located_plays.user_agent is not null then 'Other'
-        end as device_family,
+        cast(
+            case
+                when located_plays.user_agent like '%Windows%' then 'Windows'
+                when located_plays.user_agent like '%iPad%' then 'iPad'
+                when located_plays.user_agent like '%iPhone%' then 'iPhone'
+                when located_plays.user_agent like '%Android%' then 'Android'
+                when located_plays.user_agent like '%Macintosh%' then 'Mac'
+                when located_plays.user_agent like '%Linux%' then 'Linux'
+                when located_plays.user_agent is not null then 'Other'
+            end as varchar(16)
+        ) as device_family,
         located_plays.loaded_at
 
     from located_plays
