@@ -80,34 +80,31 @@
 {{ return(keys) }}
 {%- endmacro %}
 
-{# Returns the keys that models of this run's schema have now, foreign keys first. #}
+{# Returns the keys that models have now, foreign keys first. #}
 {% macro redshift__declared_keys() -%}
-{%- set schema_name = generate_schema_name(none, none) -%}
 {%- set found = run_query("""
     select
-        pg_class.relname as table_name,
-        pg_constraint.conname as key_name
+        pg_namespace.nspname || '.' || pg_class.relname as place,
+        pg_constraint.conname as name
 
     from pg_constraint
     inner join pg_class on pg_constraint.conrelid = pg_class.oid
     inner join pg_namespace on pg_class.relnamespace = pg_namespace.oid
 
-    where
-        pg_constraint.contype in ('f', 'p')
-        and pg_namespace.nspname = """ ~ text_literal(schema_name) ~ """
+    where pg_constraint.contype in ('f', 'p')
 
     order by pg_constraint.contype, pg_constraint.conname
 """) -%}
-{%- set models = graph.nodes.values() | selectattr('resource_type', 'eq', 'model')
-    | map(attribute='alias') | list -%}
+{%- set models = {} -%}
+{%- for node in graph.nodes.values() if node.resource_type == 'model' -%}
+{%- do models.update({node.schema ~ '.' ~ node.alias: node.relation_name}) -%}
+{%- endfor -%}
 {%- set keys = [] -%}
-{%- for row in found.rows if row.table_name in models -%}
+{%- for row in found.rows if row.place in models -%}
 {%- do keys.append({
-    'table': api.Relation.create(
-        database=target.database, schema=schema_name, identifier=row.table_name
-    ),
-    'name': row.key_name,
-    'place': [schema_name, row.table_name, row.key_name] | join('.'),
+    'table': models[row.place],
+    'name': row.name,
+    'place': row.place ~ '.' ~ row.name,
 }) -%}
 {%- endfor -%}
 {{ return(keys) }}

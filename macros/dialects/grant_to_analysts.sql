@@ -1,26 +1,35 @@
-{# Returns the statement that lets a group of analysts read a relation, or without one
-   find relations in this run's schema. The variable SPARKIFY_ANALYSTS names the group,
-   which must exist; nothing is granted without it.
-   Of the schema it is granted once, at the end of a run: models that are built side by
-   side would all change the schema's one row of the catalogue. #}
-{% macro grant_to_analysts(relation=none) -%}
+{# Returns the statement that lets a group of analysts read a relation, or those that
+   let it use the schemas of a run's results. The variable SPARKIFY_ANALYSTS names the
+   group, which must exist; nothing is granted without it.
+   A schema is granted once, at the end of a run: models that are built side by side
+   would all change its one row of the catalogue. #}
+{% macro grant_to_analysts(relation=none, results=[]) -%}
 {%- set group = env_var('SPARKIFY_ANALYSTS', '') | replace('"', '""') -%}
 {%- if group and writes_tables() -%}
-{{ adapter.dispatch('grant_to_analysts')(relation, '"' ~ group ~ '"') }}
+{%- set schemas = [] -%}
+{%- for result in results if result.status == 'success' -%}
+{%- for hook in result.node.config.get('post_hook') or []
+    if 'grant_to_analysts' in hook.sql -%}
+{%- do schemas.append(result.node.schema) -%}
+{%- endfor -%}
+{%- endfor -%}
+{{ adapter.dispatch('grant_to_analysts')(
+    relation, schemas | unique, 'group "' ~ group ~ '"'
+) }}
 {%- endif -%}
 {%- endmacro %}
 
-{% macro default__grant_to_analysts(relation, group) -%}
+{% macro default__grant_to_analysts(relation, schemas, group) -%}
 {%- if relation -%}
-grant select on {{ relation }} to group {{ group }}
-{%- else -%}
-grant usage on schema {{ adapter.quote(generate_schema_name(none, none)) }}
-to group {{ group }}
+grant select on {{ relation }} to {{ group }}
 {%- endif -%}
+{%- for schema in schemas -%}
+grant usage on schema {{ adapter.quote(schema) }} to {{ group }};
+{% endfor -%}
 {%- endmacro %}
 
 {# It has no users. #}
-{% macro duckdb__grant_to_analysts(relation, group) %}{% endmacro %}
+{% macro duckdb__grant_to_analysts(relation, schemas, group) %}{% endmacro %}
 
 {# Grants need a table format that a folder of Parquet is not. #}
-{% macro spark__grant_to_analysts(relation, group) %}{% endmacro %}
+{% macro spark__grant_to_analysts(relation, schemas, group) %}{% endmacro %}
