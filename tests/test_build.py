@@ -73,7 +73,9 @@ def test_builds_end_with_what_there_is_and_what_failed(
     assert "accepted_values_users_level__free__paid" in said.out
     assert "Not all is well" in said.out
     for model in ("int_event_versions", "songplays"):
-        assert f"{model} is built anew: a macro changed (clean_text)." in said.out
+        assert (
+            f"{model}: full refresh, because a macro changed (clean_text)." in said.out
+        )
     assert "Traceback" not in said.out + said.err
     assert json.loads(good.read_bytes()) == other
     Builder(warehouse).close()

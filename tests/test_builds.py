@@ -74,7 +74,7 @@ def test_a_table_that_was_emptied_is_built_anew(
     for options in (["--empty", "--full-refresh"], ["--empty"]):
         assert builder.dbt("run", *options, "--select", "users").returncode == 0
     done = builder.dbt("run", "--select", "users")
-    assert "users is built anew: it was built of no rows, or of some." in done.stdout
+    assert "users: full refresh, because its last build read no rows" in done.stdout
     builder.build(QUICK)
     assert_the_star_is_the_oracles(builder, data)
 
@@ -90,7 +90,7 @@ def test_a_changed_contract_has_the_table_built_anew(
     builder.manifest.build_flat_graph()
     done = builder.dbt("run", "--select", "users")
     assert done.stdout.startswith(
-        "users is built anew: its SQL or configuration, or that of a model before it,"
+        "users: full refresh, because its SQL or configuration, or that of"
     )
 
 
@@ -105,7 +105,7 @@ def test_a_key_that_is_not_unique_has_the_table_built_anew(
         connection.execute("insert into analytics.users from analytics.users")
     assert builder.dbt("build", "--select", "users").returncode == 1
     done = builder.dbt("build", "--select", "users")
-    assert done.stdout == "users is built anew: its user_id was not unique.\n"
+    assert done.stdout == "users: full refresh, because its user_id was not unique.\n"
     assert_the_star_is_the_oracles(builder, data)
 
 

@@ -224,9 +224,9 @@ def test_nothing_is_left_of_data_that_were_dropped(
     assert bootstrap.main(["--data", str(other), "--reset", "--yes"]) == 0
     done = builder.dbt("build", *NO_TESTS, QUICK)
     assert_the_star_is_the_oracles(builder, other)
-    why = "is built anew: a raw file came in a new version, or the raw tables were made"
+    why = ": full refresh, because a raw file was replaced or the raw tables were recre"
     assert done.stdout.count(why) == len(BUILT_BY_ADDING)
-    assert "built anew" not in builder.dbt("build", *NO_TESTS, QUICK).stdout
+    assert "full refresh" not in builder.dbt("build", *NO_TESTS, QUICK).stdout
 
 
 @on_duckdb_and_postgres("test_a_changed_model_is_built_anew")
@@ -243,5 +243,5 @@ def test_a_changed_model_is_built_anew(builder: Builder, tmp_path: Path) -> None
     assert done.returncode == 0, done.stdout
     rows = builder.warehouse.query("select user_id, level from analytics.users")
     assert rows == [(7, "FREE")]
-    why = "int_user_days is built anew: its SQL or configuration, or that of a model"
+    why = "int_user_days: full refresh, because its SQL or configuration, or that of"
     assert why in done.stdout

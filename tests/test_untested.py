@@ -86,7 +86,7 @@ def test_what_changed_since_all_tests_passed_is_tested_and_nothing_before_it(
         both = failed(builder, "test", "--select", MISSING, DOUBLED, *CHANGED)
         assert both == {MISSING, DOUBLED}
 
-    # A file in a new version: all is built anew, and so all of it is tested.
+    # A replaced file: every table is refreshed fully, so all rows are tested.
     write_source(data, {"1.json": play(1) + b"\n" + play(3)})
     builder.load(data)
     builder.build(QUICK)

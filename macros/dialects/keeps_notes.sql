@@ -1,5 +1,5 @@
-{# Returns whether builds are noted, so that a later one can add to a table: not on a
-   lake of plain Parquet, where every build is a full one (docs/decisions/0007). #}
+{# Returns whether builds are noted, which incremental runs need. On a lake of plain
+   Parquet every build is a full refresh (docs/decisions/0007). #}
 {% macro keeps_notes() %}
     {{ return(adapter.dispatch('keeps_notes')()) }}
 {% endmacro %}

@@ -1,6 +1,6 @@
-{# Returns the statement by which a build of a model waits until no other build writes
-   the same model, and holds others off until its own transaction ends. Readers do not
-   wait. Nothing where a database has one writer anyway. #}
+{# Returns the statement that serialises the builds of one model: it locks the model's
+   table of notes until the transaction ends. Readers of the model do not wait. Empty
+   where a database has one writer. #}
 {% macro lock_for_writing(notes) -%}
 {{ adapter.dispatch('lock_for_writing')(notes) }}
 {%- endmacro %}
@@ -11,8 +11,8 @@
 lock table {{ notes }} in exclusive mode
 {%- endmacro %}
 
-{# As the first statement of the transaction, before its snapshot is taken: what another
-   build has written is seen. #}
+{# The first statement of the transaction, before its snapshot is taken: so the build sees
+   what another build wrote. #}
 {% macro redshift__lock_for_writing(notes) -%}
 lock {{ notes }}
 {%- endmacro %}

@@ -1,10 +1,10 @@
-{# Returns the first statement in the transaction of a model's build: an incremental
-   model waits for another build of it. Says why a model is built anew. #}
+{# Returns the first statement in the transaction of an incremental model's build: it
+   waits for any other build of the same model. Prints the reason of a full refresh. #}
 {% macro begin_build() -%}
 {%- if execute and model.config.materialized == 'incremental' and keeps_notes() -%}
 {%- set plan = plan_of_build() -%}
 {%- if plan.last and plan.reason and not plan.adds and not flags.FULL_REFRESH -%}
-{%- do print(model.name ~ ' is built anew: ' ~ plan.reason ~ '.') -%}
+{%- do print(model.name ~ ': full refresh, because ' ~ plan.reason ~ '.') -%}
 {%- endif -%}
 {{ lock_for_writing(notes_of(model.name)) }}
 {%- endif -%}

@@ -1,12 +1,12 @@
-{# Returns the last statement in the transaction of an incremental model's build, which
-   notes it. Another build may have made the table anew while this one waited: what adds
-   to a table is of the table's generation, whatever the plan knew. #}
+{# Returns the last statement in the transaction of an incremental model's build: the
+   note of it. An incremental run copies the generation from the latest note, since
+   another build may have refreshed the table while this one waited. #}
 {% macro note_build() -%}
 {%- if execute and model.config.materialized == 'incremental' and keeps_notes() -%}
 {%- set plan = plan_of_build() -%}
 {%- set notes = notes_of(model.name) -%}
 {%- if plan.is_partial -%}
-{{ void_build(model.name, 'it was built of no rows, or of some') if not plan.adds }}
+{{ void_build(model.name, 'its last build read no rows (--empty) or a sample (--sample)') if not plan.adds }}
 {%- else -%}
 insert into {{ notes }} (number, generation, code, inputs, built_through)
 select

@@ -1,10 +1,9 @@
-{# Returns how the incremental model at hand is built in this run, decided once, before
-   its SQL is compiled:
-   `adds`, whether to the table that is there, or anew; `reason`, why anew, for people;
-   `last`, the note of its last build; `code`, a digest of the SQL, contract and config of
-   the model and of all before it; `inputs`, the generations of the incremental models
-   before it and of the raw tables; `built_through`, the load that they have all reached.
-   A run that reads no rows, or some, adds nothing and notes nothing (`is_partial`). #}
+{# Returns how this run builds the incremental model at hand. It is decided once, before
+   the SQL is compiled. `adds`: whether the run is incremental. `reason`: why not, as text.
+   `last`: the note of the last build. `code`: a digest of the SQL, contract and config of
+   the model and all upstream nodes. `inputs`: the generations of the raw tables and of
+   all upstream incremental models. `built_through`: the load that all of these have
+   reached. `is_partial`: whether the run reads no rows (--empty) or a sample. #}
 {% macro plan_of_build() %}
     {% set node = graph.nodes[model.unique_id] %}
     {% if node.plan and node.plan.run == invocation_id %}{{ return(node.plan) }}{% endif %}
@@ -35,11 +34,11 @@
         'is_partial': flags.EMPTY or flags.SAMPLE,
     } %}
     {% set built = load_relation(this) %}
-    {% set reason = why_anew(plan) %}
+    {% set reason = why_full_refresh(plan) %}
     {% do plan.update({
         'adds': built and can_be_added_to(built) and not dbt.should_full_refresh()
             and (plan.is_partial or not reason),
-        'reason': reason if built else 'its table was gone' if last,
+        'reason': reason if built else 'its table was dropped' if last,
     }) %}
     {% do node.update({'plan': plan}) %}
     {{ return(plan) }}

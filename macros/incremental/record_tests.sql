@@ -1,7 +1,7 @@
-{# Returns the statements that note what the tests of data said in this build: through
-   which load all data has passed them all, if all were run; and of a model whose key is
-   not unique, that its next build is a full one. Only a build notes it: who tests need
-   not be allowed to write. #}
+{# Returns the statements that note the results of the data tests of a build. If all ran
+   and passed: the load through which all data is tested. If a key of a model is not
+   unique: its next build is a full refresh. `dbt test` notes nothing, since it need not
+   have the right to write. #}
 {% macro record_tests(results) %}
     {% if not execute or flags.WHICH != 'build' or not keeps_notes() %}
         {{ return('') }}

@@ -1,4 +1,4 @@
-{# Returns whether a table is built anew, in place of dbt's macro of this name: also
+{# Returns whether a table is refreshed fully. Replaces dbt's macro of this name: also
    where what it was built from is not merely added to (see plan_of_build). #}
 {% macro should_full_refresh() %}
     {% if execute and model.config.materialized == 'incremental' %}

@@ -1,5 +1,5 @@
-{# Returns the statement by which a model's next build is a full one, for a reason that
-   it will tell people. #}
+{# Returns the statement that makes a model's next build a full refresh. That build
+   prints the reason. #}
 {% macro void_build(name, reason) -%}
 insert into {{ notes_of(name) }} (number, generation, code, inputs, built_through)
 select
