@@ -88,7 +88,7 @@ law: setup $(VENV)/.test-installed ## look for histories that break the law; COU
 
 kill: setup $(VENV)/.test-installed ## kill loads and builds at random moments; KILLS=n on each engine
 	@RECORD_RUNS=1 KILLS=$(or $(KILLS),50) $(PYTHON) -m pytest --long tests/test_kill.py \
-		tests/test_spark_builds.py -k 'killed or cut_between'
+		tests/test_spark_builds.py -k killed
 
 mutations: setup $(VENV)/.test-installed ## break each rule of the models once, and see the tests notice
 	@RECORD_RUNS=1 $(PYTHON) -m pytest tests/test_mutations.py \

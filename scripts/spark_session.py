@@ -6,10 +6,12 @@ without us, and takes ours where there is one.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import fcntl
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 STOP_SECONDS: Final = 30
+TEMPORARY: Final = "tmp"
+"""The folder below a lake for temporary files of Spark and Java (profiles.yml)."""
 
 
 @dataclass
@@ -76,6 +80,7 @@ def start(target: dict[str, Any]) -> SparkSession:
         ) from error
     lake.mkdir(parents=True, exist_ok=True)
     lock = hold(lake)
+    _empty(lake / TEMPORARY)
     builder = SparkSession.builder.enableHiveSupport()
     for name, value in target["server_side_parameters"].items():
         builder = builder.config(name, str(value))
@@ -91,20 +96,39 @@ def start(target: dict[str, Any]) -> SparkSession:
     return session
 
 
+@atexit.register
 def stop() -> None:
-    """End the session and its Java, if one runs, and let go of the lake."""
-    from pyspark import SparkContext
+    """End the session and its Java, if one runs, and release the lake.
 
+    Also runs at the end of the process. Deletes the temporary files of Spark and Java.
+    """
     while _running:
+        from pyspark import SparkContext
+
         running = _running.pop()
         gateway = SparkContext._gateway  # noqa: SLF001 -- there is no public way to end Java
-        running.session.stop()
-        if gateway is not None:
+        # Java ends when its input ends, even if Spark no longer answers.
+        with contextlib.suppress(Exception):
+            running.session.stop()
             gateway.shutdown()
+        if gateway is not None:
             gateway.proc.stdin.close()
-            gateway.proc.wait(STOP_SECONDS)
+            try:
+                gateway.proc.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                gateway.proc.kill()
         SparkContext._gateway = SparkContext._jvm = None  # noqa: SLF001 -- as above
+        _empty(running.lake / TEMPORARY)
         running.lock.close()
+
+
+def _empty(folder: Path) -> None:
+    """Make a folder, or delete what a process left there that was killed.
+
+    The folder itself stays for dbt, whose Java expects it.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
 
 
 def hold(lake: Path) -> IO[bytes]:
@@ -124,26 +148,16 @@ def hold(lake: Path) -> IO[bytes]:
 
 
 def _remove_halves(session: SparkSession, lake: Path) -> None:
-    """Remove the files that a build left which was killed: the catalogue has no entry.
+    """Delete the files of versions that killed builds began (decision 7).
 
-    Folders are named as the catalogue names tables and partitions (decision 7).
+    The catalogue does not know them. A folder has the name of its table.
     """
     for schema in lake.glob("warehouse/*_versions.db"):
         name = schema.name.removesuffix(".db")
-        stores = {row[1] for row in session.sql(f"show tables in `{name}`").collect()}
-        for store in schema.iterdir():
-            if store.name not in stores:
-                shutil.rmtree(store)
-            if not any(store.glob("version=*")):
-                continue
-            parts = session.sql(f"show partitions `{name}`.`{store.name}`").collect()
-            known = {store / part[0] for part in parts}
-            known |= {folder for part in known for folder in part.parents}
-            for folder in sorted(store.rglob("*=*/")):
-                if folder.exists() and folder not in known:
-                    shutil.rmtree(folder)
-            for unfinished in (*store.glob("_temporary"), *store.glob(".spark-*")):
-                shutil.rmtree(unfinished)
+        known = {row[1] for row in session.sql(f"show tables in `{name}`").collect()}
+        for folder in schema.iterdir():
+            if folder.name not in known:
+                shutil.rmtree(folder)
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import gzip
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -25,7 +27,13 @@ from loaders.lake import Lake
 from raw_lines import event, lines_of, song
 from records import EVENTS, SONGS, RawTable, RefusedRecordError, read_record
 from test_bootstrap import FILES, FORMS, NAMES
-from warehouses import PROJECT, Builder, Warehouse, write_source
+from warehouses import (
+    PROJECT,
+    Builder,
+    Warehouse,
+    make_warehouse,
+    write_source,
+)
 
 BOOTSTRAP = [sys.executable, str(PROJECT / "scripts" / "bootstrap.py")]
 
@@ -256,30 +264,25 @@ def test_a_second_process_waits_for_the_one_that_holds_the_lake(
 # --- Tables --------------------------------------------------------------------------
 
 
-def parts_of(lake: Path, table: str) -> set[Path]:
-    """List the files of a table that are there, whether they are shown or not."""
-    return set(
-        (lake / "warehouse/analytics_versions.db").glob(f"{table}__2*/**/*.parquet")
-    )
+def files_of(lake: Path, table: str) -> list[Path]:
+    """List the files of all versions of a table."""
+    schema = lake / "warehouse/analytics_versions.db"
+    return sorted(schema.glob(f"{table}__2*/*.parquet"))
 
 
-def months_of(files: set[Path]) -> list[str]:
-    return sorted("/".join(path.parts[-3:-1]) for path in files)
-
-
-def test_large_tables_lie_by_month_in_files_of_a_good_size(
+def test_large_tables_are_sorted_in_files_of_a_good_size(
     built_warehouse: Callable[[str, str], Warehouse],
 ) -> None:
-    warehouse = built_warehouse("spark", "grown")
-    months = warehouse.query(
-        "select distinct concat('start_year=', year(start_time), '/start_month=',"
-        " month(start_time)) from analytics.songplays"
-    )
-    # The version before is kept for those who read it.
-    found = months_of(parts_of(warehouse.lake, "songplays"))
-    assert set(found) == {month for (month,) in months}
-    assert max(map(found.count, found)) <= 2
-    assert len(parts_of(warehouse.lake, "users")) <= 2
+    lake = built_warehouse("spark", "grown").lake
+    for table in ("songplays", "users"):
+        files = files_of(lake, table)
+        # The version before is kept for its readers.
+        assert len({file.parent for file in files}) == 2
+        assert len(files) <= 4
+    with duckdb.connect() as connection:
+        for file in files_of(lake, "songplays"):
+            moments = connection.read_parquet(str(file)).project("start_time")
+            assert moments.fetchall() == moments.order("start_time").fetchall()
 
 
 def test_spark_leaves_nothing_in_the_project(
@@ -292,46 +295,85 @@ def test_spark_leaves_nothing_in_the_project(
         assert not Path(name).exists()
 
 
+def java_files(folder: Path) -> list[str]:
+    """List the temporary files of Spark and Java in a folder."""
+    found = re.compile(r"blockmgr-|artifacts-|.*_resources$|liblz4|snappy|spark-|hive")
+    return sorted(path.name for path in folder.iterdir() if found.match(path.name))
+
+
+def test_temporary_files_lie_in_the_lake(
+    built_warehouse: Callable[[str, str], Warehouse],
+) -> None:
+    warehouse = built_warehouse("spark", "grown")
+    system = warehouse.session._jvm.java.lang.System  # noqa: SLF001 -- there is no public way to ask Java
+    assert system.getProperty("java.io.tmpdir") == str(warehouse.lake / "tmp")
+    assert java_files(warehouse.lake / "tmp")
+
+
+@pytest.mark.long(guard="tests/test_spark.py::test_temporary_files_lie_in_the_lake")
+@pytest.mark.parametrize("interrupt", [False, True], ids=["error", "Ctrl-C"])
+def test_temporary_files_are_deleted_at_the_end(
+    tmp_path: Path, *, interrupt: bool
+) -> None:
+    require_spark()
+    warehouse = make_warehouse(tmp_path / "warehouse", "spark")
+    root = write_source(tmp_path / "data", {"a.json": event() + b"\nx"})
+    own = tmp_path / "tmp"
+    own.mkdir()
+    with subprocess.Popen(
+        [*BOOTSTRAP, "--data", str(root), "--max-rejects", "0"],
+        env=warehouse.environment | {"TMPDIR": str(own)},
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    ) as load:
+        temporary = warehouse.lake / "tmp"
+        while interrupt and load.poll() is None:
+            if temporary.exists() and java_files(temporary):
+                os.killpg(load.pid, signal.SIGINT)
+                break
+            time.sleep(0.1)
+        said = load.communicate()[1].decode()
+    assert load.returncode == (130 if interrupt else 2), said
+    assert "Traceback" not in said
+    assert list(own.iterdir()) == []
+    assert list(temporary.iterdir()) == []
+
+
 @pytest.mark.long(
-    guard="tests/test_spark_builds.py::"
-    "test_a_build_that_is_cut_between_two_statements_is_made_good_by_the_next"
-    "[before a version is shown-spark]"
+    guard="tests/test_spark_builds.py::test_a_reader_sees_one_whole_version"
 )
 @only_spark
 def test_of_a_build_that_was_killed_nothing_is_left(
     builder: Builder, tmp_path: Path
 ) -> None:
-    """A half of a store, a half of a version, and files that no entry names."""
+    """A kill leaves files of a version that the catalogue does not know."""
     warehouse = builder.warehouse
     played = event(page="NextSong", userId="1", level="free", ts=1541105830796)
     builder.load(write_source(tmp_path / "data", {"a.json": played}, {"s": song()}))
     builder.build()
     count = "select count(*) from analytics.songplays"
     before = warehouse.query(count)
-    files = parts_of(warehouse.lake, "songplays")
+    (version,) = {file.parent for file in files_of(warehouse.lake, "songplays")}
     spark_session.stop()
-    (store,) = (warehouse.lake / "warehouse/analytics_versions.db").glob("songplays__*")
     with subprocess.Popen(
-        [Path(sys.executable).parent / "dbt", "--quiet", "run", "--full-refresh"],
+        [Path(sys.executable).parent / "dbt", "--quiet", "run"],
         cwd=PROJECT,
         env=warehouse.environment,
         start_new_session=True,
     ) as build:
         try:
-            while build.poll() is None and files == parts_of(
-                warehouse.lake, "songplays"
-            ):
+            while build.poll() is None and not [
+                folder
+                for folder in version.parent.glob("songplays__*")
+                if folder != version
+            ]:
                 time.sleep(0.02)
             assert build.poll() is None
         finally:
             os.killpg(build.pid, signal.SIGKILL)
-    half = store / "version=20000101t000000000000" / "start_year=2018"
-    (half / "start_month=1").mkdir(parents=True)
-    (store / "_temporary").mkdir()
+    (version.parent / "songplays__20000101t000000000000").mkdir()
     assert warehouse.query(count) == before
-    assert parts_of(warehouse.lake, "songplays") == files
-    assert not half.parent.exists()
-    assert not (store / "_temporary").exists()
+    assert [path.name for path in version.parent.glob("songplays__*")] == [version.name]
     builder.build()
     assert warehouse.query(count) == before
 

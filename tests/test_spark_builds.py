@@ -1,179 +1,186 @@
-"""How builds add to the star on Spark: decision 7, and the law where a build is cut."""
+"""How Spark shows a new version of a table (decision 7), and the law on Spark."""
 
 from __future__ import annotations
 
 import importlib
-import os
-import random
 import re
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from conftest import only_spark
 from histories import read_course
-from raw_lines import event
 from recorded import record
+from test_incremental_mutations import FIND_AGAIN, STRATEGY
 from test_law import CASES, follow
-from warehouses import Builder, Warehouse, assert_the_star_is_the_oracles, write_source
+from test_mutations import Mutation, mutate
+from warehouses import NO_TESTS, Builder, Warehouse, make_warehouse
 
-CUTS = int(os.environ.get("KILLS", "5"))
-"""How many builds are cut at random, beside those that are cut at a certain point."""
-
-AN_INCREMENT = (
+A_BUILD = (
     "tests/test_star.py::test_a_table_has_the_rows_and_values_of_the_oracle"
     "[spark-grown-songplays]"
 )
-"""Builds the sample on Spark, adds to it, and compares."""
+"""Builds the sample on Spark, builds it again with more data, and compares."""
 
-Data = Callable[..., Path]
-
-
-def at(month: int, day: int = 1) -> int:
-    """Give a moment of 2018 as logs do: in milliseconds."""
-    return int(datetime(2018, month, day, tzinfo=UTC).timestamp() * 1000)
-
-
-def play(item: int, ts: int, **others: object) -> bytes:
-    names = {"userId": "1", "level": "free", "song": "a", "artist": "b"}
-    return event(1, item, ts=ts, page="NextSong", **(names | others))
-
-
-@pytest.fixture
-def data(tmp_path: Path) -> Data:
-    """A function that adds a file of events to a folder of raw data."""
-
-    def add(name: str, *lines: bytes, songs: bytes | None = None) -> Path:
-        catalogue = {name: songs} if songs else {}
-        return write_source(tmp_path / "data", {name: b"\n".join(lines)}, catalogue)
-
-    return add
-
-
-def files_of(warehouse: Warehouse, table: str) -> dict[Path, int]:
-    """Give the files of a table, shown or not, with the rows that they hold."""
-    schema = warehouse.lake / "warehouse/analytics_versions.db"
-    with duckdb.connect() as connection:
-        return {
-            path: connection.read_parquet(str(path)).shape[0]
-            for path in schema.glob(f"{table}__2*/**/*.parquet")
-        }
-
-
-def months_of(files: set[Path]) -> list[int]:
-    return sorted(int(path.parent.name.removeprefix("start_month=")) for path in files)
+USERS = ("--select", "users")
+STATEMENTS = 12
+"""About so many statements build the table users."""
+SHOWS = r"(create|alter) view analytics\.users "
 
 
 @contextmanager
-def cut(reached: Callable[[str], bool]) -> Iterator[list[str]]:
-    """End a build before a statement, as a kill does: no later one runs, of any model.
-
-    Gives the statements that ran.
-    """
-    ran: list[str] = []
-    dead = threading.Event()
-    lock = threading.Lock()
+def before_each_statement(act: Callable[[str], None]) -> Iterator[None]:
+    """Let a function see each statement of dbt before it runs."""
     # Not everybody has Spark.
     cursors = importlib.import_module("dbt.adapters.spark.session").Cursor
     execute = cursors.execute
 
-    def execute_if_alive(cursor: object, sql: str, *parameters: Any) -> None:
-        statement = re.sub(r"/\*.*?\*/", "", sql, flags=re.DOTALL).strip()
-        with lock:
-            if dead.is_set() or reached(statement):
-                dead.set()
-                raise RuntimeError("This build was cut.")
-            ran.append(statement)
+    def execute_after(cursor: object, sql: str, *parameters: Any) -> None:
+        act(re.sub(r"/\*.*?\*/", "", sql, flags=re.DOTALL).strip())
         execute(cursor, sql, *parameters)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cursors, "execute", execute_if_alive)
-        yield ran
+        patch.setattr(cursors, "execute", execute_after)
+        yield
 
 
-def build_and_cut(
-    builder: Builder, reached: Callable[[str], bool], *arguments: str
+def versions_of_users(warehouse: Warehouse) -> list[str]:
+    """List the versions of the table users, the oldest first."""
+    names = warehouse.query("show tables in analytics_versions like 'users__*'")
+    return sorted(name for _, name, _ in names)
+
+
+def read_users(warehouse: Warehouse) -> tuple[int, tuple[str, ...]]:
+    """Count the users that a reader finds, and name the versions that he reads."""
+    files = warehouse.query("select input_file_name() from analytics.users")
+    return len(files), tuple({Path(file).parent.name for (file,) in files})
+
+
+def test_a_reader_sees_one_whole_version(
+    built_warehouse: Callable[[str, str], Warehouse],
 ) -> None:
-    with cut(reached), pytest.raises(AssertionError, match="This build was cut"):
-        builder.build(*arguments)
+    """Also while a build runs, is killed, or runs beside another build."""
+    warehouse = built_warehouse("spark", "grown")
+    builder = Builder(warehouse)
+    users, (first,) = read_users(warehouse)
+    began_to_read = warehouse.session.sql("select * from analytics.users")
+    seen = []
+
+    with before_each_statement(lambda _: seen.append(read_users(warehouse))):
+        builder.build(*USERS)
+    _, (second,) = read_users(warehouse)
+    assert set(seen) == {(users, (first,)), (users, (second,))}
+    assert seen == sorted(seen)
+    assert began_to_read.count() == users
+    assert versions_of_users(warehouse) == [first, second]
+
+    def kill(statement: str) -> None:
+        if re.match(SHOWS, statement):
+            raise RuntimeError("This build was killed.")
+
+    with (
+        before_each_statement(kill),
+        pytest.raises(AssertionError, match="This build was killed"),
+    ):
+        builder.build(*USERS)
+    assert read_users(warehouse) == (users, (second,))
+    *_, half = versions_of_users(warehouse)
+
+    def build_beside(statement: str) -> None:
+        if re.match(SHOWS, statement):
+            later = f"users__{datetime.now(UTC):%Y%m%dt%H%M%S%f}"
+            version = f"analytics_versions.{later}"
+            for other in (
+                f"create table {version} as select * from analytics.users",
+                f"alter view analytics.users as select * from {version}",
+            ):
+                warehouse.query(other)
+
+    with before_each_statement(build_beside):
+        builder.build(*USERS)
+    third, later = versions_of_users(warehouse)[-2:]
+    assert read_users(warehouse) == (users, (third,))
+    assert versions_of_users(warehouse) == [second, half, third, later]
+    builder.build(*USERS)
+    assert versions_of_users(warehouse)[:2] == [third, later]
+    builder.build(*USERS)
+    assert len(versions_of_users(warehouse)) == 2
+    assert read_users(warehouse) == (users, (versions_of_users(warehouse)[-1],))
 
 
-def before_statement(pattern: str) -> Callable[[str], bool]:
-    return lambda statement: re.match(pattern, statement) is not None
-
-
-def after_statements(count: int) -> Callable[[str], bool]:
-    left = iter(range(count, -1, -1))
-    return lambda _: next(left, 0) == 0
-
-
-NOTING = r"insert overwrite .*_int_event_versions_\d+t\d+'"
-CUT_AT: dict[str, tuple[str, tuple[str, ...]]] = {
-    "before a version is shown": ("alter view analytics.int_event_versions ", ()),
-    "before it is noted": (NOTING, ()),
-    # Built anew, it knows nothing of the plays that were another user's.
-    "where it is built anew": (
-        NOTING,
-        ("--full-refresh", "--select", "int_event_versions"),
-    ),
-}
-THIS = (
-    "tests/test_spark_builds.py::"
-    "test_a_build_that_is_cut_between_two_statements_is_made_good_by_the_next"
+@pytest.mark.long(
+    guard="tests/test_spark_builds.py::test_a_reader_sees_one_whole_version"
 )
-
-
-@only_spark
-@pytest.mark.parametrize(
-    "points",
-    [
-        pytest.param(list(CUT_AT)[:1], id="before a version is shown"),
-        pytest.param(
-            list(CUT_AT)[1:],
-            id="at other points",
-            marks=pytest.mark.long(guard=f"{THIS}[before a version is shown-spark]"),
-        ),
-    ],
-)
-def test_a_build_that_is_cut_between_two_statements_is_made_good_by_the_next(
-    builder: Builder, data: Data, points: list[str]
+def test_a_build_killed_at_any_statement_is_repaired_by_the_next(
+    built_warehouse: Callable[[str, str], Warehouse],
 ) -> None:
-    """In each load a play goes over to another user.
+    warehouse = built_warehouse("spark", "grown")
+    builder = Builder(warehouse)
+    users, _ = read_users(warehouse)
+    for number in range(STATEMENTS):
+        left = iter(range(number))
 
-    So a model that misses the change keeps the play for the user before. The long test
-    also cuts KILLS builds anywhere; so does ``make kill``.
-    """
-    root = data("0.json", *(play(item, at(11, 1 + item)) for item in range(3)))
-    builder.load(root)
-    builder.build()
-    chance = random.Random(CUTS)  # noqa: S311 -- no secret
-    cuts = [(before_statement(CUT_AT[name][0]), CUT_AT[name][1]) for name in points]
-    if len(points) > 1:
-        cuts += [(after_statements(chance.randrange(5, 150)), ()) for _ in range(CUTS)]
-    for number, (reached, arguments) in enumerate(cuts, start=1):
-        user = str(number + 1)
-        moved = play(number % 3, at(11 + number % 2, 5 + number % 20), userId=user)
-        root = data(f"{number}.json", moved)
-        builder.load(root)
-        build_and_cut(builder, reached, *arguments)
-        builder.build()
-        assert_the_star_is_the_oracles(builder, root)
+        def kill(_: str, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise RuntimeError("This build was killed.")
+
+        with before_each_statement(kill):
+            builder.dbt("build", *NO_TESTS, *USERS)
+        count, (version,) = read_users(warehouse)
+        assert count == users
+        builder.build(*USERS)
+        count, (after,) = read_users(warehouse)
+        assert (count, version < after) == (users, True)
         record(
             "kill",
             engine="spark",
-            what="build, cut between two statements",
+            what="build, killed between two statements",
             tried=1,
             right_after_the_next_command=1,
         )
 
 
-@pytest.mark.long(guard=AN_INCREMENT)
+def test_an_unknown_table_format_is_one_sentence(
+    built_warehouse: Callable[[str, str], Warehouse], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builder = Builder(built_warehouse("spark", "grown"))
+    monkeypatch.setenv("SPARKIFY_TABLE_FORMAT", "hudi")
+    done = builder.dbt("build", *NO_TESTS, *USERS)
+    said = "SPARKIFY_TABLE_FORMAT is parquet, iceberg or delta, and not 'hudi'."
+    assert done.returncode == 1
+    assert any(said in str(found.message) for found in done.result.result)
+
+
+def test_an_increment_by_merge_holds_the_law(
+    built_warehouse: Callable[[str, str], Warehouse], tmp_path: Path
+) -> None:
+    """The statement for Iceberg and Delta, as DuckDB runs it and Spark parses it."""
+    builder = Builder(make_warehouse(tmp_path / "warehouse"))
+    macro = "{% macro get_incremental_replace_changed_sql(arguments) %}"
+    merge = (
+        "{{ return(spark__get_merge_sql(arguments.target_relation,"
+        " arguments.temp_relation, arguments.unique_key, none, none)) }}"
+    )
+    mutate(builder, Mutation("merge", STRATEGY, macro, macro + merge, ""))
+    (case,) = [case for case in CASES if case.stem == FIND_AGAIN]
+    follow(builder, read_course(case), tmp_path / "data")
+    compiled = builder.warehouse.folder / "target" / "run"
+    statements = [
+        text[text.index("merge into") :]
+        for path in compiled.rglob("*.sql")
+        if "merge into" in (text := path.read_text("utf-8"))
+    ]
+    assert len(statements) > 1
+    session = built_warehouse("spark", "grown").session._jsparkSession  # noqa: SLF001 -- there is no public parser
+    for statement in statements:
+        session.sessionState().sqlParser().parsePlan(statement.replace('"', "`"))
+
+
+@pytest.mark.long(guard=A_BUILD)
 @only_spark
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
 def test_the_law_holds_on_spark_in_a_named_case(

@@ -105,7 +105,7 @@ GUARD: Final = "tests/test_untested.py::test_each_engine_knows_what_is_tested[du
         "duckdb",
         *(
             pytest.param(engine, marks=pytest.mark.long(guard=GUARD))
-            for engine in ("postgres", "spark", "redshift")
+            for engine in ("postgres", "redshift")
         ),
     ],
 )

@@ -9,7 +9,6 @@ import io
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,11 +47,8 @@ sparkify:
 QUICK_JAVA: Final = (
     "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC"
     " -Dderby.system.durability=test -XX:-UsePerfData"
-    f" -Djava.io.tmpdir={tempfile.gettempdir()}"
 )
 """What makes Java quick where it works for minutes: it compiles once, syncs nothing.
-
-What it writes for a while goes where Python's does.
 
 Where it compiles once, its room for code is a fifth of what it is else; once that is
 full, Java compiles no more, and Spark takes many times as long, or stops.

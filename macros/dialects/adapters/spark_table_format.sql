@@ -1,0 +1,37 @@
+{# Returns the format of the tables on Spark, as the variable SPARKIFY_TABLE_FORMAT names
+   it. Raises a compiler error for an unknown one. #}
+{% macro spark__table_format() %}
+    {% set format = env_var('SPARKIFY_TABLE_FORMAT', 'parquet') %}
+    {% if format not in ('parquet', 'iceberg', 'delta') %}
+        {% do exceptions.raise_compiler_error(
+            "SPARKIFY_TABLE_FORMAT is parquet, iceberg or delta, and not '"
+            ~ format ~ "'."
+        ) %}
+    {% endif %}
+    {{ return(format) }}
+{% endmacro %}
+
+{# Returns the strategy of increments where the format has transactions. Stands in for
+   dbt-spark's macro of this name, which refuses a strategy of a project's own. #}
+{% macro dbt_spark_validate_get_incremental_strategy(raw_strategy, file_format) %}
+    {{ return('merge') }}
+{% endmacro %}
+
+{# Returns the strategy `replace_changed` as one statement, in one transaction: the rows
+   of a changed key go, and the new rows come in, since they match nothing. #}
+{% macro spark__get_merge_sql(target, source, key, dest_columns, predicates) %}
+{%- set columns = adapter.get_columns_in_relation(target) | map(attribute='quoted') -%}
+{%- set names = columns | join(', ') -%}
+merge into {{ target }} as kept
+using (
+    select {{ names }}, null as changed_key from {{ source }}
+    union all
+    select distinct
+        {% for _ in names.split(', ') %}null, {% endfor %}{{ key }}
+    from ({{ changed_keys(source, key, key) }}) as changed
+) as made
+on kept.{{ key }} = made.changed_key
+when matched then delete
+when not matched and made.changed_key is null
+    then insert ({{ names }}) values ({{ names }})
+{% endmacro %}
