@@ -9,5 +9,5 @@
 {% endmacro %}
 
 {% macro spark__keeps_notes() %}
-    {{ return(false) }}
+    {{ return(spark__table_format() != 'parquet') }}
 {% endmacro %}

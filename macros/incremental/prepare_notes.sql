@@ -13,19 +13,21 @@
         {% do missing.append(notes_of(name)) %}
     {% endfor %}
     {% if not missing %}{{ return('') }}{% endif %}
+    {% call statement('schema_of_notes', auto_begin=true) %}
+        create schema if not exists {{ adapter.quote(missing[0].schema) }}
+    {% endcall %}
+    {% for notes in missing %}
     {% call statement('notes', auto_begin=true) %}
-        create schema if not exists {{ adapter.quote(missing[0].schema) }};
-        {% for notes in missing %}
         create table if not exists {{ notes }} (
             number bigint,
             generation varchar(36),
             code varchar(32),
             inputs varchar(4000),
             built_through timestamp
-        );
-        {% do adapter.cache_added(notes) %}
-        {% endfor %}
+        ) {{ using_table_format() }}
     {% endcall %}
+    {% do adapter.cache_added(notes) %}
+    {% endfor %}
     {% do adapter.commit() %}
     {{ return('') }}
 {% endmacro %}

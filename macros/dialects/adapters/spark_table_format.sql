@@ -1,5 +1,5 @@
-{# Returns the format of the tables on Spark, as the variable SPARKIFY_TABLE_FORMAT names
-   it. Raises a compiler error for an unknown one. #}
+{# Returns the format of the tables on Spark, as the variable SPARKIFY_TABLE_FORMAT
+   names it. Raises a compiler error for an unknown one. #}
 {% macro spark__table_format() %}
     {% set format = env_var('SPARKIFY_TABLE_FORMAT', 'parquet') %}
     {% if format not in ('parquet', 'iceberg', 'delta') %}
@@ -20,6 +20,7 @@
 {# Returns the strategy `replace_changed` as one statement, in one transaction: the rows
    of a changed key go, and the new rows come in, since they match nothing. #}
 {% macro spark__get_merge_sql(target, source, key, dest_columns, predicates) %}
+{%- if plan_of_build().is_partial %}{{ return('select 1 as nothing') }}{% endif -%}
 {%- set columns = adapter.get_columns_in_relation(target) | map(attribute='quoted') -%}
 {%- set names = columns | join(', ') -%}
 merge into {{ target }} as kept

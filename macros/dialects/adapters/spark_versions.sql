@@ -9,8 +9,13 @@
     {{ return(spark__build_version()) }}
 {% endmaterialization %}
 
+{# A table that is rebuilt is noted after that, not with it. If the run is killed in
+   between, what is built from the table must know, so its next build is a full one. #}
 {% materialization incremental, adapter = 'spark' %}
     {% if spark__table_format() != 'parquet' %}
+        {% if not plan_of_build().adds %}
+            {% do run_query(void_build(model.name, 'its rebuild was stopped')) %}
+        {% endif %}
         {{ return(dbt.materialization_incremental_spark()) }}
     {% endif %}
     {{ return(spark__build_version()) }}
