@@ -45,7 +45,7 @@ sparkify:
 """
 """As users have it: the default target is not the one that a test builds."""
 QUICK_JAVA: Final = (
-    "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m -XX:+UseSerialGC"
+    "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m"
     " -Dderby.system.durability=test -XX:-UsePerfData"
 )
 """What makes Java quick where it works for minutes: it compiles once, syncs nothing.
