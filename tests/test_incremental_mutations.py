@@ -25,7 +25,7 @@ FIND_AGAIN = "what_a_run_must_find_again"
 MUTATIONS = [
     Mutation(
         "the watermark is what all models before have reached",
-        "macros/incremental/build_basis.sql",
+        "macros/incremental/plan_of_build.sql",
         "reached | min",
         "reached | max",
         "a_build_of_the_rest_alone",

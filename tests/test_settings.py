@@ -22,7 +22,7 @@ def test_failures_are_stored_in_a_schema_of_their_own(
     assert done.returncode == 0, done.stdout
     found = builder.warehouse.query(tables(STORED))
     assert found == [("analytics_dbt_test__audit",)]
-    assert builder.warehouse.query(tables("users")) == [("analytics",)]
+    assert builder.warehouse.query(tables("artists")) == [("analytics",)]
 
 
 @only_duckdb

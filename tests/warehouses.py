@@ -135,6 +135,7 @@ class Warehouse:
             "DBT_TARGET": "test",
             "DBT_TARGET_PATH": str(self.folder / "target"),
             "DBT_LOG_PATH": str(self.folder / "logs"),
+            "DBT_LOG_LEVEL_FILE": "none",
         }
 
     @property
@@ -355,6 +356,7 @@ class Builder:
         done = self.dbt("parse", parse=True)
         assert done.returncode == 0, done.stdout
         self.manifest = done.result.result
+        gc.freeze()  # Each command collects garbage: it need not look at all of this.
         if self.project == PROJECT:
             _MANIFESTS[engine] = database, self.manifest.to_msgpack()
 

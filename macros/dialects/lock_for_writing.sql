@@ -11,8 +11,8 @@
 lock table {{ notes }} in exclusive mode
 {%- endmacro %}
 
-{# The first statement of the transaction, before its snapshot is taken: so the build sees
-   what another build wrote. #}
+{# The first statement of the transaction, before its snapshot is taken: so the build
+   sees what another build wrote. #}
 {% macro redshift__lock_for_writing(notes) -%}
 lock {{ notes }}
 {%- endmacro %}

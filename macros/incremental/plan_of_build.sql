@@ -5,13 +5,15 @@
    all upstream incremental models. `built_through`: the load that all of these have
    reached. `is_partial`: whether the run reads no rows (--empty) or a sample. #}
 {% macro plan_of_build() %}
+    {% set plans = graph.setdefault('plans', {}) %}
+    {% set key = invocation_id ~ ' ' ~ model.unique_id %}
+    {% if key in plans %}{{ return(plans[key]) }}{% endif %}
     {% set node = graph.nodes[model.unique_id] %}
-    {% if node.plan and node.plan.run == invocation_id %}{{ return(node.plan) }}{% endif %}
     {% set code = [] %}
     {% set names = [] %}
     {% for part in [node] + models_before(node, []) | sort(attribute='unique_id') %}
         {% do code.append(code_of_node(part)) %}
-        {% if part.config.materialized == 'incremental' and part != node %}
+        {% if part.config.materialized == 'incremental' and part.name != node.name %}
             {% do names.append(part.name) %}
         {% endif %}
     {% endfor %}
@@ -26,7 +28,6 @@
         {% do reached.append(input.built_through if input else none) %}
     {% endfor %}
     {% set plan = {
-        'run': invocation_id,
         'last': last,
         'code': local_md5(code | join(' ')),
         'inputs': inputs | join(', '),
@@ -40,6 +41,6 @@
             and (plan.is_partial or not reason),
         'reason': reason if built else 'its table was dropped' if last,
     }) %}
-    {% do node.update({'plan': plan}) %}
+    {% do plans.update({key: plan}) %}
     {{ return(plan) }}
 {% endmacro %}
