@@ -23,6 +23,7 @@ _SWITCHES: Final = {
     "provisioned": ("Provisioned", {True: "true", False: "false"}),
     "snapshot": ("FinalSnapshot", {True: "Snapshot", False: "Delete"}),
 }
+_STARTS_AT_TWO: Final = ("ra3.4xlarge", "ra3.16xlarge")
 _OPTIONS: Final = {"DataBucket": "--data", "LakeBucket": "--lake"}
 
 
@@ -111,4 +112,16 @@ def all_parameters(
             "A network of yours is named by VpcId and SubnetIds together.",
             "Set both with --set, or neither.",
         )
+    _check_nodes(found)
     return found
+
+
+def _check_nodes(parameters: Mapping[str, str]) -> None:
+    """Refuse one node of a type that starts at two. Raises SparkifyError."""
+    of_type = parameters.get("NodeType")
+    is_alone = parameters.get("Provisioned") == "true" and parameters["Nodes"] == "1"
+    if is_alone and of_type in _STARTS_AT_TWO:
+        raise SparkifyError(
+            f"A cluster of {of_type} has at least two nodes.",
+            "Add --set Nodes=2, or take a smaller type.",
+        )

@@ -27,14 +27,22 @@ import careful_reader
 import compact
 import generate_events
 from conftest import Load, only_duckdb
-from loaders import redshift_data_api
+from loaders import redshift_copy, redshift_data_api
 from oracle import read_folder
 from raw_lines import event, song
 from recorded import record
 from records import EVENTS, SONGS, RawTable, RefusedRecordError, read_record
 from redshift_stand_in import StandIn
 from redshift_stand_in.proxy import CONFLICT
-from warehouses import PARTS, PROJECT, Warehouse, make_warehouse, write_source
+from sources import S3Prefix
+from warehouses import (
+    PARTS,
+    PROJECT,
+    Warehouse,
+    documented_rights,
+    make_warehouse,
+    write_source,
+)
 
 PLACE = "s3://place/of mine"
 WAYS = {
@@ -388,6 +396,23 @@ def test_external_records_are_seen_when_their_file_is_booked(
     assert redshift.query("select path from raw.load_history where is_new_version") == [
         ("log_data/bad.json",)
     ]
+
+
+def test_external_records_in_another_region_are_refused_before_all_else(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Spectrum reads its own region alone, and would fail at each query."""
+    small(redshift)
+    before = objects_of(redshift)
+    monkeypatch.setattr(S3Prefix, "region", lambda _: "eu-west-1")
+    for arguments in (["--external"], ["--external", "--dry-run"]):
+        assert redshift.load(*arguments) == 2
+        said = capsys.readouterr().err
+        assert "is in eu-west-1 and the warehouse in us-west-2" in said
+    assert redshift.warehouse.raw_tables() == []
+    assert objects_of(redshift) == before
 
 
 def test_copies_and_views_do_not_mix(
@@ -819,6 +844,43 @@ def test_a_killed_load_is_repeated_once(redshift: Redshift, moment: float) -> No
     assert redshift.counts() == (2, 51, 0)
 
 
+def test_a_load_that_failed_runs_again_a_day_later(redshift: Redshift) -> None:
+    """Statements leave the list after a day, and tokens hold eight hours."""
+    small(redshift)
+    api = redshift.stand_in.data_api
+    for hours in (0, 23, 2):
+        api.seconds_later += hours * 3600  # and time does not go back after the test
+        redshift.stand_in.conflicts[:] = [(CONFLICT_AT, "Disk Full")]
+        assert redshift.load(*WAYS["manifest"]) == 2
+        assert redshift.stand_in.conflicts == []
+    assert redshift.load(*WAYS["manifest"]) == 0
+
+
+def test_more_statements_than_a_request_may_have_ask_for_a_manifest(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small(redshift)
+    monkeypatch.setattr(redshift_copy, "MAX_BATCH_BYTES", 1000)
+    assert redshift.load() == 2
+    assert "with --manifest s3://bucket/prefix" in capsys.readouterr().err
+
+
+def test_records_that_copy_refuses_are_found_without_the_query_that_failed(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(redshift.stand_in.data_api, "tells_failed_queries", False)
+    redshift.write("log_data/a.json", event() + b"\n" + event(item=1, ts="x"))
+    redshift.write("song_data/s.json", song())
+    assert redshift.load("--manifest", PLACE, "--max-rejects", "0") == 2
+    assert "log_data/a.json" in capsys.readouterr().err
+    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.counts() == (2, 2, 1)
+
+
 def test_a_load_after_a_reset_runs_again(redshift: Redshift) -> None:
     small(redshift)
     assert redshift.load(*WAYS["manifest"]) == 0
@@ -836,6 +898,8 @@ def test_all_ways_to_log_in_load(
     of_workgroup = by_iam.replace(f"cluster_id: {here.cluster},", "")
     redshift.write("song_data/s.json", song())
     identity = f'to "{here.credentials.identity}"'
+    here.databases.ensure_user(here.credentials.identity)
+    here.actions.clear()
     for number, (text, name, value) in enumerate(
         (
             (of_cluster, "WORKGROUP", ""),
@@ -848,12 +912,16 @@ def test_all_ways_to_log_in_load(
         redshift.write(f"log_data/{number}.json", event(item=number))
         with monkeypatch.context() as patch:
             patch.setenv(f"SPARKIFY_REDSHIFT_{name}", value)
-            assert redshift.load("--manifest", PLACE) == 0, (text, name)
+            way = "--compact" if name == "SECRET" else "--manifest"
+            assert redshift.load(way, PLACE) == 0, (text, name)
         assert redshift.counts() == (number + 2, number + 2, 0)
         # An ordinary user, who may load what another one created by a grant alone.
         with here.databases.connect(redshift.warehouse.database) as connection:
             for what in ("schema raw", "all tables in schema raw"):
                 connection.execute(f"grant all on {what} {identity}".encode())
+    loads, _ = documented_rights()
+    unseen = {"CancelStatement", "ExecuteStatement"}  # on Ctrl-C, and --external
+    assert here.actions == loads - {f"redshift-data:{name}" for name in unseen}
 
 
 # --- Failures -------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import redshift_connector
 import yaml
+from redshift_connector.core import Connection
 
 import bootstrap
 import build
@@ -28,6 +29,7 @@ from warehouses import (
     Builder,
     Warehouse,
     assert_the_star_is_the_oracles,
+    documented_rights,
     environment,
     make_warehouse,
     put_into_bucket,
@@ -211,6 +213,22 @@ def test_the_analysts_may_read_the_marts_and_nothing_else(
     assert not any("create" in sql for sql in stand_in.statements[at:])
 
 
+def log_in(warehouse: Warehouse, **place: Any) -> Connection:
+    """Connect by IAM, as dbt does."""
+    assert warehouse.stand_in is not None
+    return redshift_connector.connect(
+        iam=True,
+        iam_disable_cache=True,
+        host=warehouse.stand_in.host,
+        port=warehouse.stand_in.port,
+        region=warehouse.stand_in.region,
+        database=warehouse.database,
+        user="",
+        password="",
+        **place,
+    )
+
+
 @pytest.fixture
 def serverless(
     data: Path, stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -243,25 +261,26 @@ def test_an_iam_identity_may_build_once_it_has_loaded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It is an ordinary user, who may do nothing before."""
+    _, builds = documented_rights()
+    asked: set[str] = set()
+    place = {"is_serverless": True, "serverless_work_group": stand_in.workgroup}
     for name in (stand_in.credentials.identity, "IAM:tester"):
         monkeypatch.setattr(stand_in.credentials, "identity", name)
         load(serverless, data)  # what the other one loaded is not new
-        given = stand_in.client("redshift-serverless").get_credentials(
-            workgroupName=stand_in.workgroup, dbName=serverless.database
-        )
-        with redshift_connector.connect(
-            host=stand_in.host,
-            port=stand_in.port,
-            user=given["dbUser"],
-            password=given["dbPassword"],
-            database=serverless.database,
-            ssl=False,
-        ) as connection:
-            cursor = connection.cursor()
-            schema = f"of_{name[3:4].strip(':')}"
+        stand_in.actions.clear()
+        with environment(stand_in.environment), log_in(serverless, **place) as opened:
+            cursor = opened.cursor()
+            schema = f"of_{name.rpartition(':')[2].replace('-', '_')}"
             cursor.execute(f"create schema {schema}")
             songs = 'select * from "raw".staging_songs'
             cursor.execute(f"create table {schema}.songs as {songs}")
+        asked |= stand_in.actions
+    stand_in.actions.clear()
+    place = {"cluster_identifier": stand_in.cluster, "db_user": stand_in.user}
+    with environment(stand_in.environment), log_in(serverless, **place):
+        asked |= stand_in.actions
+    # Asked where the host's name is not AWS's own, as here; a refusal is no failure.
+    assert asked == builds | {"redshift:DescribeCustomDomainAssociations"}
 
 
 @pytest.mark.long(

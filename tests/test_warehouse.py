@@ -327,6 +327,10 @@ def test_spark_comes_up_and_goes_down(
         (("up", *DATA, "--set", "Nodes"), "sets nothing"),
         (("up", *DATA, "--set", "Node=1"), "has no parameter Node"),
         (("up", *DATA, "--set", "NodeType=dc2.large"), "NodeType cannot be"),
+        (
+            ("up", *DATA, "--provisioned", "--set", "NodeType=ra3.4xlarge"),
+            "at least two nodes",
+        ),
         (("up", *DATA, "--set", "BaseCapacity=1"), "BaseCapacity cannot be '1'"),
         (("up", *DATA, "--set", "VpcId=vpc-01"), "VpcId and SubnetIds together"),
         (("up", *DATA, "--lake", "s3://scratch/lake"), "has no parameter LakeBucket"),

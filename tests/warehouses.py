@@ -253,6 +253,16 @@ def write_source(
     return root
 
 
+def documented_rights() -> list[set[str]]:
+    """Return the actions of docs/redshift.md's policies: to load, and to build."""
+    page = (PROJECT / "docs" / "redshift.md").read_text(encoding="utf-8")
+    policies = [json.loads(text.split("```")[0]) for text in page.split("```json")[1:]]
+    return [
+        {action for statement in policy["Statement"] for action in statement["Action"]}
+        for policy in policies
+    ]
+
+
 def put_into_bucket(stand_in: StandIn, bucket: str, data: Path) -> str:
     """Copy log_data and song_data below data/ in a bucket, and return its address."""
     s3 = stand_in.s3()

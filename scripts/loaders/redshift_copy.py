@@ -21,7 +21,13 @@ from loaders import (
 )
 from loaders import redshift_statements as sql
 from loaders.bookkeeping import Quarantine, Rejection
-from loaders.redshift_data_api import TIMEOUT_MINUTES, DataApi, address_of, setting
+from loaders.redshift_data_api import (
+    MAX_BATCH_BYTES,
+    TIMEOUT_MINUTES,
+    DataApi,
+    address_of,
+    setting,
+)
 from loaders.redshift_errors import FailedStatementError
 from loaders.redshift_load import GZIP, Load
 from loaders.redshift_replay import run as replay
@@ -275,19 +281,24 @@ class CopyWarehouse:
         except FailedStatementError as error:
             if not steps[error.index].sql.startswith("copy "):
                 raise
-            refused = self._refusals(load, [error.query_ids[error.index]])
-            if not refused:
+            # The Data API need not tell the query of a statement that failed.
+            query = error.query_ids[error.index]
+            refused = self._refusals(load, [query]) if query else []
+            if query and not refused:
                 raise
-            if not load.max_rejects:
+            if refused and not load.max_rejects:
                 _refuse_all(refused, load.max_rejects)
-        rejections, taken = self._try_out(load)
+            rejections, taken = self._try_out(load)
+            if not rejections:
+                raise
         _refuse_all(rejections, load.max_rejects)
         load.write_lists({}, rejections)
         return self._run(load, load.steps(rejections, taken), "-rejects")
 
     def _run(self, load: Load, steps: Sequence[Step], suffix: str = "") -> LoadResult:
         """Run a load's batch, and read in the history what came of it."""
-        if len(steps) > sql.MAX_STATEMENTS:
+        size = sum(len(step.sql.encode()) for step in steps)
+        if len(steps) > sql.MAX_STATEMENTS or size > MAX_BATCH_BYTES:
             raise SparkifyError(
                 "The list of files and rejects is too long for statements.",
                 "Name a place in S3 for it with --manifest s3://bucket/prefix.",

@@ -29,6 +29,11 @@ each time."""
 
 CONFLICT_PAUSE: Final = 1.0
 ENDED: Final = ("FINISHED", "FAILED", "ABORTED")
+TOKEN_ID: Final = 8
+"""Characters of a statement's id that a token has, which may have 64 in all."""
+
+MAX_BATCH_BYTES: Final = 1_000_000
+"""Bytes of a batch's statements: AWS documents the limit of one statement alone."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,11 @@ class DataApi:
             )
         return self._client
 
+    @property
+    def region(self) -> str:
+        """The warehouse's region."""
+        return self.address.region or str(self.client.meta.region_name)
+
     def user_of_identity(self) -> str:
         """Give the database's user of the caller's IAM identity in a workgroup.
 
@@ -194,8 +204,9 @@ class DataApi:
     def _token(self, name: str) -> str:
         """Give the token that makes the submission of a batch idempotent.
 
-        It counts the ended batches of the name, whose answer a repeat must not get:
+        It names the latest ended batch of the name, whose answer a repeat must not get:
         one that failed is to be run again, and one that succeeded before a reset too.
+        Statements leave the list after a day, so their number would come again.
         """
         pages = self.client.get_paginator("list_statements").paginate(
             StatementName=name, Status="ALL"
@@ -205,8 +216,10 @@ class DataApi:
             for page in pages
             for statement in page["Statements"]
             if statement.get("Status") in ENDED
+            and statement.get("StatementName") == name
         ]
-        return f"{name}-{len(ended)}"
+        latest = max(ended, key=lambda statement: statement["CreatedAt"], default=None)
+        return f"{name}-{latest['Id'][:TOKEN_ID] if latest else 'first'}"
 
     def _wait(self, statement: str, total: int) -> dict[str, Any]:
         """Poll until a batch has ended; cancel it after the time-out or Ctrl-C."""

@@ -53,6 +53,7 @@ class ExternalWarehouse(CopyWarehouse):
         if not files:
             return self.create_statements()
         load = self._prepare(source, files, LoadOptions(max_rejects=0))
+        self._check_region(load)
         return [
             *self.create_statements(),
             *external_statements(load),
@@ -71,17 +72,13 @@ class ExternalWarehouse(CopyWarehouse):
                 "Give it another name, or copy the records without --external.",
             )
         load = self._prepare(source, files, options)
+        self._check_region(load)
         if not self._moments:
             self.create_tables()
         self._let_identity_build()
-        known = self.api.rows(
-            "select distinct tablename from svv_external_columns"
-            f" where schemaname = {quote_literal(SCHEMA)}"
-        )
+        known = self._known()
         for statement in external_statements(load):
-            name = next(
-                (t for (t,) in known if f".{quote_identifier(t)} " in statement), ""
-            )
+            name = next((t for t in known if f"{external(t)} " in statement), "")
             if not (name and statement.startswith("create external table")):
                 self.api.run_alone(statement)
         if self.grant_to:
@@ -98,9 +95,27 @@ class ExternalWarehouse(CopyWarehouse):
 
     def reset(self) -> None:
         """Drop the raw views and what was booked; the files stay."""
-        for table in STAGING:
-            self.api.run_alone(f"drop table if exists {external(table)}")
+        for table in self._known():
+            self.api.run_alone(f"drop table {external(table)}")
         super().reset()
+
+    def _known(self) -> list[str]:
+        """List the external tables; none where their schema was never made."""
+        rows = self.api.rows(
+            "select distinct tablename from svv_external_columns"
+            f" where schemaname = {quote_literal(SCHEMA)}"
+        )
+        return sorted(set(STAGING) & {name for (name,) in rows})
+
+    def _check_region(self, load: Load) -> None:
+        """See that Spectrum can read the source. Raises SparkifyError if it can't."""
+        here = self.api.region
+        if load.region and load.region != here:
+            raise SparkifyError(
+                f"{load.source.root} is in {load.region} and the warehouse in {here}:"
+                " Redshift Spectrum reads buckets of its own region alone.",
+                f"Leave --external out, or name a copy of the data in {here}.",
+            )
 
 
 def external(table: str) -> str:

@@ -17,8 +17,9 @@ from unittest.mock import patch
 import boto3
 import psycopg
 import redshift_connector
+from botocore.config import Config
 
-from redshift_stand_in.aws import AwsServer, Faults, Layer
+from redshift_stand_in.aws import OF_TESTS, AwsServer, Faults, Layer
 from redshift_stand_in.buckets import Buckets
 from redshift_stand_in.certificate import make_certificate
 from redshift_stand_in.copy import Copier
@@ -57,6 +58,9 @@ class StandIn:
     conflicts: list[tuple[str, str]]
     """What a statement holds that is to fail once, and how: proxy.CONFLICT, or other
     words."""
+
+    actions: set[str]
+    """The rights that requests needed, as policies name them; not those of tests."""
 
     roles: dict[str, list[str]]
     databases: Databases = field(repr=False)
@@ -128,6 +132,7 @@ class StandIn:
                 region_name=self.region,
                 aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
                 aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
+                config=Config(user_agent_extra=OF_TESTS),
             )
         return self.clients[service]
 
@@ -205,6 +210,7 @@ def start_stand_in(postgres_socket: str) -> Iterator[StandIn]:
             return credentials.serverless(operation, body)
 
         layer = Layer(json_operations, credentials.provisioned, buckets)
+        credentials.actions = layer.actions
         server = AwsServer(layer)
         credentials.endpoint = ("127.0.0.1", port)
         environment = {
@@ -230,6 +236,7 @@ def start_stand_in(postgres_socket: str) -> Iterator[StandIn]:
             environment=environment,
             statements=statements,
             conflicts=wire.conflicts,
+            actions=layer.actions,
             databases=databases,
             roles=source.roles,
             data_api=data_api,

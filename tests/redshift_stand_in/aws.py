@@ -30,6 +30,16 @@ JsonOperations = Callable[[str, str, dict[str, Any]], dict[str, Any]]
 QueryOperations = Callable[[str, dict[str, str]], "dict[str, str] | None"]
 
 OWN_SERVICES = ("RedshiftData", "RedshiftServerless")
+PREFIXES = {
+    "RedshiftData": "redshift-data",
+    "RedshiftServerless": "redshift-serverless",
+}
+ACTIONS = {"ListObjectsV2": "ListBucket", "HeadObject": "GetObject"}
+"""The right that an operation needs, where it has another name."""
+
+OF_TESTS = "of-tests"
+"""What a client of the tests' own says in its user agent."""
+
 TIMEOUT_SECONDS = 120
 """How long an answer is held back; longer than any client here waits."""
 
@@ -86,6 +96,9 @@ def operation_of(request: Request, body: bytes) -> tuple[str, str]:
         return service, dict(parse_qsl(body.decode(errors="replace"))).get("Action", "")
     if request.method == "GET" and "list-type" in request.args:
         return service, "ListObjectsV2"
+    is_bucket = request.path.count("/") == 1 or request.path.endswith("/")
+    if request.method == "HEAD" and is_bucket:
+        return service, "ListBucket"
     names = {"GET": "GetObject", "PUT": "PutObject", "HEAD": "HeadObject"}
     return service, names.get(request.method, request.method)
 
@@ -110,6 +123,9 @@ class Layer:
     query_operations: QueryOperations
     buckets: Buckets
     faults: Faults = field(default_factory=Faults)
+    actions: set[str] = field(default_factory=set)
+    """What rights the clients' requests needed, as policies name them."""
+
     stopped: threading.Event = field(default_factory=threading.Event)
     moto: Wsgi = field(default_factory=lambda: Dispatcher(create_backend_app))
 
@@ -119,6 +135,9 @@ class Layer:
             body = environ["wsgi.input"].read(size)
             environ["wsgi.input"] = io.BytesIO(body)  # moto reads it again
         service, operation = operation_of(Request(environ), body)
+        if OF_TESTS not in environ.get("HTTP_USER_AGENT", ""):
+            right = ACTIONS.get(operation, operation)
+            self.actions.add(f"{PREFIXES.get(service, service)}:{right}")
         how = self.faults.take(operation)
         if how in ERRORS:
             return _error_answer(service, ERRORS[how])(environ, start)

@@ -27,6 +27,9 @@ class Credentials:
 
         self.endpoint = ("", 0)
         self.is_paused = False
+        self.actions: set[str] = set()
+        """The rights that requests needed: the Data API logs in by the caller's."""
+
         self.secret: Callable[..., dict[str, Any]]
 
     def user_of(self, login: str, password: str) -> str | None:
@@ -61,6 +64,7 @@ class Credentials:
         if cluster and self.is_paused:
             raise invalid(f"Cluster {cluster} is paused.")
         if request.get("SecretArn"):
+            self.actions.add("secretsmanager:GetSecretValue")
             try:
                 found = self.secret(SecretId=request["SecretArn"])
             except Exception as error:
@@ -71,6 +75,11 @@ class Credentials:
             return login
         if not request.get("Database"):
             raise invalid("Database must be given")
+        if workgroup:
+            self.actions.add("redshift-serverless:GetCredentials")
+        else:
+            how = "" if request.get("DbUser") else "WithIAM"
+            self.actions.add(f"redshift:GetClusterCredentials{how}")
         user: str = request.get("DbUser") or self.identity
         return user
 

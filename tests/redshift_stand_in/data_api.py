@@ -20,6 +20,11 @@ from sql_tokens import statements_of
 
 MAX_STATEMENTS: Final = 40
 MAX_BYTES: Final = 100_000
+MAX_REQUEST_BYTES: Final = 1_000_000
+"""Of a batch: the documentation says nothing of more."""
+
+DAY: Final = 24 * 3600
+TOKEN_LIFE: Final = 8 * 3600
 PAGE_ROWS: Final = 1000
 ENDED: Final = ("FINISHED", "FAILED", "ABORTED")
 
@@ -76,9 +81,10 @@ class Part:
             "HasResultSet": self.has_result,
             "ResultRows": self.row_count,
             "ResultSize": sum(len(str(row)) for row in self.rows),
-            "RedshiftQueryId": self.query_id,
             "Duration": int((self.ended - self.started) * 1e9),
         }
+        if self.query_id:
+            told["RedshiftQueryId"] = self.query_id
         if self.error:
             told["Error"] = self.error
         return told
@@ -127,6 +133,11 @@ class DataApi:
         self.lock = threading.Lock()
         self.max_active = 500
         self.page_rows = PAGE_ROWS
+        self.seconds_later = 0.0
+        """How much later it is here than on this machine."""
+
+        self.tells_failed_queries = True
+        """Whether the query of a statement that failed is told, as it need not be."""
 
     def answer(self, operation: str, request: Request) -> Request:
         """Run an operation. Raises AwsError."""
@@ -151,6 +162,8 @@ class DataApi:
             raise invalid(
                 f"Number of statements in a batch must be from 1 to {MAX_STATEMENTS}"
             )
+        if sum(len(sql.encode()) for sql in sqls) > MAX_REQUEST_BYTES:
+            raise invalid("The request is too long")
         return self._submit(request, sqls, is_batch=True)
 
     def _submit(self, request: Request, sqls: list[str], *, is_batch: bool) -> Request:
@@ -167,8 +180,9 @@ class DataApi:
         user = self.user_of(request)
         token = request.get("ClientToken")
         with self.lock:
-            if token and token in self.tokens:
-                return self._submitted(self.tokens[token], request)
+            before = self.tokens.get(token or "")
+            if before and self._age(before) < TOKEN_LIFE:
+                return self._submitted(before, request)
             active = [s for s in self.statements.values() if not s.ended.is_set()]
             if len(active) >= self.max_active:
                 raise AwsError(
@@ -178,11 +192,15 @@ class DataApi:
             statement = Statement(
                 request, user, [Part(sql) for sql in sqls], is_batch=is_batch
             )
+            statement.created += self.seconds_later
             self.statements[statement.id] = statement
             if token:
                 self.tokens[token] = statement
         threading.Thread(target=self._run, args=[statement], daemon=True).start()
         return self._submitted(statement, request)
+
+    def _age(self, statement: Statement) -> float:
+        return time.time() + self.seconds_later - statement.created
 
     def _submitted(self, statement: Statement, request: Request) -> Request:
         told = {"Id": statement.id, "CreatedAt": statement.created, **statement.place()}
@@ -229,6 +247,7 @@ class DataApi:
             except psycopg.Error as error:
                 part.status = "FAILED"
                 part.error = _reason(error)
+                part.query_id *= self.tells_failed_queries
                 statement.error = (
                     f"Query #{number} failed with {part.error}"
                     if statement.is_batch
@@ -336,6 +355,7 @@ class DataApi:
             }
             for statement in reversed(self.statements.values())
             if wanted in ("ALL", statement.status)
+            and self._age(statement) < DAY
             and statement.request.get("StatementName", "").startswith(name)
         ]
         start = int(request.get("NextToken", 0))

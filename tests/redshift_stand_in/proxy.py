@@ -26,6 +26,7 @@ from redshift_stand_in.rewrite import (
     ends_or_begins,
     own_kind,
     rewrite,
+    schema_of_dropped,
     sets_case,
 )
 
@@ -175,6 +176,7 @@ class Session(socketserver.BaseRequestHandler):
         self.own_statements.pop(name, None)
         try:
             self._conflict(sql)
+            self._see_schema(sql)
             if own_kind(sql):
                 self.own_statements[name] = sql
                 return "call redshift.end_of_own_statement()"
@@ -204,6 +206,16 @@ class Session(socketserver.BaseRequestHandler):
             )
             if foreign_keys.rows:
                 raise RefusedStatementError("XX000", CONCURRENT, "")
+
+    def _see_schema(self, sql: str) -> None:
+        """Refuse to drop a table if it exists in a schema that does not."""
+        if schema := schema_of_dropped(sql):
+            name = quote_literal(schema)
+            found = self.ask(f"select from pg_namespace where nspname = {name}")
+            if not found.rows and not found.error:
+                raise RefusedStatementError(
+                    "3F000", f'schema "{schema}" does not exist', ""
+                )
 
     def _run_own(self, name: bytes) -> None:
         """Run a statement of our own, and leave its error for the end of it."""

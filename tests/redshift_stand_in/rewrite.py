@@ -117,6 +117,17 @@ def has_wrong_types(plain: list[Token]) -> bool:
 
 
 @lru_cache(maxsize=512)
+def schema_of_dropped(sql: str) -> str:
+    """Give the schema that DROP TABLE IF EXISTS names; '' for other statements."""
+    plain = without_blanks(cut(sql))
+    words = [token.word for token in plain]
+    if words[:4] != ["drop", "table", "if", "exists"]:
+        return ""
+    names = [fold(token.text) for token in plain[4:] if token.word not in (".", ";")]
+    return names[-2 - (words[-1] == "cascade")] if "." in words else ""
+
+
+@lru_cache(maxsize=512)
 def sets_case(sql: str) -> bool:
     """Tell the statement from which on quoted names keep their case."""
     words = [token.word for token in without_blanks(cut(sql))]

@@ -153,6 +153,10 @@ class Spectrum:
             options = CopyOptions(table.name, [], table.location, json="auto")
             self.source.role_of(CopyOptions([], [], "", role=table.role), "Spectrum")
             bucket, prefix = split(table.location)
+            if self.source.buckets.region_of(bucket) != self.source.buckets.region:
+                raise RefusedStatementError(
+                    "XX000", f"{bucket} is not in the region of the warehouse", ""
+                )
             files = tuple(
                 (key, tag)
                 for key, tag in self.source.buckets.objects(bucket, prefix)
