@@ -1,5 +1,6 @@
-{# Returns a digest of all tests of data, and of what they look at, made once in a run. A
-   generic test has its arguments in its id, but not the rows that it is limited to. #}
+{# Returns a digest of all tests of data, and of what they look at, made once in a
+   run. A generic test has its arguments in its id, but not the rows that it is
+   limited to. #}
 {% macro code_of_tests() %}
     {% set made = graph.get('code_of_tests', {}) %}
     {% if made.run != invocation_id %}

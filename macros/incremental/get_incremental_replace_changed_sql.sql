@@ -1,9 +1,9 @@
 {# Returns the statements of the strategy `replace_changed`: rows go whose key is that
-   of an event that changed or of a row made anew, and the rows made anew come in. A row
-   goes without another in its place where its event is no longer what it was. Where
-   it can be told between which values of the sort column all these rows lie, no others
-   are looked at (docs/decisions/0008); where there are none, no row is looked at. A run
-   that reads no rows, or some (--empty, --sample), replaces nothing. #}
+   of an event that changed or of a row made anew, and the rows made anew come in. A
+   row goes without another in its place where its event is no longer what it was.
+   Where it can be told between which values of the sort column all these rows lie, no
+   others are looked at (docs/decisions/0008); where there are none, no row is looked
+   at. A run that reads no rows, or some (--empty, --sample), replaces nothing. #}
 {% macro get_incremental_replace_changed_sql(arguments) %}
 {%- if plan_of_build().is_partial -%}
 select 1 as nothing

@@ -1,6 +1,7 @@
-{# Returns the rows that a generic test looks at, in place of dbt's macro of this name:
-   also those of a test whose `meta` names a key as `untested_by`, and with `arrivals` a
-   model, if it is in another than the tested one that new rows have that key. #}
+{# Returns the rows that a generic test looks at, in place of dbt's macro of this
+   name: also those of a test whose `meta` names a key as `untested_by`, and with
+   `arrivals` a model, if it is in another than the tested one that new rows have that
+   key. #}
 {% macro get_where_subquery(relation) %}
     {% set key = config.meta_get('untested_by') %}
     {% set arrivals = config.meta_get('arrivals') %}

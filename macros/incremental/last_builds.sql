@@ -1,5 +1,5 @@
-{# Returns the latest build note of each model in `names`, by name, read in one query. A
-   model without notes is left out. #}
+{# Returns the latest build note of each model in `names`, by name, read in one query.
+   A model without notes is left out. #}
 {% macro last_builds(names) %}
     {% set notes = [] %}
     {% for name in names if keeps_notes() and load_relation(notes_of(name)) %}

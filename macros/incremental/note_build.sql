@@ -6,7 +6,9 @@
 {%- set plan = plan_of_build() -%}
 {%- set notes = notes_of(model.name) -%}
 {%- if plan.is_partial -%}
-{{ void_build(model.name, 'its last build read no rows (--empty) or a sample (--sample)') if not plan.adds }}
+{%- if not plan.adds %}
+{{ void_build(model.name, 'its last build read no rows (--empty) or a sample') }}
+{%- endif %}
 {%- else -%}
 insert into {{ notes }} (number, generation, code, inputs, built_through)
 select
@@ -14,7 +16,8 @@ select
     {{ 'generation' if plan.adds else "'%s'" % invocation_id }},
     '{{ plan.code }}',
     '{{ plan.inputs }}',
-    cast({{ "'%s'" % plan.built_through if plan.built_through else 'null' }} as timestamp)
+    cast({{ text_literal(plan.built_through) if plan.built_through else 'null' }}
+        as timestamp)
 from {{ notes }}
 {{ 'where number = (select max(number) from %s)' % notes if plan.adds }}
 {%- endif -%}

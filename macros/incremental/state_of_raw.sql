@@ -1,6 +1,6 @@
 {# Returns the state of the raw tables. `generation`: the latest load that replaced a
-   file, or else the first load. `built_through`: the latest load. Raises a compiler error
-   if nothing was ever loaded. #}
+   file, or else the first load. `built_through`: the latest load. Raises a compiler
+   error if nothing was ever loaded. #}
 {% macro state_of_raw() %}
     {% set node = graph.sources['source.' ~ project_name ~ '.raw.load_history'] %}
     {% set history = api.Relation.create(

@@ -1,6 +1,6 @@
 {# Returns the state of all incremental models. `generations`: their names and
-   generations, as text. `built_through`: the load that all have reached, or none if one of
-   them has no note. #}
+   generations, as text. `built_through`: the load that all have reached, or none if
+   one of them has no note. #}
 {% macro state_of_tables() %}
     {% set names = incremental_models() %}
     {% set builds = last_builds(names) %}

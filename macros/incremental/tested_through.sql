@@ -1,7 +1,7 @@
 {# Returns the load through which what the test at hand looks at has passed all tests,
    where the variable `tests` is `changed`; none if all rows are to be looked at: as
-   always without it, where a test or a model is not what it was then, or where a table
-   was refreshed fully since. Raises a compiler error for another value. #}
+   always without it, where a test or a model is not what it was then, or where a
+   table was refreshed fully since. Raises a compiler error for another value. #}
 {% macro tested_through() %}
     {% set asked = var('tests', 'all') %}
     {% if asked not in ('all', 'changed') %}

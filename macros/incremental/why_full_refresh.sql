@@ -4,7 +4,9 @@
     {% set macros = var('changed_macros', {}).get(model.unique_id) %}
     {% if not last %}{{ return('it has no build notes') }}{% endif %}
     {% if last.code == 'void' %}{{ return(last.inputs) }}{% endif %}
-    {% if macros %}{{ return('a macro changed (' ~ macros | join(', ') ~ ')') }}{% endif %}
+    {% if macros %}
+        {{ return('a macro changed (' ~ macros | join(', ') ~ ')') }}
+    {% endif %}
     {% if last.code != plan.code %}
         {{ return('its SQL or configuration, or that of an upstream model, changed') }}
     {% endif %}
