@@ -68,6 +68,24 @@ def test_partial_runs_and_broken_keys_lead_to_a_full_refresh(
     assert builder.dbt("build", "--select", "users").returncode == 1
     assert_is_refreshed(builder, "its user_id was not unique")
     assert_the_star_is_the_oracles(builder, data)
+    assert_another_schema_is_built_from_this_one(builder, tmp_path / "state")
+
+
+def assert_another_schema_is_built_from_this_one(builder: Builder, state: Path) -> None:
+    """By dbt clone, and by --defer, which finds no notes of upstream models there."""
+    builder.manifest.write(str(state / "manifest.json"))
+    other = ("--vars", "schema_of_changes: other", "--state", str(state))
+    users = "select user_id, level, last_seen_at from {}.users order by user_id"
+    expected = builder.warehouse.query(users.format("analytics"))
+    for node in builder.manifest.nodes.values():
+        if node.resource_type in ("model", "seed"):
+            node.schema = "other"
+            node.relation_name = node.relation_name.replace('"analytics"', '"other"')
+    builder.manifest.build_flat_graph()
+    for command in (["clone"], ["run", "--defer", "--select", "users"]):
+        done = builder.dbt(*command, *other)
+        assert done.returncode == 0, done.stdout
+        assert builder.warehouse.query(users.format("other")) == expected
 
 
 def assert_is_refreshed(builder: Builder, reason: str) -> None:

@@ -1,7 +1,7 @@
 {# Returns the first statement in the transaction of an incremental model's build: it
    waits for any other build of the same model. Prints the reason of a full refresh. #}
 {% macro begin_build() -%}
-{%- if execute and model.config.materialized == 'incremental' and keeps_notes() -%}
+{%- if notes_this_build() -%}
 {%- set plan = plan_of_build() -%}
 {%- if plan.last and plan.reason and not plan.adds and not flags.FULL_REFRESH -%}
 {%- do print(model.name ~ ': full refresh, because ' ~ plan.reason ~ '.') -%}

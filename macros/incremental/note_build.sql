@@ -2,7 +2,7 @@
    note of it. An incremental run copies the generation from the latest note, since
    another build may have refreshed the table while this one waited. #}
 {% macro note_build() -%}
-{%- if execute and model.config.materialized == 'incremental' and keeps_notes() -%}
+{%- if notes_this_build() -%}
 {%- set plan = plan_of_build() -%}
 {%- set notes = notes_of(model.name) -%}
 {%- if plan.is_partial -%}
