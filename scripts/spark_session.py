@@ -118,7 +118,8 @@ def stop() -> None:
             except subprocess.TimeoutExpired:
                 gateway.proc.kill()
         SparkContext._gateway = SparkContext._jvm = None  # noqa: SLF001 -- as above
-        _empty(running.lake / TEMPORARY)
+        if running.lake.exists():
+            _empty(running.lake / TEMPORARY)
         running.lock.close()
 
 
