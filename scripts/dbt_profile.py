@@ -48,7 +48,7 @@ def forget(name: str, value: str | None = None) -> bool:
 
 def profiles_folder() -> Path:
     """Give the folder that holds profiles.yml: DBT_PROFILES_DIR, or the project's."""
-    return Path(os.environ.get("DBT_PROFILES_DIR") or PROJECT)
+    return Path(os.environ.get("DBT_PROFILES_DIR") or PROJECT).resolve()
 
 
 def read_target(name: str | None = None) -> dict[str, Any]:
@@ -75,6 +75,9 @@ def read_target(name: str | None = None) -> dict[str, Any]:
             f"{path} has no target {wanted}.", f"It has: {', '.join(outputs)}."
         )
     rendered: dict[str, Any] = _render(outputs[wanted])
+    if rendered.get("type") == "duckdb":
+        # DuckDB does so itself.
+        rendered["path"] = str(Path(str(rendered["path"])).expanduser())
     return {"name": wanted, "as_written": outputs[wanted]} | rendered
 
 
@@ -84,7 +87,9 @@ def _render(value: Any) -> Any:  # noqa: ANN401 -- a profile holds values of any
     if not isinstance(value, str):
         return value
     template = jinja2.Environment(autoescape=False).from_string(value)  # noqa: S701 -- no HTML
-    return template.render(env_var=_environment_variable)
+    # As dbt has them, of its command line.
+    flags = {"PROFILES_DIR": str(profiles_folder())}
+    return template.render(env_var=_environment_variable, flags=flags)
 
 
 def _environment_variable(name: str, default: str | None = None) -> str:

@@ -360,10 +360,8 @@ def test_a_second_bootstrap_waits_for_the_first(
         timer = threading.Timer(1, process.stdin.close)
         timer.start()
         assert load(root) == 0
-    assert (
-        f"Waiting for the process that holds {warehouse.path}"
-        in capsys.readouterr().out
-    )
+    said = capsys.readouterr().err
+    assert f"(PID {process.pid}), which has {warehouse.path} open" in said
     assert len(items(warehouse)) == 1
 
 

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import threading
+from argparse import Namespace
 from pathlib import Path
 
+import pytest
+import yaml
+from dbt import flags
+from dbt.config.renderer import ProfileRenderer
+from dbt_common.context import set_invocation_context
+
+import duckdb_file
 from conftest import only_duckdb
-from warehouses import Builder, Warehouse, copy_of
+from dbt_profile import read_target
+from warehouses import PROJECT, Builder, Warehouse, copy_of
 
 STORED = "unique_users_user_id"
 
@@ -38,3 +51,61 @@ def test_a_test_is_selected_with_all_its_tables_only(builder: Builder) -> None:
     assert len(tests) > 10
     beyond = {test.name for test in tests if set(test.depends_on.nodes) - selected}
     assert beyond == set()
+
+
+@pytest.mark.parametrize(
+    "named", [None, "mine.duckdb", "below/mine.duckdb", "~/mine.duckdb", "/mine.duckdb"]
+)
+def test_a_file_of_the_profile_is_the_same_for_dbt_and_the_loader(
+    named: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (PROJECT / "profiles.example.yml").read_text(encoding="utf-8")
+    (tmp_path / "profiles.yml").write_text(text, encoding="utf-8")
+    elsewhere = tmp_path / "models"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("DBT_PROFILES_DIR", "..")
+    if named:
+        monkeypatch.setenv("SPARKIFY_DUCKDB", named)
+    else:
+        monkeypatch.delenv("SPARKIFY_DUCKDB", raising=False)
+    flags.set_from_args(Namespace(profiles_dir=".."), {})
+    set_invocation_context(dict(os.environ))
+    target = yaml.safe_load(text)["sparkify"]["outputs"]["duckdb"]
+    of_dbt = Path(ProfileRenderer({}).render_data(target)["path"]).expanduser()
+    assert Path(read_target("duckdb")["path"]) == of_dbt.resolve()
+    expected = Path(named or "data/sparkify.duckdb").expanduser()
+    assert of_dbt.resolve() == tmp_path / expected
+
+
+@only_duckdb
+def test_dbt_waits_for_the_file_and_names_who_has_it_open(
+    builder: Builder,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    profile = builder.warehouse.folder / "profiles.yml"
+    text = profile.read_text(encoding="utf-8")
+    plugin = "plugins: [{module: duckdb_plugin}], path:"
+    profile.write_text(text.replace("path:", plugin), encoding="utf-8")
+    path = builder.warehouse.path
+    holder = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(1); input()"
+    query = ("run-operation", "drop_changes", "--vars", "schema_of_changes: none")
+    with subprocess.Popen(
+        [sys.executable, "-uc", holder, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        assert process.stdin
+        process.stdout.readline()
+        monkeypatch.setattr(duckdb_file, "LOCK_SECONDS", 0.3)
+        done = builder.dbt(*query)
+        assert done.returncode == 1
+        assert f"(PID {process.pid}).\n  Close it there" in done.stdout
+        assert "Traceback" not in done.stdout
+        monkeypatch.setattr(duckdb_file, "LOCK_SECONDS", 60.0)
+        threading.Timer(0.5, process.stdin.close).start()
+        done = builder.dbt(*query)
+        assert done.returncode == 0, done.stdout
+    assert f"(PID {process.pid}), which has {path} open ..." in capfd.readouterr().err

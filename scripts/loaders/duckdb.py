@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ import duckdb
 
 from careful_reader import count_lines, is_gzip, read_lines
 from dbt_profile import PROJECT
+from duckdb_file import open_file
 from errors import SparkifyError, unreadable
 from extra_keys import ExtraKeys, sentences
 from loaders import (
@@ -37,8 +37,6 @@ from sources import Source
 CAREFUL_LINES: Final = 10_000
 SMALL_FILE: Final = 1 << 16
 """Bytes of a file up to which DuckDB takes longer to open it than to parse it."""
-
-LOCK_SECONDS: Final = 60.0
 
 
 @contextmanager
@@ -71,37 +69,16 @@ class DuckDBWarehouse:
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """The open database. Waits for another process that holds it."""
+        """The open database. Waits for another process that has it open."""
         if self._connection is None:
-            self._connection = self._connect()
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = open_file(str(self.path))
             for name, value in self.settings.items():
                 self._connection.execute(
                     f"set {quote_identifier(name)} = {quote_literal(str(value))}"
                 )
             self._connection.execute("set preserve_insertion_order = false")
         return self._connection
-
-    def _connect(self) -> duckdb.DuckDBPyConnection:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        deadline = time.monotonic() + LOCK_SECONDS
-        waiting = False
-        while True:
-            try:
-                return duckdb.connect(str(self.path))
-            except duckdb.Error as error:
-                held = "lock" in str(error).lower()
-                if not held or time.monotonic() > deadline:
-                    reason = str(error).splitlines()[0].rstrip(".!")
-                    raise SparkifyError(
-                        f"{self.path} cannot be opened: {reason}.",
-                        "Close the program that holds it and repeat the command."
-                        if held
-                        else "Name another file in profiles.yml, or move this one.",
-                    ) from error
-                if not waiting:
-                    print(f"Waiting for the process that holds {self.path} ...")
-                    waiting = True
-                time.sleep(0.2)
 
     def close(self) -> None:
         """Close the file."""
