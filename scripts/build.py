@@ -26,6 +26,7 @@ SAMPLE_TARGET = "sample"
 OWN_DATA_TARGET = "duckdb"
 SAMPLE = PROJECT / "data" / "sample"
 SAMPLE_ARGUMENTS = ("--dirty",)
+WARNING = "warning: "
 STAR = ("songplays", "users", "songs", "artists", "time")
 
 
@@ -94,6 +95,8 @@ class Outcome:
         self.built: dict[str, tuple[str, str]] = {}
         self.tests = 0
         self.passed = 0
+        self.failed: list[str] = []
+        self.warnings: list[str] = []
         self.met_another_run = False
 
     def take(self, result: Any) -> None:  # noqa: ANN401 -- dbt's own, untyped
@@ -102,9 +105,11 @@ class Outcome:
         for node in getattr(result.result, "results", ()):
             if str(node.node.resource_type) in ("test", "unit_test"):
                 self.tests += 1
-                self.passed += node.status in ("pass", "warn")
+                self.passed += node.status == "pass"
             elif node.status == "success":
                 self.built[node.node.name] = node.node.schema, node.node.alias
+            if node.status in ("error", "fail"):
+                self.failed.append(node.node.name)
             if node.status == "error" and is_conflict(str(node.message)):
                 self.met_another_run = True
 
@@ -129,6 +134,9 @@ def build(target: str, *, tests: str = "all") -> Outcome:
         def on_event(event: Any) -> None:  # noqa: ANN401 -- dbt's own, untyped
             if event.info.name == "NodeFinished":
                 bar.update()
+            # What macros/report_warnings.sql logs.
+            if event.info.name == "JinjaLogInfo" and event.data.msg.startswith(WARNING):
+                outcome.warnings.append(event.data.msg.removeprefix(WARNING))
 
         outcome.take(
             run_dbt(
@@ -159,16 +167,21 @@ def summary(
         *((table, count, "rows") for table, count in star_rows.items()),
         ("tests passed", outcome.passed, f"of {outcome.tests:,}"),
     ]
+    if outcome.warnings:
+        lines.append(("warnings", len(outcome.warnings), "named below"))
     table = "\n".join(
         f"  {name:<14}{count:>12,}  {note}" for name, count, note in lines
     )
+    if outcome.warnings:
+        table = "\n".join([table, "", "Warnings:", *outcome.warnings])
     if outcome.met_another_run:
         return (
             f"\n{table}\n\n{CONFLICT}, and Redshift stopped this one.\nRun this again,"
             f" or only what failed and came after it: dbt retry --target {target}"
         )
     if not outcome.success:
-        return f"\n{table}\n\nNot all is well: see above, mend it, and run this again."
+        names = ", ".join(outcome.failed)
+        return f"\n{table}\n\nBuild failed: {names}.\nFix it, and run this again."
     commands = [
         ". .venv/bin/activate",
         "dbt show --inline \"select * from {{ ref('songplays') }}\"",
