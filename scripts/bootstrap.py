@@ -25,7 +25,7 @@ from loaders import (
 )
 from progress import progress
 from records import EVENTS, SONGS, RawTable
-from sources import Source, open_source
+from sources import SUFFIXES, Source, is_hidden, open_source
 
 MAX_REJECTS = 1000
 LOOK_FOR_GARBAGE = 100_000
@@ -184,6 +184,13 @@ def make_plan(
                 " over with --reset.",
             )
         listing = source.list_part(table.part)
+        seen = [name for name in listing.left_alone if not is_hidden(name)]
+        if seen and not listing.files:
+            raise SparkifyError(
+                f"None of the {len(seen):,} files of {here} can be read, as"
+                f" {printable(seen[0])}: their names do not end in {SUFFIXES}.",
+                "Name files of JSON so, or name another source with --data.",
+            )
         left_alone.extend(listing.left_alone)
         for file in listing.files:
             loaded = known.get((table.name, file.path))
@@ -219,8 +226,8 @@ def _say(plan: Plan, source: Source) -> None:
         first = printable(plan.left_alone[0])
         print(
             f"{len(plan.left_alone):,} other files are left alone, since their names do"
-            f" not end in .json or .json.gz, or begin with a dot: {first}"
-            + (", ..." if len(plan.left_alone) > 1 else "")
+            f" not end in {SUFFIXES}, begin with a dot, or lead back to a folder around"
+            f" them: {first}" + (", ..." if len(plan.left_alone) > 1 else "")
         )
 
 
@@ -239,7 +246,8 @@ def _load(
         warehouse.create_tables()
         print("Nothing new to load.")
         return LoadResult()
-    with progress("load", "files", len(plan.new)) as bar:
+    size = sum(new.file.size for new in plan.new)
+    with progress("load", "B", size) as bar:
         result = warehouse.load(source, plan.new, LoadOptions(max_rejects, bar.update))
     print(
         f"Loaded {result.loaded:,} records of {result.files:,} files;"

@@ -1,7 +1,7 @@
 """Merge many small JSON files into few gzipped ones, each record judged on the way.
 
 A warehouse that reads S3 by itself opens every object: thousands of tiny ones take it
-minutes. Here they are read in parallel, and every line passes the rules of what a raw
+minutes. Here they are read in parallel, and every record passes the rules of what a raw
 record must hold, so what is written holds records alone, each with its file's path.
 """
 
@@ -10,16 +10,16 @@ from __future__ import annotations
 import gzip
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import IO, Any, Final
 
-from careful_reader import read_lines
+from careful_reader import read_records
 from extra_keys import ExtraKeys
 from loaders import NewFile
 from loaders.bookkeeping import Quarantine, batches
 from records import RawTable
-from sources import S3Prefix, Source
+from sources import OnFile, S3Prefix, Source
 
 PART_BYTES: Final = 64 << 20
 """Bytes of JSON in a part, as the source has them: some 8 MB gzipped, since AWS
@@ -56,11 +56,11 @@ class Compaction:
         source: Source,
         files: Sequence[NewFile],
         quarantine: Quarantine,
-        on_file: Callable[[], object],
+        on_file: OnFile,
     ) -> list[str]:
         """Write the files' records, and give the parts' addresses.
 
-        Lines that are no records go to quarantine. Raises SparkifyError if a file
+        Records that break a rule go to quarantine. Raises SparkifyError if a file
         cannot be read, a part cannot be written, or too many lines are refused.
         """
         total = sum(new.file.size for new in files)
@@ -71,11 +71,11 @@ class Compaction:
                 with source.fetch([new.file for new in batch], on_file) as local:
                     for new, name in zip(batch, local, strict=True):
                         path = new.file.path
-                        for line in read_lines(self.table, name, path, self.extra):
-                            if line.values is None:
-                                quarantine.refuse(self.table, path, line)
+                        for record in read_records(self.table, name, path, self.extra):
+                            if record.values is None:
+                                quarantine.refuse(self.table, path, record)
                             else:
-                                self._write(stack, [*line.values, path])
+                                self._write(stack, [*record.values, path])
                         taken += new.file.size
                         if taken >= part_bytes:
                             self._finish()

@@ -18,13 +18,23 @@ _HOW: Final = "Copy profiles.example.yml to profiles.yml and fill it in."
 
 
 def load_environment() -> None:
-    """Take variables from the project's .env, as dbt does; those that are set win."""
-    load_dotenv(ENVIRONMENT, override=False)
+    """Take variables from the project's .env, as dbt does; those that are set win.
+
+    Raises SparkifyError if it is not text in UTF-8.
+    """
+    remembered()
+    load_dotenv(ENVIRONMENT, override=False, encoding="utf-8-sig")
 
 
 def remembered() -> dict[str, str | None]:
-    """Give what the project's .env says."""
-    return dotenv_values(ENVIRONMENT)
+    """Return what the project's .env says. Raises SparkifyError if it is not UTF-8."""
+    try:
+        return dotenv_values(ENVIRONMENT, encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise SparkifyError(
+            f"{ENVIRONMENT} is not text in UTF-8.",
+            "Save it in UTF-8; PowerShell does so with: Set-Content -Encoding utf8.",
+        ) from None
 
 
 def remember(name: str, value: str) -> bool:

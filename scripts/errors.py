@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import wraps
+from io import TextIOWrapper
 from typing import ParamSpec
 
 P = ParamSpec("P")
@@ -41,6 +42,9 @@ def without_traceback(command: Callable[P, int]) -> Callable[P, int]:
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> int:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):  # A locale may lack characters.
+                stream.reconfigure(errors="backslashreplace")
         try:
             return command(*args, **kwargs)
         except SparkifyError as error:

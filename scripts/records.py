@@ -1,9 +1,10 @@
 """What a raw record must hold: the one definition that every loader follows.
 
 The rules, and why they are so: docs/decisions/0001-what-a-raw-record-must-hold.md.
-Loaders create the raw tables from ``RAW_TABLES`` and read lines with ``read_record``; a
-loader whose engine parses JSON itself may do so for lines that match ``plain_line``, on
-which the engine's parser and these rules cannot differ.
+Loaders create the raw tables from ``RAW_TABLES`` and read files with
+``careful_reader.read_records``; a loader whose engine parses JSON itself may do so for
+files of which every line matches ``plain_line``, on which the engine's parser and these
+rules cannot differ.
 """
 
 from __future__ import annotations
@@ -271,21 +272,33 @@ SONGS: Final = RawTable(
 RAW_TABLES: Final = (EVENTS, SONGS)
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(name)
+class NotJsonError(ValueError):
+    """A text is not JSON; ``place`` is the first character that is wrong."""
+
+    def __init__(self, place: int) -> None:
+        """Take the place, which is the length of the text if it only ends too early."""
+        super().__init__("not JSON")
+        self.place = place
 
 
-class _Parser:
+class Parser:
     """A strict JSON parser that tells the first key that stands twice in an object."""
 
     def __init__(self) -> None:
+        """Make the decoder, which keeps numbers as they are written."""
         self.twice: str | None = None
+        self.has_constant = False
         self.decoder = json.JSONDecoder(
             object_pairs_hook=self._object,
             parse_int=NumberText,
             parse_float=NumberText,
-            parse_constant=_refuse_constant,
+            parse_constant=self._constant,
         )
+
+    def _constant(self, name: str) -> None:
+        """Note NaN or an infinity, which Python takes and JSON does not."""
+        del name
+        self.has_constant = True
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = dict(pairs)
@@ -294,49 +307,74 @@ class _Parser:
             self.twice = next(key for n, key in enumerate(names) if key in names[:n])
         return keys
 
-    def parse(self, text: str) -> Any:  # noqa: ANN401 -- JSON holds values of any type
-        self.twice = None
-        if _depth(text) > MAX_DEPTH:
-            raise RefusedRecordError("not JSON")
+    def read(self, text: str, start: int) -> tuple[Any, int]:
+        """Return the value that begins at a place, and its end.
+
+        Raises NotJsonError if it is not JSON, or is nested too deep.
+        """
+        self.twice, self.has_constant = None, False
+        value, wrong = None, None
         try:
-            return self.decoder.decode(text)
-        except ValueError:
-            raise RefusedRecordError("not JSON") from None
+            value, end = self.decoder.raw_decode(text, start)
+        except json.JSONDecodeError as error:
+            end = wrong = error.pos
+        except RecursionError:
+            end = wrong = len(text)
+        brackets = text.count("{", start, end) + text.count("[", start, end)
+        if self.has_constant or brackets > MAX_DEPTH:
+            wrong = _first_fault(text, start, end, wrong)
+        if wrong is not None:
+            raise NotJsonError(wrong)
+        return value, end
 
 
-_PARSER: Final = _Parser()
+PARSER: Final = Parser()
+_MARKS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}]|NaN|-?Infinity')
 
 
-def _depth(text: str) -> int:
-    """Give how deep brackets are nested, those in strings aside."""
-    if text.count("{") + text.count("[") <= MAX_DEPTH:
-        return 0
-    depth = deepest = 0
-    for bracket in re.findall(r"[][{}]", re.sub(r'"(?:[^"\\]|\\.)*"', "", text)):
-        depth += 1 if bracket in "[{" else -1
-        deepest = max(deepest, depth)
-    return deepest
+def _first_fault(text: str, start: int, end: int, otherwise: int | None) -> int | None:
+    """Return the first place that is too deep, or has a constant that JSON lacks."""
+    depth = 0
+    for mark in _MARKS.finditer(text, start, end):
+        first = mark[0][0]
+        depth += (first in "[{") - (first in "]}")
+        if depth > MAX_DEPTH or first in "NI-":
+            return mark.start()
+    return otherwise
 
 
-def read_record(
-    table: RawTable,
-    line: bytes,
-    on_record: Callable[[Mapping[str, Any]], object] | None = None,
-) -> list[str | None]:
-    """Read one line into a raw table's values, as texts that cast to its types.
+def read_record(table: RawTable, record: bytes) -> list[str | None]:
+    """Return a raw table's values of the text of one record.
 
-    ``on_record`` is called with all keys and values of a line that is a record.
     Raises RefusedRecordError with the reason, the first that applies.
     """
     try:
-        text = line.strip(BLANKS.encode()).decode()
+        text = record.strip(BLANKS.encode()).decode()
     except UnicodeDecodeError:
         raise RefusedRecordError("not UTF-8") from None
-    record = _PARSER.parse(text)
+    try:
+        value, end = PARSER.read(text, 0)
+    except NotJsonError as error:
+        raise RefusedRecordError(str(error)) from None
+    if end < len(text):
+        raise RefusedRecordError("not JSON")
+    return check_record(table, value)
+
+
+def check_record(
+    table: RawTable,
+    record: object,
+    on_record: Callable[[Mapping[str, Any]], object] | None = None,
+) -> list[str | None]:
+    """Return the values of what PARSER read last, as texts that cast to their types.
+
+    ``on_record`` is called with all keys and values of a record that is not refused.
+    Raises RefusedRecordError with the reason, the first that applies.
+    """
     if not isinstance(record, dict):
         raise RefusedRecordError("not a JSON object")
-    if _PARSER.twice is not None:
-        key = _PARSER.twice.encode(errors="backslashreplace").decode()
+    if PARSER.twice is not None:
+        key = PARSER.twice.encode(errors="backslashreplace").decode()
         raise RefusedRecordError(f'the key "{key}" stands twice')
     values = []
     for column in table.columns:

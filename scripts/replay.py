@@ -9,6 +9,7 @@ last brace.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,7 @@ class Passed:
 
     path: str
     line: int
+    digest: str
     values: list[str | None]
 
 
@@ -61,6 +63,11 @@ class Judgement:
         )
 
 
+def digest(text: str) -> str:
+    """Return what tells records of one line apart, as SQL's md5() does."""
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
 def judge(rejections: Iterable[Rejection]) -> Judgement:
     """Read quarantined records by the rules."""
     found = Judgement()
@@ -74,11 +81,12 @@ def judge(rejections: Iterable[Rejection]) -> Judgement:
             elif str(reason) != rejection.reason:
                 found.renamed.append(replace(rejection, reason=str(reason)))
         else:
-            passed = Passed(rejection.path, rejection.line, values)
+            key = digest(rejection.raw)
+            passed = Passed(rejection.path, rejection.line, key, values)
             found.passed.setdefault(rejection.table, []).append(passed)
     return found
 
 
 def _is_altered(rejection: Rejection) -> bool:
     """Tell whether a text is not the record as it came: its reason stays as it is."""
-    return rejection.reason == "not UTF-8" or "\\x00" in rejection.raw
+    return rejection.reason.startswith("not UTF-8") or "\\x00" in rejection.raw

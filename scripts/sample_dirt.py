@@ -143,7 +143,7 @@ def _refused_events() -> list[Callable[[Record], str]]:
         lambda event: compact_json(event)[:-1] + ",}",
         lambda event: compact_json(event).replace('"', "'"),
         lambda event: compact_json(event)[:-1] + ',"userId":"1"}',
-        lambda event: f"[{compact_json(event)}]",
+        lambda event: json.dumps(compact_json(event)),
         lambda _: "[Error] log rotated\\x00",
         lambda event: compact_json({**event, "song": "?"}).replace("?", BAD_BYTE),
         *(

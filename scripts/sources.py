@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -21,7 +22,8 @@ from errors import SparkifyError, unreadable
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-SUFFIXES = (".json", ".json.gz")
+_DATA = re.compile(r"\.(json|jsonl|ndjson)(\.(gz|bz2|zst))?\Z", re.IGNORECASE)
+SUFFIXES = ".json, .jsonl or .ndjson (also with .gz, .bz2 or .zst)"
 PARALLEL_READS = 32
 READ_ATTEMPTS = 5
 RETRY_SECONDS = 600
@@ -47,6 +49,10 @@ class Listing:
     left_alone: tuple[str, ...]
 
 
+OnFile = Callable[[int], object]
+"""Is told the size in bytes of a file when it has been read."""
+
+
 class Source(Protocol):
     """A place that holds raw JSON files in parts (``log_data``, ``song_data``)."""
 
@@ -55,7 +61,7 @@ class Source(Protocol):
     def list_part(self, part: str) -> Listing:
         """List a part. Raises SparkifyError if it is not there or cannot be read."""
 
-    def fetch(self, files: Sequence[SourceFile], on_file: Callable[[], object]) -> Any:  # noqa: ANN401 -- a context manager; its type is spelled by the classes
+    def fetch(self, files: Sequence[SourceFile], on_file: OnFile) -> Any:  # noqa: ANN401 -- a context manager; its type is spelled by the classes
         """Give a context in which all files are local, as a list of their paths."""
 
 
@@ -72,15 +78,43 @@ def open_source(data: str) -> Source:
 
 
 def _is_data(path: str) -> bool:
-    return path.lower().endswith(SUFFIXES) and "/." not in f"/{path}"
+    return bool(suffix_of(path)) and not is_hidden(path)
 
 
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def suffix_of(path: str) -> str:
+    """Return the suffix that tells a file of JSON, in lower case, or ''."""
+    match = _DATA.search(path)
+    return match[0].lower() if match else ""
+
+
+def compression_of(path: str) -> str:
+    """Return the suffix that tells how a file is compressed, or ''."""
+    match = _DATA.search(path)
+    return (match[2] or "").lower() if match else ""
+
+
+def is_hidden(path: str) -> bool:
+    """Tell whether a name on a path begins with a dot."""
+    return "/." in f"/{path}"
+
+
+def _in_utf8(path: str) -> str:
+    """Return a path of this machine as the history has it, whatever the locale is.
+
+    Bytes that are not UTF-8 stay half surrogates, which is not text.
+    """
+    return os.fsencode(path).decode(errors="surrogateescape")
+
+
+def _here(path: str) -> str:
+    """Return a path that the history has as this machine takes it."""
+    return os.fsdecode(path.encode(errors="surrogateescape"))
+
+
+def _is_loop(link: str) -> bool:
+    """Tell whether a link leads to a folder that it lies in."""
+    around = {os.path.realpath(folder) for folder in Path(link).parents}
+    return os.path.realpath(link) in around
 
 
 class Folder:
@@ -88,11 +122,14 @@ class Folder:
 
     def __init__(self, data: str) -> None:
         """Take the folder's path; a relative one is relative to where one is."""
-        self.root = str(Path(data).expanduser().resolve())
+        self.root = _in_utf8(str(Path(data).expanduser().resolve()))
 
     def list_part(self, part: str) -> Listing:
-        """List the JSON files below a part; the version tag is the time of change."""
-        folder = Path(self.root, part)
+        """List the JSON files below a part; the version tag is the time of change.
+
+        Links are followed, but for those to a folder that they lie in.
+        """
+        folder = Path(_here(f"{self.root}/{part}"))
         if not folder.is_dir():
             raise SparkifyError(
                 f"There is no folder {folder}.",
@@ -101,18 +138,28 @@ class Folder:
             )
         files: list[SourceFile] = []
         left_alone: list[str] = []
-        for below, folders, names in os.walk(folder, onerror=_unreadable_folder):
-            hidden = [name for name in folders if name.startswith(".")]
-            left_alone.extend(f"{part}/{name}/" for name in hidden)
-            folders[:] = sorted(set(folders) - set(hidden))
+        walk = os.walk(folder, onerror=_unreadable_folder, followlinks=True)
+        for below, folders, names in walk:
+            above = _in_utf8(below)[len(self.root) + 1 :].replace(os.sep, "/")
+            passed_over = [
+                name
+                for name in folders
+                if name.startswith(".")
+                or (os.path.islink(f"{below}/{name}") and _is_loop(f"{below}/{name}"))  # noqa: PTH114 -- there may be many
+            ]
+            left_alone.extend(f"{above}/{_in_utf8(name)}/" for name in passed_over)
+            folders[:] = sorted(set(folders) - set(passed_over))
             for name in sorted(names):
                 path = f"{below}{os.sep}{name}"
-                shown = path[len(self.root) + 1 :].replace(os.sep, "/")
+                shown = f"{above}/{_in_utf8(name)}"
                 if not _is_data(name):
                     left_alone.append(shown)
                     continue
-                if not _is_utf8(shown):
-                    raise unreadable(shown, ValueError("its name is not UTF-8"))
+                try:
+                    shown.encode()
+                except UnicodeEncodeError:
+                    reason = ValueError("its name is not UTF-8")
+                    raise unreadable(shown, reason) from None
                 try:
                     status = os.stat(path)  # noqa: PTH116 -- there may be many
                 except OSError as error:
@@ -126,13 +173,13 @@ class Folder:
 
     @contextmanager
     def fetch(
-        self, files: Sequence[SourceFile], on_file: Callable[[], object]
+        self, files: Sequence[SourceFile], on_file: OnFile
     ) -> Iterator[list[str]]:
         """Give the files' own paths: nothing is copied.
 
         Raises SparkifyError at the end if one is no longer what was listed.
         """
-        paths = [f"{self.root}{os.sep}{file.path}" for file in files]
+        paths = [_here(f"{self.root}/{file.path}") for file in files]
         yield paths
         for file, path in zip(files, paths, strict=True):
             try:
@@ -145,7 +192,7 @@ class Folder:
                     "Nothing of this run was loaded: repeat the command once nobody"
                     " writes that file.",
                 )
-            on_file()
+            on_file(file.size)
 
 
 def _unreadable_folder(error: OSError) -> None:
@@ -227,20 +274,19 @@ class S3Prefix:
 
     @contextmanager
     def fetch(
-        self, files: Sequence[SourceFile], on_file: Callable[[], object]
+        self, files: Sequence[SourceFile], on_file: OnFile
     ) -> Iterator[list[str]]:
         """Read the objects in parallel into a private folder that is removed after."""
         spool = Path(tempfile.mkdtemp(prefix="sparkify-"))
         try:
             names = [
-                f"{number}{'.json.gz' if file.path.endswith('.gz') else '.json'}"
-                for number, file in enumerate(files)
+                f"{number}{suffix_of(file.path)}" for number, file in enumerate(files)
             ]
             paths = [str(spool / name) for name in names]
             pool = ThreadPoolExecutor(PARALLEL_READS)
             try:
-                for _ in pool.map(self._read, files, paths):
-                    on_file()
+                for file, _ in zip(files, pool.map(self._read, files, paths)):  # noqa: B905 -- map() is shorter where an object fails
+                    on_file(file.size)
             finally:
                 pool.shutdown(cancel_futures=True)
             yield paths

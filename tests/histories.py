@@ -54,15 +54,21 @@ SONG_LINES = st.fixed_dictionaries(
 LINES = st.one_of(EVENT_LINES, EVENT_LINES, SONG_LINES, st.sampled_from(BROKEN))
 
 
+FORMS: Final = ("lines", "array", "indented", "one after the other")
+
+
 @dataclass(frozen=True)
 class File:
-    """A file that arrives: its name among those of its history, and its lines."""
+    """A file that arrives: its name among those of its history, its lines, its form."""
 
     name: str
     lines: list[Any]
+    form: str = "lines"
 
 
-FILES = st.builds(File, NAMES, st.lists(LINES, min_size=1, max_size=4))
+FILES = st.builds(
+    File, NAMES, st.lists(LINES, min_size=1, max_size=4), st.sampled_from(FORMS)
+)
 HISTORIES = st.lists(st.lists(FILES, max_size=2), min_size=1, max_size=LOADS)
 """A history: for each load the files that arrive before it."""
 
@@ -111,7 +117,8 @@ def rewritten(history: list[list[File]]) -> list[list[File]]:
     files = [file for load in history for file in load]
     again = [*files[-1].lines, *files[0].lines[:1]]
     loads: list[list[File]] = [[] for _ in range(LOADS)]
-    loads[0], loads[-1] = [File("a", files[0].lines)], [File("a", again)]
+    loads[0] = [File("a", files[0].lines, files[0].form)]
+    loads[-1] = [File("a", again, files[-1].form)]
     return loads
 
 
@@ -148,8 +155,19 @@ def files_of(course: Course, load: int) -> dict[str, bytes]:
                     if isinstance(line, bytes) or ("title" in line) is is_song
                 ]
                 if lines:
-                    found[f"{part}/{name}.json"] = b"\n".join(lines)
+                    found[f"{part}/{name}.json"] = in_form(lines, file.form)
     return found
+
+
+def in_form(lines: list[bytes], form: str) -> bytes:
+    """Give the content of a file with these records."""
+    if form == "array":
+        return b"[" + b",\n".join(lines) + b"]"
+    if form == "one after the other":
+        return b"".join(lines)
+    if form == "indented":
+        lines = [line.replace(b", ", b",\n  ") for line in lines]
+    return b"\n".join(lines)
 
 
 def render(line: Any, number: int) -> bytes:
@@ -201,6 +219,7 @@ def read_course(path: Path) -> Course:
                 File(
                     file["name"],
                     [x.encode() if isinstance(x, str) else x for x in file["lines"]],
+                    file.get("form", "lines"),
                 )
                 for file in files
             ]

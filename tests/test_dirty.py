@@ -14,13 +14,13 @@ from dirty_files import write_dirty_files
 from extra_keys import MAX_KEYS, ExtraKeys
 from oracle import Listening, Star, build_listening, build_star, read_folder
 from oracle.reading import (
-    BLANKS,
     EVENT_RULES,
     SONG_RULES,
     RefusedError,
     find_files,
-    read_lines,
-    read_record,
+    judge,
+    read_texts,
+    shown,
 )
 from raw_lines import event, song
 from recorded import record
@@ -49,13 +49,12 @@ def judged(root: Path, table: RawTable) -> tuple[list[Any], list[Any], str]:
     records, refused = [], []
     for file in find_files(root / table.part):
         path = file.relative_to(root).as_posix()
-        for number, line in read_lines(file):
+        for text in read_texts(file):
             try:
-                records.append((path, *read_record(line, RULES[table.name])))
-                extra.look(json.loads(line.strip(BLANKS).decode()))
+                records.append((path, *judge(text, RULES[table.name])))
+                extra.look(json.loads(text.content))
             except RefusedError as reason:
-                text = line.decode(errors="backslashreplace").replace("\0", "\\x00")
-                refused.append((path, number, str(reason), text))
+                refused.append((path, text.line, str(reason), shown(text)))
     return sorted(records, key=repr), sorted(refused), extra.sentence()
 
 

@@ -262,7 +262,7 @@ def test_reading_survives_a_fault_or_reports_it(
     def read() -> list[bytes]:
         source = sources.open_source(f"s3://{BUCKET}/data")
         files = source.list_part("log_data").files
-        with source.fetch(files, lambda: None) as paths:
+        with source.fetch(files, lambda _: None) as paths:
             return [Path(path).read_bytes() for path in paths]
 
     for operation, what, rule in OF_S3:

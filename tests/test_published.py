@@ -12,8 +12,8 @@ from oracle.reading import (
     SONG_RULES,
     RefusedError,
     find_files,
-    read_lines,
-    read_record,
+    judge,
+    read_texts,
 )
 from published import RIGHT, WRONG, counted, page, right_of
 from warehouses import PROJECT
@@ -36,10 +36,10 @@ def test_each_other_way_gives_something_else_on_the_sample_too(
         (tmp_path / part).mkdir()
         with (tmp_path / part / "all.json").open("wb") as good:
             for path in find_files(sample_data / part):
-                for _, line in read_lines(path):
+                for text in read_texts(path):
                     with suppress(RefusedError):
-                        read_record(line, rules)
-                        good.write(line + b"\n")
+                        judge(text, rules)
+                        good.write(text.content + b"\n")
     right = right_of(evidence_of(read_folder(tmp_path)))
     found = counted(tmp_path)
     assert {way.table for way in WRONG} == set(RIGHT) == set(right)

@@ -31,10 +31,11 @@ from loaders import redshift_copy, redshift_data_api
 from oracle import read_folder
 from raw_lines import event, song
 from recorded import record
-from records import EVENTS, SONGS, RawTable, RefusedRecordError, read_record
+from records import EVENTS, SONGS, RawTable, RefusedRecordError, check_record
 from redshift_stand_in import StandIn
 from redshift_stand_in.proxy import CONFLICT
 from sources import S3Prefix
+from test_bootstrap import COMPRESSED, FORMS, indented
 from warehouses import (
     PARTS,
     PROJECT,
@@ -460,13 +461,13 @@ def test_what_passes_leaves_quarantine_once(
     redshift.write("log_data/b.json", event(2))
     redshift.write("song_data/s.json", song(level="odd", duration=1.25))
 
-    def read(table: RawTable, line: bytes, on_record: Any) -> list[str | None]:
-        if b'"odd"' in line or b'"more"' in line:
+    def check(table: RawTable, record: Any, on_record: Any) -> list[str | None]:
+        if record.get("level") == "odd" or "more" in record:
             raise RefusedRecordError("too strict")
-        return read_record(table, line, on_record)
+        return check_record(table, record, on_record)
 
     with monkeypatch.context() as patch:
-        patch.setattr(careful_reader, "read_record", read)
+        patch.setattr(careful_reader, "check_record", check)
         assert redshift.load("--compact", PLACE) == 0
     assert redshift.counts() == (3, 2, 5)
     ((first,),) = redshift.query("select max(loaded_at) from raw.load_history")
@@ -646,6 +647,38 @@ def test_what_copy_refuses_is_in_quarantine_with_its_line(
         "select sum(rejected_count) from raw.load_history"
         " where path = 'log_data/a.json'"
     ) == [(4,)]
+
+
+@pytest.mark.parametrize("way", ["compact", "manifest"])
+def test_files_of_other_forms_are_read(redshift: Redshift, way: str) -> None:
+    """COPY by itself reads no array, and no byte order mark but the first."""
+    files = {f"log_data/{form}.json": content for form, content in FORMS.items()}
+    cut = b"".join([event(), event(ts=None), event(ts=-1), b"{"])
+    for name, compress in COMPRESSED.items():
+        if not name.startswith(("named", "bz2")):
+            files[f"log_data/{name}"] = compress(FORMS["newline at end"])
+    for path, content in (files | {"log_data/cut.json": cut}).items():
+        redshift.write(path, content)
+    redshift.write("song_data/s.json", indented(song()))
+    assert redshift.load(*WAYS[way]) == 0
+    refused = redshift.query(
+        "select path, line_number, reason from raw.rejected_records"
+    )
+    count = 2 * len(files) + 1
+    expected: list[tuple[object, ...]] = [
+        ("log_data/cut.json", 1, "not JSON"),
+        ("log_data/cut.json", 1, "ts is missing"),
+    ]
+    if way == "compact":
+        expected.append(("log_data/cut.json", 1, "ts is out of range"))
+    else:
+        expected.append((None, None, "ts is out of range"))
+        arrays = [path for path in files if path.startswith("log_data/array")]
+        expected += [(path, 1, "not a JSON object") for path in arrays]
+        expected.append(("log_data/BOM inside.json", 2, "Invalid JSON"))
+        count -= 2 * len(arrays) + 1
+    assert sorted(refused, key=str) == sorted(expected, key=str)
+    assert redshift.counts()[1:] == (count + 1, len(expected))
 
 
 def test_what_copy_takes_and_a_rule_refuses_is_in_quarantine(

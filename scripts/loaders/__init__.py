@@ -8,13 +8,13 @@ it knows options that others do not, it names them in ``OPTIONS``.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from errors import SparkifyError
 from records import RawTable
-from sources import Source, SourceFile
+from sources import OnFile, Source, SourceFile
 
 
 class LoadedFile(NamedTuple):
@@ -40,7 +40,7 @@ class LoadOptions:
     """What a user may set about a load."""
 
     max_rejects: int
-    on_file: Callable[[], object] = field(default=lambda: None)
+    on_file: OnFile = lambda _: None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from careful_reader import Line
+from careful_reader import Record
 from errors import SparkifyError, printable
 from loaders import NewFile
 from records import RawTable
@@ -23,7 +23,7 @@ MAX_SHOWN: Final = 200
 
 @dataclass(frozen=True)
 class Rejection:
-    """A line for raw.rejected_records."""
+    """A record for raw.rejected_records."""
 
     table: str
     path: str
@@ -34,15 +34,15 @@ class Rejection:
 
 @dataclass
 class Quarantine:
-    """The lines that a load refuses, up to a limit."""
+    """The records that a load refuses, up to a limit."""
 
     limit: int
     rejections: list[Rejection] = field(default_factory=list)
 
-    def refuse(self, table: RawTable, path: str, line: Line) -> None:
-        """Take a line. Raises SparkifyError if there are more than the limit."""
+    def refuse(self, table: RawTable, path: str, record: Record) -> None:
+        """Take a record. Raises SparkifyError if there are more than the limit."""
         self.rejections.append(
-            Rejection(table.name, path, line.number, line.reason, line.raw)
+            Rejection(table.name, path, record.line, record.reason, record.text)
         )
         if len(self.rejections) > self.limit:
             first = self.rejections[0]

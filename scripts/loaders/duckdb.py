@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import duckdb
 
-from careful_reader import count_lines, is_gzip, read_lines
+from careful_reader import count_lines, read_records, suits_parser
 from dbt_profile import PROJECT
 from duckdb_file import open_file
 from errors import SparkifyError, unreadable
@@ -155,9 +155,9 @@ class DuckDBWarehouse:
             try:
                 result = _Load(self.connection, source, options, careful).run(files)
                 self.connection.execute("commit")
-            except _TooLargeForParserError as error:
+            except _ParserError as error:
                 self._roll_back()
-                careful.add(error.path)
+                careful |= error.paths
             except BaseException:
                 self._roll_back()
                 raise
@@ -192,12 +192,12 @@ class DuckDBWarehouse:
         return self.connection.execute(query, values or []).fetchall()
 
 
-class _TooLargeForParserError(Exception):
-    """DuckDB's parser gave up on a line of more than its maximum size."""
+class _ParserError(Exception):
+    """DuckDB's parser gave up on files, which the common reader may be able to read."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self.path = path
+    def __init__(self, paths: set[str]) -> None:
+        super().__init__(*sorted(paths))
+        self.paths = paths
 
 
 class _Load:
@@ -290,10 +290,7 @@ class _Load:
         """Tell whether DuckDB can be given a file's name: it expands patterns."""
         if path in self.careful or not re.fullmatch(r"[\w ./:=@+,~-]+", local):
             return False
-        try:
-            return not local.endswith(".gz") or is_gzip(local)
-        except OSError as error:
-            raise unreadable(path, error) from error
+        return suits_parser(local, path)
 
     def _parse_lines(self, table: RawTable, local: dict[str, str]) -> dict[str, int]:
         """Parse small files, read here; give the lines of each that is UTF-8."""
@@ -326,12 +323,11 @@ class _Load:
         except duckdb.Error as error:
             of_file = dict(zip(local, paths, strict=True))
             named = max((f for f in local if f in str(error)), key=len, default=None)
-            if named is None:
+            # An error of decompression names no file.
+            gave_up = [named] if named else [f for f in local if f.endswith(".gz")]
+            if not gave_up:
                 raise
-            if "maximum_object_size" in str(error):
-                raise _TooLargeForParserError(of_file[named]) from error
-            reason = str(error).splitlines()[0].partition(named)[0].rstrip(' :"')
-            raise unreadable(of_file[named], RuntimeError(reason)) from error
+            raise _ParserError({of_file[name] for name in gave_up}) from error
 
     def _take_back(self, table: RawTable, lines: dict[str, int]) -> list[str]:
         """Delete what was read of files that the parser did not read as plain lines.
@@ -377,11 +373,11 @@ class _Load:
     def _read_carefully(self, table: RawTable, local: str, path: str) -> None:
         rows: list[list[str | None]] = []
         self.loaded[table.name, path] = 0
-        for line in read_lines(table, local, path, self.extra[table.name]):
-            if line.values is None:
-                self.quarantine.refuse(table, path, line)
+        for record in read_records(table, local, path, self.extra[table.name]):
+            if record.values is None:
+                self.quarantine.refuse(table, path, record)
                 continue
-            rows.append(line.values)
+            rows.append(record.values)
             if len(rows) >= CAREFUL_LINES:
                 self._insert(table, path, rows)
                 rows = []
@@ -394,14 +390,14 @@ class _Load:
             _insert(self.connection, table, rows, paths, self.loaded_at)
 
     def _append(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert rows of a load, of which at least the paths or lines differ."""
+        """Insert rows of a load."""
         if not rows:
             return
         kinds = TABLES[table].values()
         values, taken = [], []
         for number, (kind, *column) in enumerate(zip(kinds, *rows, strict=True), 1):
             # What all rows share is given once: lists of many values take their time.
-            is_list = len(rows) == 1 or len(set(column)) > 1
+            is_list = number == 1 or len(set(column)) > 1
             values.append(
                 f"unnest(${number}::{kind}[])" if is_list else f"${number}::{kind}"
             )
@@ -441,15 +437,22 @@ class _Replay:
                 _insert(self.connection, table, values, paths, self.loaded_at)
                 self.connection.execute(
                     f"delete from {raw('rejected_records')} where table_name = $1"
-                    " and (path, line_number) in (select unnest($2), unnest($3))",
-                    [table.name, paths, [record.line for record in passed]],
+                    " and (path, line_number, md5(raw_text)) in"
+                    " (select unnest($2), unnest($3), unnest($4))",
+                    [
+                        table.name,
+                        paths,
+                        [record.line for record in passed],
+                        [record.digest for record in passed],
+                    ],
                 )
         self.files += found.files()
         for line in found.renamed:
             self.connection.execute(
                 f"update {raw('rejected_records')} set reason = $1"
-                " where table_name = $2 and path = $3 and line_number = $4",
-                [line.reason, line.table, line.path, line.line],
+                " where table_name = $2 and path = $3 and line_number = $4"
+                " and raw_text = $5",
+                [line.reason, line.table, line.path, line.line, line.raw],
             )
 
     def _book(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import psycopg
 
 import local_postgres
-from careful_reader import read_lines
+from careful_reader import read_records
 from errors import SparkifyError
 from extra_keys import ExtraKeys, sentences
 from loaders import (
@@ -206,15 +206,21 @@ class PostgresWarehouse:
             paths = [record.path for record in passed]
             self._run(
                 f"delete from {raw('rejected_records')} where table_name = %s and"
-                " (path, line_number) in"
-                " (select unnest(%s::varchar[]), unnest(%s::bigint[]))",
-                [table, paths, [record.line for record in passed]],
+                " (path, line_number, md5(raw_text)) in (select unnest(%s::varchar[]),"
+                " unnest(%s::bigint[]), unnest(%s::varchar[]))",
+                [
+                    table,
+                    paths,
+                    [record.line for record in passed],
+                    [record.digest for record in passed],
+                ],
             )
         for line in found.renamed:
             self._run(
                 f"update {raw('rejected_records')} set reason = %s"
-                " where table_name = %s and path = %s and line_number = %s",
-                [line.reason, line.table, line.path, line.line],
+                " where table_name = %s and path = %s and line_number = %s"
+                " and raw_text = %s",
+                [line.reason, line.table, line.path, line.line, line.raw],
             )
 
     def _move_counts(
@@ -275,11 +281,11 @@ def _records(
         with source.fetch([new.file for new in batch], options.on_file) as local:
             for new, name in zip(batch, local, strict=True):
                 path = new.file.path
-                for line in read_lines(new.table, name, path, extra):
-                    if line.values is not None:
-                        yield path, line.values
+                for record in read_records(new.table, name, path, extra):
+                    if record.values is not None:
+                        yield path, record.values
                     else:
-                        quarantine.refuse(new.table, path, line)
+                        quarantine.refuse(new.table, path, record)
 
 
 def _create_statements() -> list[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
-from careful_reader import read_lines
+from careful_reader import Record, read_records
 from compact import Compaction
 from errors import SparkifyError, printable
 from extra_keys import sentences
@@ -29,13 +32,13 @@ from loaders.redshift_data_api import (
     setting,
 )
 from loaders.redshift_errors import FailedStatementError
-from loaders.redshift_load import GZIP, Load
+from loaders.redshift_load import Load
 from loaders.redshift_replay import run as replay
 from loaders.redshift_statements import Step
 from loaders.schema import RAW, raw
 from quoting import quote_identifier, quote_redshift_literal
 from records import RawTable
-from sources import S3Prefix, Source
+from sources import S3Prefix, Source, compression_of
 
 
 class CopyWarehouse:
@@ -146,8 +149,7 @@ class CopyWarehouse:
             return self._load_compacted(load, options)
         result = self._load_copied(load)
         check_nothing_moved(load, may_grow=load.place is not None)
-        for _ in load.files:
-            options.on_file()
+        options.on_file(sum(new.file.size for new in load.files))
         return result
 
     def replay(self, *, dry_run: bool) -> ReplayResult:
@@ -343,7 +345,7 @@ class CopyWarehouse:
             f"{load.source.root}/{new.file.path}"[: sql.MAX_FILE_NAME]: new
             for new in load.files
         }
-        reasons: dict[NewFile, dict[int, str]] = {}
+        reasons: dict[NewFile, dict[int, list[str]]] = {}
         for name, line, column, message in rows:
             new = by_address.get(name)
             if new is None:
@@ -353,7 +355,7 @@ class CopyWarehouse:
                     "Nothing was loaded: mend the file, or load with --compact.",
                 )
             reason = f"{column} {message}".strip()
-            reasons.setdefault(new, {}).setdefault(int(line), reason)
+            reasons.setdefault(new, {}).setdefault(int(line), []).append(reason)
         return [
             rejection
             for new, lines in reasons.items()
@@ -373,9 +375,9 @@ def _check_prefix(source: S3Prefix, table: RawTable, files: Sequence[NewFile]) -
     """See that COPY may take all of a prefix. Raises SparkifyError if it may not."""
     listing = source.list_part(table.part)
     mine = {new.file.path for new in files if new.table == table}
-    zipped = {path.endswith(GZIP) for path in mine}
+    compressions = {compression_of(path) for path in mine}
     here = {file.path for file in listing.files}
-    if here != mine or listing.left_alone or len(zipped) > 1:
+    if here != mine or listing.left_alone or len(compressions) > 1:
         raise SparkifyError(
             f"Not all that lies below {source.root}/{table.part} is new and of one"
             " kind, so COPY needs a list of files.",
@@ -418,19 +420,48 @@ def _refuse_all(rejections: Sequence[Rejection], limit: int) -> None:
 
 
 def _look_up(
-    source: Source, new: NewFile, lines: Mapping[int, str]
+    source: Source, new: NewFile, refusals: Mapping[int, Sequence[str]]
 ) -> Iterable[Rejection]:
-    """Find lines in a file, as the quarantine shows them."""
-    table, path = new.table.name, new.file.path
-    found: dict[int, Rejection] = {}
-    with source.fetch([new.file], lambda: None) as (local,):
-        for line in read_lines(new.table, local, path):
-            if line.number in lines:
-                names = [column.name for column in new.table.columns]
-                text = line.raw or str(
-                    dict(zip(names, line.values or (), strict=False))
-                )
-                reason = line.reason or lines[line.number]
-                found[line.number] = Rejection(table, path, line.number, reason, text)
-    for number, reason in lines.items():
-        yield found.get(number) or Rejection(table, path, number, reason, "")
+    """Find refused records in a file, by a line of each, as the quarantine shows them.
+
+    Of several records on a line the one is taken that a rule of ours refuses likewise.
+    """
+    table, path = new.table, new.file.path
+    names = [column.name for column in table.columns]
+    with source.fetch([new.file], lambda _: None) as (local,):
+        records = partial(read_records, table, local, path, has_arrays=False)
+        starts = sorted({record.line for record in records()})
+        reasons: dict[int, list[str]] = {}
+        for line, given in refusals.items():
+            place = bisect_right(starts, line)
+            reasons.setdefault(starts[place - 1] if place else line, []).extend(given)
+        for line, group in groupby(records(), attrgetter("line")):
+            if line in reasons:
+                here = list(group)
+                for given in reasons.pop(line)[: len(here)]:
+                    record = min(here, key=partial(_unlikeness, given))
+                    here.remove(record)
+                    values = dict(zip(names, record.values or (), strict=False))
+                    yield Rejection(
+                        table.name,
+                        path,
+                        line,
+                        record.reason or given,
+                        record.text or str(values),
+                    )
+        for line, (given, *_) in reasons.items():
+            yield Rejection(table.name, path, line, given, "")
+
+
+def _unlikeness(given: str, record: Record) -> tuple[bool, ...]:
+    """Rank a record by how little its reason is like one that COPY gave.
+
+    COPY's begins with the column, if it is for one, and ours with "not" if not.
+    """
+    column, _, _ = given.lower().partition(" ")
+    reason = record.reason.lower()
+    return (
+        not reason.startswith(f"{column} "),
+        not reason.startswith("not "),
+        not reason,
+    )

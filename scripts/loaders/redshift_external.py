@@ -85,8 +85,7 @@ class ExternalWarehouse(CopyWarehouse):
             self.api.run([Step(text) for text in self._grants()])
         result = self._run(load, steps_of(load))
         check_nothing_moved(load, may_grow=True)
-        for _ in files:
-            options.on_file()
+        options.on_file(sum(new.file.size for new in files))
         return result
 
     def _grants(self) -> list[str]:

@@ -16,9 +16,10 @@ from loaders.redshift_statements import Origin, Step
 from loaders.schema import raw
 from quoting import quote_identifier
 from records import RawTable
-from sources import S3Prefix, Source
+from sources import S3Prefix, Source, compression_of
 
-GZIP: Final = ".gz"
+COMPRESSIONS: Final = {"": "", ".gz": "gzip", ".bz2": "bzip2", ".zst": "zstd"}
+"""What COPY calls a compression, by the suffix of a file."""
 
 
 @dataclass(frozen=True)
@@ -60,21 +61,22 @@ class Load:
         return [new for new in self.files if new.table == table]
 
     def origins(self, table: RawTable) -> list[Origin]:
-        """List what is copied into a table; gzipped files need a COPY of their own."""
+        """List what is copied into a table; a compression needs a COPY of its own."""
         if self.is_compact:
-            return [Origin(self._listed(table, GZIP), True, True, self.region, "auto")]  # noqa: FBT003 -- as the fields stand
-        zipped = {new.file.path.endswith(GZIP) for new in self.of_table(table)}
+            parts = self._listed(table, ".gz")
+            return [Origin(parts, True, "gzip", self.region, "auto")]  # noqa: FBT003 -- as the fields stand
+        suffixes = {compression_of(new.file.path) for new in self.of_table(table)}
         return [
             Origin(
-                self._listed(table, GZIP if is_gzip else "")
+                self._listed(table, suffix)
                 if self.place
                 else f"{self.source.root}/{table.part}/",
                 self.place is not None,
-                is_gzip,
+                COMPRESSIONS[suffix],
                 self.region,
                 sql.json_option(table),
             )
-            for is_gzip in sorted(zipped)
+            for suffix in sorted(suffixes)
         ]
 
     def _listed(self, table: RawTable, suffix: str) -> str:
@@ -170,7 +172,7 @@ class Load:
         steps = [Step(sql.side_table(table, columns))]
         if self.place:
             address = self.place.address(f"{self.id}/{table}.json")
-            origin = Origin(address, False, False, self.region, "auto")  # noqa: FBT003 -- as the fields stand
+            origin = Origin(address, False, "", self.region, "auto")  # noqa: FBT003 -- as the fields stand
             into = quote_identifier(table)
             return [
                 *steps,
@@ -211,7 +213,7 @@ class Load:
                 addresses = parts.get(table.name) or [
                     f"{self.source.root}/{new.file.path}"
                     for new in self.of_table(table)
-                    if new.file.path.endswith(GZIP) == origin.is_gzip
+                    if COMPRESSIONS[compression_of(new.file.path)] == origin.compression
                 ]
                 name = origin.address.rpartition("/")[2]
                 self._write(name, sql.manifest_text(addresses).encode())

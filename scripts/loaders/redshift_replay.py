@@ -22,7 +22,7 @@ from loaders.schema import STAGING, raw
 from quoting import quote_identifier
 from quoting import quote_redshift_literal as quote_literal
 from records import RAW_TABLES, RawTable
-from replay import Judgement, judge
+from replay import Judgement, digest, judge
 from sources import S3Prefix
 
 MAX_ROW_BYTES: Final = 60_000
@@ -96,11 +96,15 @@ def replayed(table: str) -> str:
 
 def lists_of(found: Judgement) -> dict[str, tuple[dict[str, str], list[list[Any]]]]:
     """Give the temporary tables of a replay: their columns and rows."""
-    place = {"path": "varchar(4096)", "line_number": "bigint"}
+    place = {
+        "path": "varchar(4096)",
+        "line_number": "bigint",
+        "digest": "varchar(32)",
+    }
     lists = {
         replayed(table.name): (
             {c.name.lower(): c.kind.sql_type for c in table.columns} | place,
-            [[*r.values, r.path, r.line] for r in found.passed[table.name]],
+            [[*r.values, r.path, r.line, r.digest] for r in found.passed[table.name]],
         )
         for table in RAW_TABLES
         if found.passed.get(table.name)
@@ -111,7 +115,10 @@ def lists_of(found: Judgement) -> dict[str, tuple[dict[str, str], list[list[Any]
             | place
             | {"reason": f"varchar({sql.MAX_REASON_BYTES})"},
             [
-                [r.table, r.path, r.line, r.reason[: sql.MAX_REASON_BYTES // 4]]
+                [
+                    *(r.table, r.path, r.line, digest(r.raw)),
+                    r.reason[: sql.MAX_REASON_BYTES // 4],
+                ]
                 for r in found.renamed
             ],
         )
@@ -127,7 +134,7 @@ def steps(
         batch.append(Step(sql.side_table(name, columns)))
         if place:
             address = place.address(f"{load_id}/{name}.json")
-            origin = Origin(address, False, False, place.region(), "auto")  # noqa: FBT003 -- as the fields stand
+            origin = Origin(address, False, "", place.region(), "auto")  # noqa: FBT003 -- as the fields stand
             into = quote_identifier(name)
             batch.append(Step(sql.copy_statement(into, columns, origin, role)))
         else:
@@ -165,7 +172,8 @@ cross join {THIS_LOAD}""",
 using {taken}
 where rejected_records.table_name = {of_table}
     and rejected_records.path = {taken}.path
-    and rejected_records.line_number = {taken}.line_number""",
+    and rejected_records.line_number = {taken}.line_number
+    and md5(rejected_records.raw_text) = {taken}.digest""",
         f"""update {raw("load_history")}
 set
     loaded_count = coalesce(loaded_count, 0) + passed.record_count,
@@ -193,4 +201,5 @@ set reason = {RENAMED}.reason
 from {RENAMED}
 where rejected_records.table_name = {RENAMED}.table_name
     and rejected_records.path = {RENAMED}.path
-    and rejected_records.line_number = {RENAMED}.line_number"""
+    and rejected_records.line_number = {RENAMED}.line_number
+    and md5(rejected_records.raw_text) = {RENAMED}.digest"""

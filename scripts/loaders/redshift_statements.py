@@ -93,7 +93,7 @@ class Origin:
 
     address: str
     is_manifest: bool
-    is_gzip: bool
+    compression: str
     region: str
     json: str
 
@@ -272,7 +272,7 @@ def copy_statement(
         f"iam_role {quote_literal(role) if role else 'default'}",
         f"region {quote_literal(origin.region)}" if origin.region else "",
         f"format as json {quote_literal(origin.json)}",
-        "gzip" if origin.is_gzip else "",
+        origin.compression,
         "manifest" if origin.is_manifest else "",
         "roundec",
         f"maxerror {min(max_errors, MAX_COPY_ERRORS)}" if max_errors else "",

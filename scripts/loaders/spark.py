@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 import spark_session
-from careful_reader import count_lines, is_gzip, read_lines
-from errors import SparkifyError, unreadable
+from careful_reader import count_lines, read_records, suits_parser
+from errors import SparkifyError
 from extra_keys import ExtraKeys, sentences
 from loaders import (
     LoadedFile,
@@ -28,7 +28,7 @@ from loaders.lake import COMMITTED, RECORDS, Lake
 from loaders.schema import HISTORY, RAW, REJECTED, STAGING
 from quoting import quote_identifier, quote_literal
 from records import MAX_TEXT_BYTES, RAW_TABLES, TEXT, Kind, RawTable, plain_line
-from replay import Judgement, judge
+from replay import Judgement, digest, judge
 from sources import Source
 
 if TYPE_CHECKING:
@@ -283,16 +283,20 @@ class _Load:
         """Read files by the rules."""
         rows: list[tuple[Any, ...]] = []
         for batch in batches(files):
-            with self.source.fetch([new.file for new in batch], lambda: None) as local:
+            with self.source.fetch(
+                [new.file for new in batch], lambda _: None
+            ) as local:
                 for new, name in zip(batch, local, strict=True):
                     path = new.file.path
                     self.loaded[table.name, path] = 0
-                    for line in read_lines(table, name, path, self.extra[table.name]):
-                        if line.values is None:
-                            self.quarantine.refuse(table, path, line)
+                    for record in read_records(
+                        table, name, path, self.extra[table.name]
+                    ):
+                        if record.values is None:
+                            self.quarantine.refuse(table, path, record)
                             continue
                         rows.append(
-                            (*_values(table, line.values), self.loaded_at, path)
+                            (*_values(table, record.values), self.loaded_at, path)
                         )
                         self.loaded[table.name, path] += 1
                         if len(rows) >= CAREFUL_LINES:
@@ -386,14 +390,14 @@ class _Replay:
     def _write_rejections(self) -> None:
         """Keep what is still refused, under today's reason."""
         gone = [
-            (table, record.path, record.line)
+            (table, record.path, record.line, record.digest)
             for table, records in self.found.passed.items()
             for record in records
         ]
-        names = "table_name string, path string, line_number bigint"
+        names = "table_name string, path string, line_number bigint, digest string"
         self.session.createDataFrame(gone, names).createOrReplaceTempView("gone")
         renamed = [
-            (line.table, line.path, line.line, line.reason)
+            (line.table, line.path, line.line, digest(line.raw), line.reason)
             for line in self.found.renamed
         ]
         self.session.createDataFrame(
@@ -408,10 +412,11 @@ class _Replay:
         self._write(
             "rejected_records",
             self.session.sql(
-                f"select {columns} from {_quoted(RAW)}.rejected_records as records"
+                f"select {columns} from (select *, md5(raw_text) as digest from"
+                f" {_quoted(RAW)}.rejected_records) as records"
                 " left semi join changed_files using (table_name, path)"
-                " left anti join gone using (table_name, path, line_number)"
-                " left join renamed using (table_name, path, line_number)"
+                " left anti join gone using (table_name, path, line_number, digest)"
+                " left join renamed using (table_name, path, line_number, digest)"
             ),
         )
 
@@ -461,10 +466,7 @@ def _suits_parser(local: str, path: str) -> bool:
     """Tell whether Spark can be given a file's name: it expands patterns."""
     if not re.fullmatch(r"[\w ./=@+,~-]+", local, re.ASCII):
         return False
-    try:
-        return not local.lower().endswith(".gz") or is_gzip(local)
-    except OSError as error:
-        raise unreadable(path, error) from error
+    return suits_parser(local, path)
 
 
 def _uri(local: str) -> str:

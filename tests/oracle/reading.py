@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import bz2
+import codecs
 import gzip
 import json
 import os
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 from oracle.cleaning import clean_text, round_half_away, trim
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 # --------------------------------------------------------------------------- values
 
@@ -329,7 +337,11 @@ def apply_rules(record: JsonObject, rules: dict[str, Rule]) -> list[Any]:
     return stored
 
 
-# ------------------------------------------------------------------- rules for lines
+# ----------------------------------------------------------------- rules for records
+
+
+class FaultError(Exception):
+    """Text is not JSON; the argument is the first place that is wrong."""
 
 
 class StrictParser:
@@ -338,11 +350,12 @@ class StrictParser:
     def __init__(self) -> None:
         """Make the decoder, which keeps numbers as they are written."""
         self.repeated_keys: list[str] = []
+        self.constants: list[str] = []
         self.decoder = json.JSONDecoder(
             object_pairs_hook=self.make_object,
             parse_int=Number,
             parse_float=Number,
-            parse_constant=self.refuse_constant,
+            parse_constant=self.constants.append,
         )
 
     def make_object(self, pairs: list[tuple[str, object]]) -> JsonObject:
@@ -357,20 +370,36 @@ class StrictParser:
                 seen.add(key)
         return made
 
-    @staticmethod
-    def refuse_constant(constant: str) -> object:
-        """Refuse NaN, Infinity and -Infinity, which Python takes and JSON does not."""
-        raise ValueError(constant)
-
-    def parse(self, line: str) -> JsonObject:
-        """Read one JSON object, or raise RefusedError with the first reason."""
+    def value_at(self, text: str, start: int) -> tuple[object, int]:
+        """Read the value that begins at a place; give it and its end, or FaultError."""
         self.repeated_keys.clear()
-        if nested_deeper_than(MAX_DEPTH, line):
-            raise RefusedError(NOT_JSON)
+        self.constants.clear()
+        wrong = []
         try:
-            value = self.decoder.decode(line)
-        except ValueError:
+            value, end = self.decoder.raw_decode(text, start)
+        except json.JSONDecodeError as error:
+            wrong = [error.pos]
+        except RecursionError:
+            wrong = [len(text)]
+        stop = wrong[0] if wrong else end
+        if (
+            wrong
+            or self.constants
+            or text.count("[", start, stop) + text.count("{", start, stop) > MAX_DEPTH
+        ):
+            wrong += forbidden_places(text, start, stop)
+        if wrong:
+            raise FaultError(min(wrong))
+        return value, end
+
+    def parse(self, text: str) -> JsonObject:
+        """Read the text of one JSON object, or raise RefusedError."""
+        try:
+            value, end = self.value_at(text, 0)
+        except FaultError:
             raise RefusedError(NOT_JSON) from None
+        if end < len(text):
+            raise RefusedError(NOT_JSON)
         if not isinstance(value, dict):
             raise RefusedError(NOT_AN_OBJECT)
         if self.repeated_keys:
@@ -378,23 +407,19 @@ class StrictParser:
         return value
 
 
-def nested_deeper_than(limit: int, line: str) -> bool:
-    """Tell whether brackets outside strings are ever open more than limit at a time."""
-    open_brackets = 0
-    in_string = escaped = False
-    for character in line:
-        if in_string:
-            in_string = escaped or character != '"'
-            escaped = character == "\\" and not escaped
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            open_brackets += 1
-            if open_brackets > limit:
-                return True
-        elif character in "]}":
-            open_brackets -= 1
-    return False
+def forbidden_places(text: str, start: int, stop: int) -> Iterator[int]:
+    """Give the places of brackets that are too deep and of constants JSON lacks."""
+    depth = 0
+    marks = r'"(?:\\.|[^"\\])*"|[\[{]|[\]}]|NaN|-?Infinity'
+    for mark in re.compile(marks).finditer(text, start, stop):
+        if mark[0] in ("[", "{"):
+            depth += 1
+            if depth > MAX_DEPTH:
+                yield mark.start()
+        elif mark[0] in ("]", "}"):
+            depth -= 1
+        elif mark[0][0] != '"':
+            yield mark.start()
 
 
 def printable(key: str) -> str:
@@ -405,10 +430,10 @@ def printable(key: str) -> str:
 PARSER = StrictParser()
 
 
-def read_record(line: bytes, rules: dict[str, Rule]) -> list[Any]:
-    """Read one line as one record; raise RefusedError with the first reason."""
+def read_record(text: bytes, rules: dict[str, Rule]) -> list[Any]:
+    """Read the text of one record; raise RefusedError with the first reason."""
     try:
-        decoded = line.strip(BLANKS).decode("utf-8")
+        decoded = text.strip(BLANKS).decode("utf-8")
     except UnicodeDecodeError:
         raise RefusedError(NOT_UTF8) from None
     return apply_rules(PARSER.parse(decoded), rules)
@@ -416,44 +441,144 @@ def read_record(line: bytes, rules: dict[str, Rule]) -> list[Any]:
 
 # ------------------------------------------------------------------- rules for files
 
-GZIP_MARK = b"\x1f\x8b"
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 BLANKS = b" \t\n\v\f\r"
+BETWEEN_VALUES = BLANKS.decode() + "\ufeff"
+FORMS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 
 
-def open_file(path: Path) -> IO[bytes]:
-    """Open a file, gzipped or not: its first two bytes tell, not its name."""
-    with path.open("rb") as file:
-        mark = file.read(2)
-    if mark == GZIP_MARK:
-        return cast("IO[bytes]", gzip.open(path, "rb"))
-    return path.open("rb")
+COMPRESSIONS: dict[bytes, Callable[[bytes], bytes]] = {
+    b"\x1f\x8b": gzip.decompress,
+    b"BZh": bz2.decompress,
+    b"\x28\xb5\x2f\xfd": zstd.decompress,
+}
+DATA_FILE = re.compile(r"(?is).+\.(json|jsonl|ndjson)(\.(gz|bz2|zst))?")
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Give the lines that are not blank, numbered from 1, blank ones too.
+class Text(NamedTuple):
+    """The text of a record of a file, and its line; why all of the file is refused."""
 
-    A line ends at LF, which is no part of it; a byte order mark is no part of the
-    first.
-    """
-    with open_file(path) as file:
-        for line_number, line in enumerate(file, start=1):
-            content = line.removesuffix(b"\n")
-            if line_number == 1:
-                content = content.removeprefix(BYTE_ORDER_MARK)
-            if content.strip(BLANKS):
-                yield line_number, content
+    line: int
+    content: bytes
+    problem: str = ""
+
+
+def content_of(path: Path) -> bytes:
+    """Read a file, compressed or not: its first bytes tell, not its name."""
+    content = path.read_bytes()
+    for mark, decompress in COMPRESSIONS.items():
+        if content.startswith(mark):
+            return decompress(content)
+    return content
+
+
+def read_texts(path: Path) -> Iterator[Text]:
+    """Give the text of each record of a file: decision 0001, section "File"."""
+    content = content_of(path)
+    form = next((FORMS[mark] for mark in FORMS if content.startswith(mark)), "")
+    if not form:
+        text = content.decode("utf-8", errors="surrogateescape")
+        for place, record in split(text):
+            line = text.count("\n", 0, place) + 1
+            yield Text(line, record.encode("utf-8", errors="surrogateescape"))
+        return
+    text = content.decode(form, errors="replace")
+    for place, record in split(text):
+        line = text.count("\n", 0, place) + 1
+        yield Text(line, record.encode(form), f"{NOT_UTF8} but {form.upper()}")
+
+
+def split(text: str) -> Iterator[tuple[int, str]]:
+    """Give the place and text of each record, whether it is JSON or not."""
+    place = 0
+    open_array: int | None = None
+    while True:
+        between = BETWEEN_VALUES + ("," if open_array is not None else "")
+        while place < len(text) and text[place] in between:
+            place += 1
+        if place == len(text):
+            break
+        if open_array is not None and text[place] == "]":
+            open_array = None
+            place += 1
+        elif re.compile(r"\[[ \t\n\r]*\{").match(text, place):
+            if open_array is not None:
+                yield open_array, "["
+            open_array = place
+            place += 1
+        else:
+            try:
+                _, end = PARSER.value_at(text, place)
+                among = r"\s*([,\]]|\Z)" if open_array is not None else r"[ \t\v\f]*$"
+                rest = re.compile(among, re.ASCII | re.MULTILINE)
+                before_cr = rest.match(text.replace("\r", "\n"), end)
+                if text[place] not in "{[" and not before_cr:
+                    raise FaultError(end)  # noqa: TRY301 -- as if it were found above
+            except FaultError as fault:
+                end = end_of_fault(text, place, fault.args[0])
+            yield place, text[place:end].rstrip(BLANKS.decode())
+            place = end
+    if open_array is not None:
+        yield open_array, "["
+
+
+def end_of_fault(text: str, start: int, fault: int) -> int:
+    """Give how much is refused of a text that is not JSON from a place on."""
+    line_end = r"[\n\r]|\Z"
+    first_line_ends = re.compile(line_end).search(text, start)
+    assert first_line_ends
+    if fault <= first_line_ends.start():
+        after = text[max(fault, start + 1) - 1 : first_line_ends.start()]
+        next_object = re.search(r"\}[ \t]*\{", after)
+        if next_object:
+            blanks = re.search(r"[ \t]*\{", next_object[0])
+            assert blanks
+            return max(fault, start + 1) - 1 + next_object.start() + 1
+        return first_line_ends.start()
+    line_start = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
+    indent = indent_of(text[line_start:start])
+    place = first_line_ends.end()
+    while place < len(text):
+        line = re.compile(line_end).split(text[place:], maxsplit=1)[0]
+        width = indent_of(line)
+        if line[width : width + 1] in ("{", "[", "]") and width <= indent:
+            return place - 1
+        place += len(line) + 1
+    return len(text)
+
+
+def indent_of(line: str) -> int:
+    """Count the blanks and tabs with which a line begins."""
+    return len(line) - len(line.lstrip(" \t"))
+
+
+def judge(text: Text, rules: dict[str, Rule]) -> list[Any]:
+    """Read a record of a file; raise RefusedError with the first reason."""
+    if text.problem:
+        raise RefusedError(text.problem)
+    return read_record(text.content, rules)
+
+
+def shown(text: Text) -> str:
+    """Give a text as the quarantine shows it."""
+    return text.content.decode("utf-8", errors="backslashreplace").replace(
+        "\0", "\\x00"
+    )
 
 
 def find_files(folder: Path) -> Iterator[Path]:
-    """Give every file named *.json or *.json.gz, at any depth, that is not hidden."""
+    """Give every file that is named as JSON, at any depth, and is not hidden."""
     if not folder.is_dir():
         problem = f"{folder} is not a folder"
         raise NotADirectoryError(problem)
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if name.endswith((".json", ".json.gz")) and not name.startswith("."):
+            if DATA_FILE.fullmatch(name) and not name.startswith("."):
                 yield Path(place, name)
 
 
@@ -462,17 +587,17 @@ def read_part(
 ) -> Iterator[list[Any]]:
     """Give every accepted record of one part and add its rejects to the list."""
     for path in find_files(root / folder):
-        for line_number, line in read_lines(path):
+        for text in read_texts(path):
             try:
-                yield read_record(line, rules)
+                yield judge(text, rules)
             except RefusedError as problem:
                 rejects.append(
                     Reject(
                         part=part,
                         path=path.relative_to(root).as_posix(),
-                        line_number=line_number,
+                        line_number=text.line,
                         reason=str(problem),
-                        raw_text=line.decode("utf-8", errors="backslashreplace"),
+                        raw_text=shown(text),
                     )
                 )
 

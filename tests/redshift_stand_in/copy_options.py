@@ -14,6 +14,7 @@ SWITCHES = frozenset(
     {
         "acceptanydate",
         "blanksasnull",
+        "bzip2",
         "emptyasnull",
         "gzip",
         "manifest",
@@ -21,6 +22,7 @@ SWITCHES = frozenset(
         "roundec",
         "trimblanks",
         "truncatecolumns",
+        "zstd",
     }
 )
 TEXTS = {

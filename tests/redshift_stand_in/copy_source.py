@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
 import re
 import secrets
+import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,8 +18,18 @@ from redshift_stand_in.copy_options import CopyOptions
 from redshift_stand_in.copy_values import NumberText
 from redshift_stand_in.errors import AwsError, RefusedStatementError
 
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
 MAX_OBJECT_BYTES = 4 * 1024 * 1024
 INTERNAL = "XX000"
+DECOMPRESS = {
+    "gzip": gzip.decompress,
+    "bzip2": bz2.decompress,
+    "zstd": zstd.decompress,
+}
 WHITE_SPACE = re.compile(r"\s*")
 
 
@@ -149,12 +161,12 @@ def s3_error(error: AwsError) -> RefusedStatementError:
 
 def records_of(body: bytes, options: CopyOptions) -> Iterator[Record]:
     """Read the JSON values of a file, on one line or several, one after the other."""
-    if "gzip" in options.switches:
+    for name in options.switches & DECOMPRESS.keys():
         try:
-            body = gzip.decompress(body)
-        except (OSError, EOFError, zlib.error):
+            body = DECOMPRESS[name](body)
+        except (OSError, EOFError, ValueError, zlib.error, zstd.ZstdError):
             raise RefusedStatementError(
-                INTERNAL, "failed to inflate with gzip: invalid deflate data", ""
+                INTERNAL, f"failed to inflate with {name}: invalid data", ""
             ) from None
     text = _decoded(body, options)
     position = 0
