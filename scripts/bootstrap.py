@@ -25,6 +25,7 @@ from loaders import (
 )
 from progress import progress
 from records import EVENTS, SONGS, RawTable
+from sample_data import make_sample
 from sources import SUFFIXES, Source, is_hidden, open_source
 
 MAX_REJECTS = 1000
@@ -96,6 +97,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--data", help="a folder, or s3://bucket/prefix")
     what.add_argument(
+        "--sample",
+        action="store_true",
+        help="load the sample data of make build, generated on first use",
+    )
+    what.add_argument(
         "--replay",
         action="store_true",
         help="try the records in quarantine again, after a rule was mended",
@@ -107,6 +113,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.replay and options.reset:
         parser.error("--reset drops what --replay would try again")
+    if options.sample:
+        options.data = str(make_sample())
     target = read_target(options.target)
     with closing(open_warehouse(target, engine_options(options))) as warehouse:
         if options.replay:

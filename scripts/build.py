@@ -11,21 +11,19 @@ from contextlib import closing
 from typing import Any
 
 import bootstrap
-import generate_events
 from changed import good_build, keep_good_build
 from changed_code import ChangedCode
-from dbt_profile import PROJECT, read_target, remember
+from dbt_profile import read_target, remember
 from dbt_run import run_dbt
-from errors import SparkifyError, without_traceback
+from errors import without_traceback
 from loaders import LoadResult, open_warehouse
 from loaders.redshift_errors import CONFLICT, is_conflict
 from loaders.schema import RAW, STAGING, TABLES
 from progress import progress
+from sample_data import make_sample
 
 SAMPLE_TARGET = "sample"
 OWN_DATA_TARGET = "duckdb"
-SAMPLE = PROJECT / "data" / "sample"
-SAMPLE_ARGUMENTS = ("--dirty",)
 WARNING = "warning: "
 STAR = ("songplays", "users", "songs", "artists", "time")
 
@@ -72,15 +70,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         }
     print(summary(name, loaded, raw_rows, star_rows, outcome))
     return 0 if outcome.success else 1
-
-
-def make_sample() -> str:
-    """Make the sample data if there are none, and give their folder."""
-    if not SAMPLE.exists():
-        print("No data was named: making sample data.")
-        if generate_events.main(["--out", str(SAMPLE), *SAMPLE_ARGUMENTS]) != 0:
-            raise SparkifyError("The sample data could not be made.", "See above.")
-    return str(SAMPLE)
 
 
 class Outcome:

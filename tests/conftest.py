@@ -18,13 +18,13 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 import bootstrap
-import build
 import generate_events
 import java
 import local_postgres
 from errors import SparkifyError
 from parity_cases import write_parity_cases
 from redshift_stand_in import StandIn, start_stand_in
+from sample_data import SAMPLE_ARGUMENTS
 from warehouses import (
     ENGINES,
     NO_UNIT_TESTS,
@@ -158,7 +158,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample that ``make build`` takes, dirty records and all."""
     folder = tmp_path_factory.mktemp("sample") / "data"
-    assert generate_events.main(["--out", str(folder), *build.SAMPLE_ARGUMENTS]) == 0
+    assert generate_events.main(["--out", str(folder), *SAMPLE_ARGUMENTS]) == 0
     return folder
 
 

@@ -9,12 +9,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import build
 import generate_events
 import questions_page
 from analyses import EXPECTED
 from answers import write_csv
 from oracle import answers, read_folder
+from sample_data import SAMPLE_ARGUMENTS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -27,7 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as folder:
         if options.data is None:
             sample = str(Path(folder) / "sample")
-            generate_events.main(["--out", sample, *build.SAMPLE_ARGUMENTS])
+            generate_events.main(["--out", sample, *SAMPLE_ARGUMENTS])
             options.data = Path(sample)
         count = write(options.data, options.out)
         if options.out == EXPECTED:

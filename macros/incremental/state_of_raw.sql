@@ -8,8 +8,8 @@
     ) %}
     {% if not load_relation(history) %}
         {% do exceptions.raise_compiler_error(
-            'There are no raw tables to build from yet. Load them: make build, or'
-            ~ ' python scripts/bootstrap.py --help'
+            'Nothing is loaded yet into ' ~ target.name ~ '. Load the sample: python'
+            ~ ' scripts/bootstrap.py --sample. Load your own data: --data FOLDER.'
         ) %}
     {% endif %}
     {% set state %}
