@@ -32,7 +32,7 @@ def open_file(
             if "Could not set lock" not in reason:
                 raise SparkifyError(
                     f"{path} cannot be opened: {reason}.",
-                    "make build makes a warehouse; profiles.yml names its file."
+                    "Load the sample: python scripts/bootstrap.py --sample."
                     if not Path(path).expanduser().exists()
                     else "Name another file in profiles.yml, or move this one.",
                 ) from error

@@ -9,5 +9,6 @@
     {% elif flags.INTROSPECT is sameas false %}
         {{ return(var('assume_incremental', false)) }}
     {% endif %}
-    {{ return(keeps_notes() and plan_of_build().adds) }}
+    {% if not keeps_notes() or not load_relation(this) %}{{ return(false) }}{% endif %}
+    {{ return(plan_of_build().adds) }}
 {% endmacro %}
