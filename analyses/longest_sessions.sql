@@ -10,7 +10,7 @@ ranked_sessions as (
     select
         session_id,
         user_id,
-        level,
+        level as level_at_end,
         started_at,
         play_count,
         {{ seconds_between('started_at', 'ended_at') }} as duration_seconds,
@@ -23,7 +23,7 @@ ranked_sessions as (
 select
     session_id,
     user_id,
-    level,
+    level_at_end,
     started_at,
     {{ rounded_ratio('duration_seconds', '60') }} as duration_minutes,
     play_count

@@ -1,5 +1,5 @@
 {# How long is a session, in plays and in minutes? From its first event to its last, by
-   the level at its end. #}
+   the level at its end, which need not be the level of each of its plays. #}
 
 with
 
@@ -8,7 +8,7 @@ sessions as (select * from {{ ref('sessions') }}),
 timed_sessions as (
 
     select
-        level,
+        level as level_at_end,
         play_count,
         {{ seconds_between('started_at', 'ended_at') }} as duration_seconds
 
@@ -17,7 +17,7 @@ timed_sessions as (
 )
 
 select
-    level,
+    level_at_end,
     count(*) as session_count,
     cast(sum(play_count) as bigint) as play_count,
     {{ rounded_ratio('sum(play_count)', 'count(*)') }} as plays_per_session,
@@ -26,8 +26,8 @@ select
 
 from timed_sessions
 
-group by level
+group by level_at_end
 
 order by
     session_count desc,
-    {{ by_code_point('level') }} asc nulls last
+    {{ by_code_point('level_at_end') }} asc nulls last

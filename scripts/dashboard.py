@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import html
 import json
 import os
-import sqlite3
+import shutil
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+import spark_session
 from dbt_profile import PROJECT, profiles_folder, read_target
 from dbt_run import run_dbt
 from errors import SparkifyError, without_traceback
@@ -25,9 +27,18 @@ from loaders import open_warehouse
 
 CHARTS: Final = PROJECT / "charts"
 OUT: Final = PROJECT / "target" / "dashboard"
-TESTS_VARIABLE: Final = "SPARKIFY_TEST_RESULTS"
-"""Where dbt_charts.yml finds what dbt's tests said: a file of SQLite."""
-FORMATS: Final = ("html", "png")
+FIRST: Final = "overview"
+FORMATS: Final = ("html", "png", "csv")
+PHONE: Final = "_phone"
+"""Ends the name of a board's version of one narrow column."""
+PHONE_WIDTH: Final = 400  # pixels
+PHONE_COLUMNS: Final = 4
+"""So many columns of a table fit."""
+PHONE_STYLES: Final[dict[str, dict[str, Any]]] = {
+    "bar": {"style": {"axis_x": {"labels": {"max_width": 130}}}},
+    "heatmap": {"style": {"axis_x": {"labels": {"angle": -90}}}},
+    "kpi": {"style": {"label": {"overflow": "wrap-two"}}},
+}
 PORT: Final = 8081  # dbt docs serve takes 8080
 QUIET: Final = {
     "DO_NOT_TRACK": "1",  # dct and dbt report usage statistics otherwise
@@ -59,12 +70,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def boards() -> list[Path]:
-    """List the boards; what begins with _ is shared by some, and meta.yml by all."""
-    return [
-        path
-        for path in sorted(CHARTS.glob("*.yml"))
-        if not path.stem.startswith("_") and path.stem != "meta"
-    ]
+    """List the boards, the overview first.
+
+    A name that begins with _ is shared by several boards, and meta.yml by all.
+    """
+    return sorted(
+        (
+            path
+            for path in CHARTS.glob("*.yml")
+            if not path.stem.startswith("_") and path.stem != "meta"
+        ),
+        key=lambda path: (path.stem != FIRST, path.stem),
+    )
+
+
+def drawn_boards() -> list[Path]:
+    """List the boards that make sense on paper: without a choice to make first."""
+    return [path for path in boards() if "choice" not in _read(path).get("tags", [])]
 
 
 def prepare(name: str | None) -> dict[str, str]:
@@ -81,16 +103,12 @@ def prepare(name: str | None) -> dict[str, str]:
                 f"Nothing is loaded into the target {target['name']}.",
                 "Fill it by make build, or name another by TARGET=.",
             )
+    if target["type"] == "spark":
+        spark_session.stop()  # dct has a session of its own, and a lake takes one
     os.environ |= QUIET | {"DBT_TARGET": target["name"]}
     folder = _target_path()
     _parse(target["name"], folder)
-    results = folder / "test_results.sqlite"
-    write_tests(folder, results)
-    return {
-        **os.environ,
-        "DBT_PROFILES_DIR": str(profiles_folder().resolve()),
-        TESTS_VARIABLE: str(results.relative_to(PROJECT)),
-    }
+    return {**os.environ, "DBT_PROFILES_DIR": str(profiles_folder().resolve())}
 
 
 def _target_path() -> Path:
@@ -110,98 +128,189 @@ def _parse(target: str, folder: Path) -> None:
     run_dbt("parse", "--target-path", str(folder), target=target, to="read the project")
 
 
-def write_tests(folder: Path, to: Path) -> None:
-    """Write what the tests of dbt's latest build or test run said, per table.
-
-    Other commands of dbt leave no tests behind: then what was written before stays.
-    """
-    try:
-        run = json.loads((folder / "run_results.json").read_text(encoding="utf-8"))
-    except OSError:
-        run = {"args": {}, "results": [], "metadata": {"generated_at": ""}}
-    if run["args"].get("which") not in ("build", "test") and to.exists():
-        return
-    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    arguments, ran_at = run["args"], str(run["metadata"]["generated_at"])
-    about = (ran_at[:16].replace("T", " "), arguments.get("target") or "default")
-    with closing(sqlite3.connect(to)) as connection, connection:
-        connection.execute("drop table if exists tests")
-        connection.execute(
-            "create table tests (tested text, tests integer, passed integer,"
-            " failed integer, ran_at text, target_name text)"
-        )
-        connection.executemany(
-            "insert into tests values (?, ?, ?, ?, ?, ?)",
-            [(*row, *about) for row in _count_tests(run["results"], manifest)],
-        )
+def _read(path: Path) -> dict[str, Any]:
+    """Read a board's file."""
+    board: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return board
 
 
-def _count_tests(
-    results: Sequence[Mapping[str, Any]], manifest: Mapping[str, Any]
-) -> Iterator[tuple[str, int, int, int]]:
-    """Count the tests of each table: all, passed (or warned), failed. Failed first."""
-    tests: Counter[str] = Counter()
-    passed: Counter[str] = Counter()
-    nodes = manifest["nodes"] | manifest["unit_tests"]
-    for result in results:
-        node = nodes.get(result["unique_id"], {})
-        if node.get("resource_type") in ("test", "unit_test"):
-            tested = _tested(node)
-            tests[tested] += 1
-            passed[tested] += result["status"] in ("pass", "warn")
-    for name in sorted(tests, key=lambda name: (passed[name] - tests[name], name)):
-        yield name, tests[name], passed[name], tests[name] - passed[name]
-    if not tests:
-        yield "nothing yet: run dbt build", 0, 0, 0
+def whole_board(path: Path) -> dict[str, Any]:
+    """Return a board with what it takes from the files that it extends."""
+    board = _read(path)
+    base = _read(CHARTS / "meta.yml")
+    if "extends" in board:
+        base = _merged(base, _read(CHARTS / board.pop("extends")))
+    return _merged(base, board)
 
 
-def _tested(node: Mapping[str, Any]) -> str:
-    """Name the table that a test is of."""
-    if node["resource_type"] == "unit_test":
-        return str(node["model"])
-    on = [node["attached_node"]] if node.get("attached_node") else []
-    on = on or node["depends_on"]["nodes"]
-    return str(on[0]).rpartition(".")[2] if len(on) == 1 else "several tables"
+def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge two mappings; where both have a value, the second one's counts."""
+    both = dict(base) | dict(own)
+    for key in base.keys() & own.keys():
+        if isinstance(base[key], dict) and isinstance(own[key], dict):
+            both[key] = _merged(base[key], own[key])
+    return both
+
+
+def static_board(board: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a board for a page without a server: no filters and no links."""
+    charts = {
+        name: {key: value for key, value in chart.items() if key != "link"}
+        for name, chart in board["charts"].items()
+    }
+    variables = {
+        name: {**variable, "visible": False}
+        for name, variable in board.get("variables", {}).items()
+    }
+    return {**board, "charts": charts, "variables": variables}
+
+
+def phone_board(board: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a board in one column, as wide as a phone; headline figures in pairs."""
+    board = deepcopy(board)
+    kinds = {name: chart["type"] for name, chart in board["charts"].items()}
+    charts = {
+        name: _merged(chart, PHONE_STYLES.get(chart["type"], {}))
+        for name, chart in board["charts"].items()
+    }
+    for chart in charts.values():
+        columns = chart.get("style", {}).get("columns", {})
+        for name in list(columns)[PHONE_COLUMNS:]:
+            columns[name] = {**columns[name], "visible": False}
+    rows = list(_in_one_column(board["rows"], kinds))
+    return {**board, "charts": charts, "width": PHONE_WIDTH, "rows": rows}
+
+
+def _in_one_column(rows: Sequence[Any], kinds: Mapping[str, str]) -> Iterator[Any]:
+    """Yield the rows of a layout, each in one column."""
+    for row in rows:
+        if isinstance(row, str):
+            yield row
+            continue
+        about = {
+            key: value
+            for key, value in row.items()
+            if key not in ("rows", "cols", "width")
+        }
+        inner = row.get("cols", row.get("rows", []))
+        if all(kinds.get(str(item)) == "kpi" for item in inner):
+            pairs = [{"cols": list(inner[i : i + 2])} for i in range(0, len(inner), 2)]
+            within: list[Any] = list(pairs)
+        else:
+            within = list(_in_one_column(inner, kinds))
+        if about:
+            yield {**about, "rows": within}
+        else:
+            yield from within
+
+
+def write_boards(folder: Path) -> list[Path]:
+    """Write the boards to draw into a folder of the project, two versions of each."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    written = []
+    for path in drawn_boards():
+        board = static_board(whole_board(path))
+        for name, version in (
+            (path.stem, board),
+            (path.stem + PHONE, phone_board(board)),
+        ):
+            written.append(folder / f"{name}.yml")
+            written[-1].write_text(
+                yaml.safe_dump(version, sort_keys=False, allow_unicode=True),
+                encoding="utf-8",
+            )
+    return written
 
 
 def render(out: Path, formats: Sequence[str], environment: Mapping[str, str]) -> int:
     """Draw every board in every format, and a page that leads to them."""
     out.mkdir(parents=True, exist_ok=True)
+    work = PROJECT / os.environ["DBT_TARGET_PATH"] / "boards"
+    written = write_boards(work)
+    wide = [path for path in written if not path.stem.endswith(PHONE)]
     for kind in formats:
         print(f"Drawing the dashboards as {kind.upper()} ...", flush=True)
-        done = _dct(
-            "render",
-            *map(str, boards()),
-            *("--format", kind, "--output", str(out / f"{{stem}}.{kind}")),
-            "--no-cache",
-            environment=environment,
-        )
-        if done.returncode != 0:
-            raise SparkifyError(
-                f"Not every chart could be drawn:\n{done.stdout}{done.stderr}".rstrip(),
-                "If tables are missing, run make build; else mend the board.",
-            )
+        if kind == "html":
+            _render(wide, kind, out / "{stem}.html", environment)
+        elif kind == "png":
+            _render(written, kind, out / "{stem}.png", environment)
+        else:
+            _render(wide, "data", work / "{stem}.json", environment)
+            for path in wide:
+                write_csv(path.with_suffix(".json"), _read(path), out / path.stem)
     (out / "index.html").write_text(index(), encoding="utf-8")
     print(f"\nThe dashboards are drawn. Open {out / 'index.html'} in a browser.")
     return 0
 
 
+def _render(
+    written: Sequence[Path], kind: str, to: Path, environment: Mapping[str, str]
+) -> None:
+    """Have dct draw boards. Raises SparkifyError if one could not be drawn.
+
+    What one run asks of the warehouse, the next takes from a cache of this command.
+    """
+    done = _dct(
+        *("render", *map(str, written), "--format", kind, "--output", str(to)),
+        *("--cache", str(written[0].parent / "answers.duckdb")),
+        environment=environment,
+    )
+    if done.returncode != 0:
+        target = environment["DBT_TARGET"]
+        raise SparkifyError(
+            f"Not every chart could be drawn:\n{done.stdout}{done.stderr}".rstrip(),
+            f"The boards read the target {target}. If it lacks tables or columns, run"
+            f" make build TARGET={target}. Otherwise fix the board.",
+        )
+
+
+def write_csv(data: Path, board: Mapping[str, Any], folder: Path) -> None:
+    """Write the rows behind each chart of a board into a file of a folder."""
+    folder.mkdir(exist_ok=True)
+    answers = json.loads(data.read_text(encoding="utf-8"))["queries"]
+    for name, chart in board["charts"].items():
+        rows = answers.get(chart.get("query"), {}).get("rows")
+        if rows and chart["type"] != "kpi":
+            _write_rows(folder / f"{name}.csv", rows)
+    headline = {
+        chart.get("label", name): answers[chart["query"]]["rows"][0][chart["value"]]
+        for name, chart in board["charts"].items()
+        if chart["type"] == "kpi"
+    }
+    _write_rows(folder / "headline.csv", [headline])
+
+
+def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
 def index() -> str:
-    """Give the page that leads to the boards."""
+    """Return the page that leads to the boards; on a phone, to their narrow version."""
     items = []
-    for path in boards():
-        board = yaml.safe_load(path.read_text(encoding="utf-8"))
-        title = html.escape(board["title"])
+    for path in drawn_boards():
+        title = html.escape(_read(path)["title"])
         items.append(
-            f'<a href="{path.stem}.html"><h2>{title}</h2>'
-            f'<img src="{path.stem}.png" alt="{title}" width="360"></a>'
+            f"<section><h2>{title}</h2>"
+            f'<a class="wide" href="{path.stem}.html">'
+            f'<img src="{path.stem}.png" alt="{title}"></a>'
+            f'<a class="phone" href="{path.stem}{PHONE}.png">'
+            f'<img src="{path.stem}{PHONE}.png" alt="{title}"></a>'
+            f'<p><a href="{path.stem}.html">Board</a> ·'
+            f' <a href="{path.stem}{PHONE}.png">Picture for a phone</a> ·'
+            f' <a href="{path.stem}/">Numbers as CSV</a></p></section>'
         )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         "<title>Sparkify: dashboards</title><style>"
-        "body{font-family:system-ui,sans-serif;margin:40px}"
-        "main{display:flex;flex-wrap:wrap;gap:40px}"
-        "a{color:inherit;text-decoration:none}img{border:1px solid #ccc}"
+        "body{font-family:system-ui,sans-serif;margin:24px}"
+        "main{display:flex;flex-wrap:wrap;gap:32px}section{max-width:400px}"
+        "img{border:1px solid #ccc;width:100%}.phone{display:none}"
+        "@media(max-width:600px){.phone{display:inline}.wide{display:none}}"
         "</style></head><body><h1>Sparkify: dashboards</h1>\n<main>\n"
         + "\n".join(items)
         + "\n</main></body></html>\n"

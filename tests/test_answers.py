@@ -196,8 +196,13 @@ def test_plays_by_hour_weekday_day_and_week() -> None:
         ("hour", *MEASURES), [(0, 1, 0, ONCE), (23, 3, 2, THRICE)]
     )
     assert asked("plays_by_weekday", *records) == Answer(
-        ("weekday", *MEASURES),
-        [(1, 1, 0, ONCE), (4, 1, 1, ONCE), (5, 1, 1, ONCE), (7, 1, 1, ONCE)],
+        ("weekday", "weekday_name", *MEASURES),
+        [
+            (1, "Monday", 1, 0, ONCE),
+            (4, "Thursday", 1, 1, ONCE),
+            (5, "Friday", 1, 1, ONCE),
+            (7, "Sunday", 1, 1, ONCE),
+        ],
     )
     assert asked("plays_by_day", *records) == Answer(
         ("play_date", *MEASURES),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import csv
 import html
-import json
 import os
 import re
 import signal
@@ -35,10 +35,20 @@ from warehouses import (
 )
 
 BOARDS = [path.stem for path in dashboard.boards()]
+DRAWN = [path.stem for path in dashboard.drawn_boards()]
+DAYS_OF_DATA = (
+    "(select unnest(generate_series(min(play_date), max(play_date), interval 1 day))"
+    " as date_day from analytics.plays)"
+)
+BY_DAY = (
+    f"{DAYS_OF_DATA} cross join"
+    " (select distinct level as at_level from analytics.plays)"
+    " left join analytics.plays on play_date = date_day"
+    " and level is not distinct from at_level group by date_day, at_level"
+)
 # What a mark of a chart says of itself is what this asks of the warehouse.
 VALUES = {
-    ("overview", "by_day"): "select count(*) from analytics.plays"
-    " group by play_date, level",
+    ("overview", "by_day"): f"select count(songplay_id) from {BY_DAY}",
     ("overview", "top_songs"): "select count(*) from analytics.plays"
     " where song_title is not null group by song_title, artist_name"
     " order by count(*) desc limit 10",
@@ -47,13 +57,16 @@ VALUES = {
     " order by count(*) desc limit 10",
     ("overview", "by_region"): "select count(*) from analytics.plays"
     " group by census_region, level",
-    ("listeners", "by_day"): "select count(distinct user_id) from analytics.plays"
-    " where user_id is not null group by play_date, level",
+    ("listeners", "by_day"): f"select count(distinct user_id) from {BY_DAY}",
     ("listeners", "devices"): "select count(*) from analytics.plays"
     " group by device_family, level",
-    ("listeners", "changes_by_week"): "select count(*)"
-    " from analytics.user_level_history where is_upgrade or is_downgrade"
-    " group by date_trunc('week', valid_from), is_upgrade",
+    ("listeners", "changes_by_week"): "select count(is_upgrade)"
+    " from (select distinct date_trunc('week', date_day) as week"
+    f" from {DAYS_OF_DATA}) cross join (values (true), (false)) as kinds (kind)"
+    " left join (select * from analytics.user_level_history"
+    " where is_upgrade or is_downgrade)"
+    " on week = date_trunc('week', valid_from) and kind = is_upgrade"
+    " group by week, kind",
     ("quality", "reasons"): "select count(*) from raw.rejected_records"
     " group by reason order by count(*) desc limit 15",
 }
@@ -67,11 +80,31 @@ HEADLINES = {
     ("listeners", "upgrades"): "select count(*) from analytics.user_level_history"
     " where is_upgrade",
     ("listeners", "sessions"): "select count(*) from analytics.sessions",
+    ("listeners", "paying_users"): "select count(*) from analytics.users"
+    " where level = 'paid'",
     ("quality", "files"): "select count(*) from raw.load_history",
     ("quality", "quarantined"): "select count(*) from raw.rejected_records",
 }
 
 
+LATER_BUILD = """
+insert into analytics_builds.test_results
+select
+    'later',
+    timestamp '2100-01-02 08:30:00',
+    table_name,
+    test_type,
+    test_name,
+    case when test_name = 'assert_every_raw_record_is_accounted_for' then 'fail'
+        when test_name like 'accepted_values_plays%' then 'warn' else 'pass' end,
+    0
+from analytics_builds.test_results
+"""
+"""A second build, in which one test failed and one warned."""
+OF_THE_BUILD = {
+    *("latest_load", "by_load", "table_rows"),
+    *("tests", "unwell", "all_well", "test_history"),
+}
 TOLD = "tests/test_dashboards.py::test_a_chart_shows_what_the_warehouse_holds"
 """The test in ``make test`` that looks at the values of a drawn board."""
 
@@ -107,35 +140,13 @@ def draw(warehouse: Warehouse, target_path: Path, out: Path, *formats: str) -> P
     return out
 
 
-def write_run_results(warehouse: Warehouse, to: Path) -> list[str]:
-    """Write what a dbt build leaves behind in which one test failed; list the tests."""
-    text = (warehouse.folder / "target" / "manifest.json").read_text(encoding="utf-8")
-    manifest = json.loads(text)
-    tests = [
-        name
-        for name, node in (manifest["nodes"] | manifest["unit_tests"]).items()
-        if node["resource_type"] in ("test", "unit_test")
-    ]
-    failed = "test.sparkify.assert_every_raw_record_is_accounted_for"
-    results = [
-        {"unique_id": name, "status": "fail" if name == failed else "pass"}
-        for name in tests
-    ]
-    run = {
-        "args": {"which": "build", "target": "test"},
-        "metadata": {"generated_at": "2018-12-01T08:30:00Z"},
-        "results": results,
-    }
-    to.write_text(json.dumps(run), encoding="utf-8")
-    return tests
-
-
 @pytest.fixture(scope="module")
 def drawn(
     warehouse: Warehouse, target_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """The folder of the dashboards of the sample."""
-    write_run_results(warehouse, target_path / "run_results.json")
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute(LATER_BUILD)
     return draw(warehouse, target_path, tmp_path_factory.mktemp("drawn"), "html")
 
 
@@ -147,7 +158,7 @@ def boards(drawn: Path) -> dict[str, Charts]:
     """What the file of each board holds of its charts."""
     return {
         board: charts_of((drawn / f"{board}.html").read_text(encoding="utf-8"))
-        for board in BOARDS
+        for board in DRAWN
     }
 
 
@@ -180,7 +191,8 @@ def marks(chart: str) -> list[int]:
 def test_no_chart_of_a_board_is_empty(boards: dict[str, Charts]) -> None:
     for board, charts in boards.items():
         planned = yaml.safe_load((dashboard.CHARTS / f"{board}.yml").read_text("utf-8"))
-        assert sorted(charts) == sorted(planned["charts"])
+        left_out = {"nothing", "all_well"}  # what a board says where there is nothing
+        assert set(charts) == planned["charts"].keys() - left_out
         for name, chart in charts.items():
             kind = planned["charts"][name]["type"]
             if kind in ("kpi", "table"):
@@ -216,16 +228,23 @@ def test_every_hour_of_every_weekday_is_on_the_heat_map(
     assert len(re.findall(r'aria-roledescription="rect mark" ', chart)) == 24 * 7
 
 
-def test_the_tests_of_dbt_are_on_the_board_the_failed_ones_first(
-    warehouse: Warehouse, boards: dict[str, Charts], tmp_path: Path
+def test_latest_build_and_its_failed_tests_come_first(
+    warehouse: Warehouse, boards: dict[str, Charts]
 ) -> None:
-    count = len(write_run_results(warehouse, tmp_path / "run_results.json"))
+    ((count,),) = warehouse.query(
+        "select count(*) from analytics_builds.test_results where build_id = 'later'"
+    )
     shown = texts(boards["quality"]["tests"])
-    said = f"{count - 1} of {count} passed on the target test, 2018-12-01 08:30 UTC"
+    said = f"{count - 1} of {count} passed in the build of 2100-01-02 08:30 UTC"
     assert said in shown
     table = shown[shown.index("Failed") + 1 :]
-    assert table[0] == "several tables"
-    assert table[3] == "1"
+    assert (table[0], table[4]) == ("several tables", "1")
+    unwell = texts(boards["quality"]["unwell"])
+    assert "assert_every_raw_record_is_accounted_for" in unwell
+    assert "warn" in unwell
+    history = texts(boards["quality"]["test_history"])
+    assert history.count(str(count)) == 3  # tests of both builds, passed of the first
+    assert "02 Jan 2100 08:30" in history
 
 
 OPENED = "tests/test_dashboards.py::test_a_browser_shows_what_the_file_holds[overview]"
@@ -237,7 +256,7 @@ OPENED = "tests/test_dashboards.py::test_a_browser_shows_what_the_file_holds[ove
         board
         if board == "overview"
         else pytest.param(board, marks=pytest.mark.long(guard=OPENED))
-        for board in BOARDS
+        for board in DRAWN
     ],
 )
 def test_a_browser_shows_what_the_file_holds(
@@ -251,37 +270,79 @@ def test_a_browser_shows_what_the_file_holds(
         assert (marks(shown[name]), texts(shown[name])) == (marks(chart), texts(chart))
 
 
-def test_the_index_leads_to_every_board_and_picture(drawn: Path) -> None:
+def test_index_leads_to_every_board_the_overview_first(drawn: Path) -> None:
     page = (drawn / "index.html").read_text(encoding="utf-8")
-    names = [f"{board}.{kind}" for board in BOARDS for kind in dashboard.FORMATS]
-    assert sorted(re.findall(r'(?:href|src)="([^"]+)"', page)) == sorted(names)
-    for board in BOARDS:
+    found = re.findall(r'(?:href|src)="([^"]+)"', page)
+    names = ("{}.html", "{}.png", "{}_phone.png", "{}/")
+    assert set(found) == {name.format(board) for board in DRAWN for name in names}
+    assert found[0] == "overview.html"
+    for board in DRAWN:
         assert (drawn / f"{board}.html").stat().st_size > 50_000
+
+
+def test_static_board_shows_no_filters_and_no_links(drawn: Path) -> None:
+    page = (drawn / "overview.html").read_text(encoding="utf-8")
+    assert "Region:" not in page
+    assert "/song/?" not in page
+
+
+def test_phone_board_is_one_column_and_keeps_all_charts() -> None:
+    for path in dashboard.drawn_boards():
+        board = dashboard.static_board(dashboard.whole_board(path))
+        phone = dashboard.phone_board(board)
+        assert phone["width"] == dashboard.PHONE_WIDTH
+        assert sorted(charts_in(phone["rows"])) == sorted(charts_in(board["rows"]))
+        for row in rows_in(phone["rows"]):
+            kinds = {phone["charts"][name]["type"] for name in row.get("cols", [])}
+            assert kinds <= {"kpi"}
+
+
+def rows_in(rows: list[Any]) -> Iterator[dict[str, Any]]:
+    """Yield the parts of a layout that hold others."""
+    for row in rows:
+        if isinstance(row, dict):
+            yield row
+            yield from rows_in([*row.get("rows", []), *row.get("cols", [])])
+
+
+def charts_in(rows: list[Any]) -> list[str]:
+    """List the charts of a layout."""
+    of_parts = [
+        name
+        for row in rows_in(rows)
+        for name in [*row.get("rows", []), *row.get("cols", [])]
+    ]
+    return [name for name in [*rows, *of_parts] if isinstance(name, str)]
 
 
 @pytest.mark.long(guard=TOLD)
 def test_the_picture_of_every_board_is_drawn(
     warehouse: Warehouse, target_path: Path, tmp_path: Path
 ) -> None:
-    draw(warehouse, target_path, tmp_path, "png")
-    for board in BOARDS:
-        picture = (tmp_path / f"{board}.png").read_bytes()
-        assert picture.startswith(b"\x89PNG")
-        assert len(picture) > 50_000
+    draw(warehouse, target_path, tmp_path, "png", "csv")
+    for board in DRAWN:
+        for name in (board, f"{board}_phone"):
+            picture = (tmp_path / f"{name}.png").read_bytes()
+            assert picture.startswith(b"\x89PNG")
+            assert len(picture) > 50_000
+    with (tmp_path / "overview" / "by_day.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    ((plays,),) = warehouse.query("select count(*) from analytics.plays")
+    assert sum(int(row["plays"]) for row in rows) == plays
 
 
 def test_an_exposure_says_what_its_board_depends_on() -> None:
     described = yaml.safe_load((PROJECT / "models/_exposures.yml").read_text("utf-8"))
-    assert [exposure["name"] for exposure in described["exposures"]] == [
-        exposure["name"]
-        for exposure in described["exposures"]
-        if exposure["name"] in BOARDS
-    ]
-    assert len(described["exposures"]) == len(BOARDS)
+    names = [exposure["name"] for exposure in described["exposures"]]
+    assert sorted(names) == sorted(BOARDS)
     for exposure in described["exposures"]:
         sql = "\n".join(board_sql(exposure["name"]))
         calls = re.findall(r"{{ ((?:ref|source)\([^)]*\)) }}", sql)
         assert set(calls) == set(exposure["depends_on"]), exposure["name"]
+        board = yaml.safe_load(
+            (dashboard.CHARTS / f"{exposure['name']}.yml").read_text("utf-8")
+        )
+        assert exposure["label"] == board["title"]
 
 
 def board_sql(board: str) -> Iterator[str]:
@@ -319,10 +380,10 @@ def test_every_engine_draws_the_same_boards(
     builder.load(request.getfixturevalue("sample_data"))
     builder.build()
     folder = draw(other, target_path, tmp_path / "drawn", "html")
-    for board in BOARDS:
+    for board in DRAWN:
         page = (folder / f"{board}.html").read_text(encoding="utf-8")
         for name, chart in charts_of(page).items():
-            if name not in ("latest_load", "by_load", "table_rows", "tests"):
+            if name not in OF_THE_BUILD:
                 assert marks(chart) == marks(boards[board][name]), name
                 assert texts(chart) == texts(boards[board][name]), name
 
@@ -362,6 +423,8 @@ def test_a_served_board_takes_its_filters_and_holds_no_lock(
     ) as server:
         try:
             served = charts_of(answer_of(port, page))
+            empty = answer_of(port, "overview/?from_day=2030-01-01")
+            front = answer_of(port, "")
             with duckdb.connect(str(warehouse.path)) as connection:
                 row = connection.execute(
                     "select count(*) from analytics.plays"
@@ -372,6 +435,10 @@ def test_a_served_board_takes_its_filters_and_holds_no_lock(
     assert row is not None
     assert texts(served["plays"])[0] == f"{row[0]:,}"
     assert texts(served["paid_share"])[0] == "100.0%"
+    assert "No plays match this choice." in empty
+    assert charts_of(empty).keys() == {"nothing"}
+    assert "Listening overview" in front
+    assert "_chosen" not in front
 
 
 def answer_of(port: int, page: str) -> str:

@@ -26,7 +26,12 @@ from warehouses import (
 
 METRICS = (
     *("plays", "matched_plays", "listeners", "listening_seconds", "listening_hours"),
-    *("plays_per_listener", "match_rate", "paid_share", "upgrades"),
+    *("plays_per_listener", "match_rate", "paid_share", "upgrades", "downgrades"),
+    *("sessions", "users", "paying_users"),
+)
+BY_WEEK = (
+    *("weekly_listeners", "listeners", "new_listeners", "retained_listeners"),
+    *("retention_rate", "conversion_rate", "churn_rate"),
 )
 BY_DAY = ["--metrics", "plays,listeners", "--group-by", "metric_time__day"]
 QUERIES = {
@@ -38,6 +43,7 @@ QUERIES = {
     "level": ["--metrics", "plays,listening_hours", "--group-by", "play__level"],
     "gender": ["--metrics", "plays,paid_share", "--group-by", "play__gender"],
     "upgrades": ["--metrics", "upgrades", "--group-by", "listener__gender"],
+    "week": ["--metrics", ",".join(BY_WEEK), "--group-by", "metric_time__week"],
 }
 DOCUMENTED = [
     shlex.split(line)[1:]
@@ -142,6 +148,13 @@ def test_each_metric_is_what_the_oracle_counts(
             "match_rate": matched / len(plays),
             "paid_share": paid_share(plays),
             "upgrades": sum(row.is_upgrade for row in listening.user_level_history),
+            "downgrades": sum(row.is_downgrade for row in listening.user_level_history),
+            "sessions": len(listening.sessions),
+            "users": len({row.user_id for row in listening.user_level_history}),
+            "paying_users": sum(
+                row.is_current and row.level == "paid"
+                for row in listening.user_level_history
+            ),
         }
     )
     assert float(found["upgrades"]) > 0
@@ -160,6 +173,39 @@ def test_metrics_by_day_are_the_oracles(
     assert found == {
         str(day): (len(plays), listeners(plays)) for day, plays in of_day.items()
     }
+
+
+def test_metrics_by_week_are_the_oracles(
+    asked: dict[str, Rows], listening: Listening
+) -> None:
+    found = {row["metric_time__week"][:10]: row for row in asked["week"]}
+    assert len(found) > 3
+    for week, row in found.items():
+        users = [u for u in listening.user_weeks if str(u.week_start_date) == week]
+        kept = sum(user.has_plays and user.had_plays_before for user in users)
+        before = sum(user.had_plays_before for user in users)
+        changed = [(user.level_at_start, user.level_at_end) for user in users]
+        at_start = [user.level_at_start for user in users]
+        expected = {
+            "weekly_listeners": sum(user.has_plays for user in users),
+            "listeners": sum(user.has_plays for user in users),
+            "new_listeners": sum(user.is_first_with_plays for user in users),
+            "retained_listeners": kept,
+            "retention_rate": ratio(kept, before),
+            "conversion_rate": ratio(
+                changed.count(("free", "paid")), at_start.count("free")
+            ),
+            "churn_rate": ratio(
+                changed.count(("paid", "free")), at_start.count("paid")
+            ),
+        }
+        assert {name: float(row[name] or 0) for name in expected} == pytest.approx(
+            expected
+        )
+
+
+def ratio(part: int, whole: int) -> float:
+    return part / whole if whole else 0
 
 
 def test_metrics_by_level_are_the_oracles(

@@ -82,7 +82,7 @@ def test_a_table_has_the_rows_and_values_of_the_oracle(
     assert len(star_of(data).tables()[table].rows) > 0
 
 
-@pytest.mark.parametrize("table", LISTENING)
+@pytest.mark.parametrize("table", [*LISTENING, "user_weeks"])
 def test_a_mart_has_the_rows_and_values_of_the_oracle(
     case: tuple[Warehouse, Path], table: str
 ) -> None:

@@ -7,10 +7,11 @@ happened: (`ts`, `session_id`, `item_in_session`).
 from __future__ import annotations
 
 import csv
+from calendar import day_name
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from hashlib import md5
@@ -49,6 +50,7 @@ class Play(NamedTuple):
     month: int
     year: int
     weekday: int
+    weekday_name: str
     user_id: int | None
     first_name: str | None
     last_name: str | None
@@ -99,6 +101,22 @@ class UserLevel(NamedTuple):
     play_count: int
 
 
+class UserWeek(NamedTuple):
+    """One row per user and week since the week of the user's first event."""
+
+    user_week_id: str
+    user_id: int
+    week_start_date: date
+    level_at_start: str | None
+    level_at_end: str | None
+    play_count: int
+    listening_seconds: Decimal
+    has_plays: bool
+    had_plays_before: bool
+    is_first_with_plays: bool
+    first_play_week: date | None
+
+
 @dataclass(frozen=True)
 class Listening:
     """The marts of listening, each in the order of its key, the first column."""
@@ -106,6 +124,7 @@ class Listening:
     plays: list[Play]
     sessions: list[Session]
     user_level_history: list[UserLevel]
+    user_weeks: list[UserWeek]
 
     def tables(self) -> dict[str, Table]:
         """Give the marts by name, with column names."""
@@ -115,6 +134,7 @@ class Listening:
             "user_level_history": Table(
                 UserLevel._fields, list(self.user_level_history)
             ),
+            "user_weeks": Table(UserWeek._fields, list(self.user_weeks)),
         }
 
 
@@ -171,6 +191,7 @@ def make_play(play: Songplay, user: User | None) -> Play:
         month=moment.month,
         year=moment.year,
         weekday=moment.weekday,
+        weekday_name=day_name[moment.weekday - 1],
         user_id=play.user_id,
         first_name=None if user is None else user.first_name,
         last_name=None if user is None else user.last_name,
@@ -293,6 +314,69 @@ def build_user_level_history(events: Iterable[Event]) -> list[UserLevel]:
     )
 
 
+# -------------------------------------------------------------------------- weeks
+
+
+def monday_of(moment: datetime) -> date:
+    """Return the Monday of a moment's week, in UTC."""
+    return moment.date() - timedelta(days=moment.weekday())
+
+
+def weeks_of(user_id: int, events: list[Event], last: date) -> list[UserWeek]:
+    """Go through a user's weeks; events come in their order."""
+    rows: list[UserWeek] = []
+    first_play_week = min(
+        (monday_of(start_time(e.ts)) for e in events if e.page == "NextSong"),
+        default=None,
+    )
+    week = monday_of(start_time(events[0].ts))
+    while week <= last:
+        end = week + timedelta(days=7)
+        before = [e for e in events if start_time(e.ts).date() < week]
+        within = [e for e in events if week <= start_time(e.ts).date() < end]
+        plays = [event for event in within if event.page == "NextSong"]
+        key = f"{user_id}-{week}"
+        rows.append(
+            UserWeek(
+                user_week_id=md5(key.encode(), usedforsecurity=False).hexdigest(),
+                user_id=user_id,
+                week_start_date=week,
+                level_at_start=before[-1].level if before else None,
+                level_at_end=[*before, *within][-1].level,
+                play_count=len(plays),
+                listening_seconds=sum(
+                    (play.duration_seconds or Decimal(0) for play in plays), Decimal(0)
+                ),
+                has_plays=bool(plays),
+                had_plays_before=bool(rows) and rows[-1].has_plays,
+                is_first_with_plays=week == first_play_week,
+                first_play_week=first_play_week,
+            )
+        )
+        week = end
+    return rows
+
+
+def build_user_weeks(events: Iterable[Event]) -> list[UserWeek]:
+    """Make the weeks of all users; events come in their order."""
+    users: defaultdict[int, list[Event]] = defaultdict(list)
+    for event in events:
+        if event.user_id is not None:
+            users[event.user_id].append(event)
+    played = [
+        event.ts
+        for user_events in users.values()
+        for event in user_events
+        if event.page == "NextSong"
+    ]
+    if not played:
+        return []
+    last = monday_of(start_time(max(played)))
+    return sorted(
+        row for user_id in users for row in weeks_of(user_id, users[user_id], last)
+    )
+
+
 def build_listening(records: RawRecords, star: Star | None = None) -> Listening:
     """Derive the marts from the accepted raw records, whose star may be there."""
     star = star or build_star(records)
@@ -305,4 +389,5 @@ def build_listening(records: RawRecords, star: Star | None = None) -> Listening:
         ],
         sessions=build_sessions(events, star.songplays),
         user_level_history=build_user_level_history(events),
+        user_weeks=build_user_weeks(events),
     )

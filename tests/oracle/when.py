@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from calendar import day_name
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -48,7 +49,12 @@ def plays_by_hour(evidence: Evidence) -> Answer:
 
 def plays_by_weekday(evidence: Evidence) -> Answer:
     """Count plays by weekday, 1 for Monday to 7 for Sunday."""
-    return measures_by(evidence, "weekday", lambda play: play.start_time.isoweekday())
+    answer = measures_by(evidence, "weekday", lambda play: play.start_time.isoweekday())
+    names = dict(enumerate(day_name, start=1))
+    return Answer(
+        ("weekday", "weekday_name", *answer.columns[1:]),
+        [(day, names[int(str(day))], *measures) for day, *measures in answer.rows],
+    )
 
 
 def plays_by_day(evidence: Evidence) -> Answer:

@@ -305,7 +305,7 @@ def sessions_by_level(evidence: Evidence) -> Answer:
         )
     return Answer(
         (
-            *("level", "session_count", "play_count", "plays_per_session"),
+            *("level_at_end", "session_count", "play_count", "plays_per_session"),
             *("most_plays_in_a_session", "minutes_per_session"),
         ),
         rows,
@@ -345,7 +345,7 @@ def longest_sessions(evidence: Evidence) -> Answer:
     ranked = sorted(sessions, key=lambda s: by_count(s.plays, s.session_id))
     return Answer(
         (
-            *("session_id", "user_id", "level", "started_at"),
+            *("session_id", "user_id", "level_at_end", "started_at"),
             *("duration_minutes", "play_count"),
         ),
         [

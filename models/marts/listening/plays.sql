@@ -27,6 +27,7 @@ located_plays as (
         artist_name,
         duration_seconds,
         loaded_at,
+        {{ iso_weekday('start_time') }} as weekday,
         case
             when location like '%,%'
                 then
@@ -52,7 +53,16 @@ plays as (
         cast(extract(week from located_plays.start_time) as integer) as week,
         cast(extract(month from located_plays.start_time) as integer) as month,
         cast(extract(year from located_plays.start_time) as integer) as year,
-        {{ iso_weekday('located_plays.start_time') }} as weekday,
+        located_plays.weekday,
+        case located_plays.weekday
+            when 1 then 'Monday'
+            when 2 then 'Tuesday'
+            when 3 then 'Wednesday'
+            when 4 then 'Thursday'
+            when 5 then 'Friday'
+            when 6 then 'Saturday'
+            when 7 then 'Sunday'
+        end as weekday_name,
         located_plays.user_id,
         users.first_name,
         users.last_name,

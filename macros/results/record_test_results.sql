@@ -1,0 +1,48 @@
+{# Returns the statement that adds a row to test_results() for each test of this build;
+   makes the table if it is missing. Other commands of dbt, and a build beside the marts
+   (`make changed`), record nothing. #}
+{% macro record_test_results(results) %}
+    {% if not execute or flags.WHICH != 'build' or var('schema_of_changes', none) %}
+        {{ return('') }}
+    {% endif %}
+    {% set rows = [] %}
+    {% for result in results
+        if result.node.resource_type | string in ('test', 'unit_test') %}
+        {% do rows.append("('%s', cast('%s' as timestamp), '%s', '%s', '%s', '%s', %s)" % (
+            invocation_id,
+            run_started_at.replace(tzinfo=none),
+            record_test_results__tested(result.node),
+            result.node.resource_type | string | replace('_', ' '),
+            result.node.name,
+            result.status | string,
+            result.failures or 0
+        )) %}
+    {% endfor %}
+    {% if not rows %}{{ return('') }}{% endif %}
+    {% if not load_relation(test_results()) %}
+        {% do adapter.create_schema(test_results()) %}
+        {% call statement('test_results', auto_begin=true) %}
+            create table {{ test_results() }} (
+                build_id varchar(36),
+                built_at timestamp,
+                table_name varchar(127),
+                test_type varchar(16),
+                test_name varchar(1024),
+                status varchar(16),
+                failure_count bigint
+            )
+        {% endcall %}
+        {% do adapter.commit() %}
+    {% endif %}
+    {{ return('insert into %s values\n%s' % (test_results(), rows | join(',\n'))) }}
+{% endmacro %}
+
+{# Returns the name of the table that a test is of. #}
+{% macro record_test_results__tested(test) %}
+    {% set tested = [test.tested_node_unique_id or test.attached_node]
+        if test.tested_node_unique_id or test.attached_node
+        else test.depends_on.nodes %}
+    {{ return(
+        tested[0].split('.')[-1] if tested | length == 1 else 'several tables'
+    ) }}
+{% endmacro %}

@@ -1,0 +1,139 @@
+{{ config(materialized = 'view', bind = false) }}
+
+with
+
+plays as (select * from {{ ref('plays') }}),
+
+periods as (select * from {{ ref('user_level_history') }}),
+
+days as (select * from {{ ref('days') }}),
+
+play_weeks as (
+
+    select
+        user_id,
+        cast({{ dbt.date_trunc('week', 'play_date') }} as date) as week_start_date,
+        count(*) as play_count,
+        cast(coalesce(sum(duration_seconds), 0) as numeric(18, 5)) as listening_seconds
+
+    from plays
+
+    where user_id is not null
+
+    group by user_id, cast({{ dbt.date_trunc('week', 'play_date') }} as date)
+
+),
+
+first_weeks as (
+
+    select
+        user_id,
+        cast({{ dbt.date_trunc('week', 'min(valid_from)') }} as date) as week_start_date
+
+    from periods
+
+    group by user_id
+
+),
+
+last_week as (
+
+    select max(week_start_date) as week_start_date from play_weeks
+
+),
+
+{# A week without a play is a row too: without it, nobody could be lost. #}
+weeks_of_users as (
+
+    select
+        first_weeks.user_id,
+        days.date_day as week_start_date
+
+    from first_weeks
+    cross join last_week
+    inner join days
+        on
+            first_weeks.week_start_date <= days.date_day
+            and last_week.week_start_date >= days.date_day
+
+    where {{ iso_weekday('days.date_day') }} = 1
+
+),
+
+leveled_weeks as (
+
+    select
+        weeks_of_users.user_id,
+        weeks_of_users.week_start_date,
+        periods_at_start.level as level_at_start,
+        periods_at_end.level as level_at_end,
+        coalesce(play_weeks.play_count, 0) as play_count,
+        coalesce(play_weeks.listening_seconds, cast(0 as numeric(18, 5)))
+            as listening_seconds
+
+    from weeks_of_users
+    left join play_weeks
+        on
+            weeks_of_users.user_id = play_weeks.user_id
+            and weeks_of_users.week_start_date = play_weeks.week_start_date
+    left join periods as periods_at_start
+        on
+            weeks_of_users.user_id = periods_at_start.user_id
+            and weeks_of_users.week_start_date > periods_at_start.valid_from
+            and (
+                weeks_of_users.week_start_date <= periods_at_start.valid_to
+                or periods_at_start.valid_to is null
+            )
+    left join periods as periods_at_end
+        on
+            weeks_of_users.user_id = periods_at_end.user_id
+            and weeks_of_users.week_start_date + 7 > periods_at_end.valid_from
+            and (
+                weeks_of_users.week_start_date + 7 <= periods_at_end.valid_to
+                or periods_at_end.valid_to is null
+            )
+
+),
+
+counted_weeks as (
+
+    select
+        user_id,
+        week_start_date,
+        level_at_start,
+        level_at_end,
+        play_count,
+        listening_seconds,
+        lag(play_count) over (
+            partition by user_id
+            order by week_start_date
+        ) as play_count_before,
+        min(case when play_count > 0 then week_start_date end) over (
+            partition by user_id
+        ) as first_play_week
+
+    from leveled_weeks
+
+),
+
+user_weeks as (
+
+    select
+        {{ dbt_utils.generate_surrogate_key(['user_id', 'week_start_date']) }}
+            as user_week_id,
+        user_id,
+        week_start_date,
+        level_at_start,
+        level_at_end,
+        cast(play_count as bigint) as play_count,
+        listening_seconds,
+        play_count > 0 as has_plays,
+        coalesce(play_count_before > 0, false) as had_plays_before,
+        coalesce(week_start_date = first_play_week, false) as is_first_with_plays,
+        first_play_week
+
+    from counted_weeks
+
+)
+
+select * from user_weeks
