@@ -11,9 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
@@ -21,12 +22,18 @@ from typing import Any, Final
 
 from tabulate import tabulate
 
+from analyses import answer_of
+from answers import Answer, written
+from dashboard import CHARTS, whole_board
 from dbt_profile import PROJECT, read_target
 from dbt_run import run_dbt
 from errors import SparkifyError, without_traceback
 from progress import progress
 
 BUILT: Final = ("model", "seed", "snapshot")
+TESTS: Final = ("test", "unit_test")
+MOST: Final = 5
+"""So many values of one answer that differ are reported; the others are counted."""
 
 
 @without_traceback
@@ -43,6 +50,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.what == "build":
         return changes.build()
     print(report(changes.differences(), changes, markdown=options.markdown))
+    print("\nWhich answers and figures change:\n")
+    for line in changes.consequences():
+        print(f"- {line}")
     return 0
 
 
@@ -116,28 +126,37 @@ class Changes:
                 if event.info.name == "NodeFinished":
                     bar.update()
 
-            success = self._dbt(
-                *("build", "--full-refresh", *self._selected()),
+            # Tests come last, so that one that fails does not hide what a change does.
+            built = self._dbt(
+                *("build", "--full-refresh", "--favor-state", *self._selected(*TESTS)),
                 on_event=on_event,
                 may_fail=True,
-            ).success
-        self.built.mkdir()
-        for name in ("manifest.json", "run_results.json"):
-            shutil.copy(self.folder / name, self.built / name)
-        if not success:
-            print("Not all is well: see above, mend it, and run this again.")
+            )
+            self.built.mkdir()
+            for name in ("manifest.json", "run_results.json"):
+                shutil.copy(self.folder / name, self.built / name)
+            # Without --favor-state: a test reads a table beside, if it was built there.
+            tested = self._dbt(
+                "test", *self._selected(), on_event=on_event, may_fail=True
+            )
+        failed = _failed(built) + _failed(tested)
+        if failed:
+            print(
+                f"Failed: {', '.join(failed)}. What the change does to the data: make"
+                " diff"
+            )
             return 1
-        print("All is well. What it does to the data: make diff")
+        print("Build and tests passed. What the change does to the data: make diff")
         return 0
 
-    def _selected(self) -> list[str]:
+    def _selected(self, *without: str) -> list[str]:
         return [
             *("--select", "state:modified+"),
             # What a test reads of the rest is the last good build's.
             *("--indirect-selection", "eager"),
             *("--exclude-resource-types", "analysis", "exposure", "metric"),
-            *("semantic_model", "saved_query"),
-            *("--defer", "--favor-state", "--state", str(self.state)),
+            *("semantic_model", "saved_query", *without),
+            *("--defer", "--state", str(self.state)),
         ]
 
     def _dbt(
@@ -172,6 +191,7 @@ class Changes:
                 "Nothing that changed has been built.", "Build it: make changed."
             )
         now = _nodes(self.built / "manifest.json")
+        keys = keys_of(self.built / "manifest.json")
         before = _nodes(self.state / "manifest.json")
         results = json.loads(
             (self.built / "run_results.json").read_text(encoding="utf-8")
@@ -190,7 +210,7 @@ class Changes:
         pairs = [
             {
                 "table": now[name]["name"],
-                "key": now[name].get("primary_key") or [],
+                "key": keys.get(name, []),
                 "before": _place(before[name]) if name in before else None,
                 "after": _place(now[name]),
             }
@@ -211,6 +231,136 @@ class Changes:
             on_event=on_event,
         )
         return found
+
+    def consequences(self) -> Iterator[str]:
+        """Yield what changes in the analyses and in the headline figures of boards.
+
+        Each is asked twice: of the last good build, and of the tables that changed.
+        """
+        self.manifest = self._dbt("parse").result
+        names = self._dependents()
+        questions = {name: ("--select", name) for name in names["analysis"]}
+        figures = {
+            f"{title}, {label}": ("--inline", sql)
+            for board in names["exposure"]
+            for title, label, sql in headlines(board)
+        }
+        differing = 0
+        asked = questions | figures
+        for name, what in asked.items():
+            told = list(
+                answer_differences(
+                    self._answer(what, "--favor-state"), self._answer(what)
+                )
+            )
+            differing += bool(told)
+            yield from (f"{name}: {line}" for line in told)
+        yield f"{differing} of {len(asked)} differ."
+
+    def _dependents(self) -> dict[str, list[str]]:
+        """List the analyses and the boards that read a table that changed."""
+        with redirect_stdout(StringIO()):
+            listed = self._dbt(
+                *("ls", "--select", "state:modified+", "--state", str(self.state)),
+                *("--resource-types", "analysis", "exposure", "--output", "json"),
+            ).result
+        found: dict[str, list[str]] = {"analysis": [], "exposure": []}
+        for node in map(json.loads, listed):
+            found[node["resource_type"]].append(node["name"])
+        return found
+
+    def _answer(self, what: Sequence[str], *how: str) -> Answer | None:
+        """Ask one question; None where it cannot be asked, as of a column that is new.
+
+        Without more, tables that changed are read where they were built.
+        """
+        result = self._dbt(
+            *("--log-level", "none", "show", *what, "--limit", "-1"),
+            *("--defer", "--state", str(self.state), *how),
+            may_fail=True,
+        )
+        (found,) = result.result.results if result.result else [None]
+        return answer_of(found) if found and found.status == "success" else None
+
+
+def headlines(board: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the headline figures of a board: its title, their labels, their SQL.
+
+    The SQL has no filters, and leaves `ref` and `source` to dbt.
+    """
+    planned = whole_board(CHARTS / f"{board}.yml")
+    queries = {
+        name: query if isinstance(query, str) else query["sql"]
+        for name, query in planned["queries"].items()
+    }
+
+    def expanded(sql: str) -> str:
+        sql = re.sub(r"{{ filter\(.*?\) }}", "1 = 1", sql)
+        return re.sub(
+            r"{{ queries\.(\w+) }}",
+            lambda found: f"({expanded(queries[found[1]])}) as {found[1]}",
+            sql,
+        )
+
+    for chart in planned["charts"].values():
+        if chart["type"] == "kpi":
+            sql = f"select {chart['value']} from ({expanded(queries[chart['query']])})"
+            yield planned["title"], chart["label"], f"{sql} as headline"
+
+
+def answer_differences(before: Answer | None, after: Answer | None) -> Iterator[str]:
+    """Yield how an answer changes, value by value; nothing if it stays the same."""
+    if after is None:
+        yield "cannot be answered any more."
+        return
+    if before is None:
+        yield "is new, or could not be answered before."
+        return
+    if before.names != after.names:
+        yield f"columns were {', '.join(before.names)}, are {', '.join(after.names)}."
+        return
+    if len(before.rows) != len(after.rows):
+        yield f"{len(before.rows):,} rows -> {len(after.rows):,} rows"
+    found = [
+        f"{f'row {number}, ' if len(after.rows) > 1 else ''}{name}"
+        f" {written(old) or 'null'} -> {written(new) or 'null'}"
+        for number, (row, row_now) in enumerate(
+            zip(before.rows, after.rows, strict=False), start=1
+        )
+        for name, old, new in zip(after.names, row, row_now, strict=True)
+        if old != new
+    ]
+    yield from found[:MOST]
+    if len(found) > MOST:
+        yield f"{len(found) - MOST:,} more values differ."
+
+
+def keys_of(manifest: Path) -> dict[str, list[str]]:
+    """Return the key of each table that has one, by the id of its node.
+
+    It is what dbt finds in constraints and tests, or the primary entity of the
+    table's semantic model.
+    """
+    found = json.loads(manifest.read_text(encoding="utf-8"))
+    keys: dict[str, list[str]] = {}
+    for model in found["semantic_models"].values():
+        for entity in model["entities"]:
+            if entity["type"] == "primary":
+                keys[model["depends_on"]["nodes"][0]] = [
+                    entity["expr"] or entity["name"]
+                ]
+    for name, node in found["nodes"].items():
+        if node.get("primary_key"):
+            keys[name] = node["primary_key"]
+    return keys
+
+
+def _failed(result: Any) -> list[str]:  # noqa: ANN401 -- dbt's own, untyped
+    return [
+        node.node.name
+        for node in getattr(result.result, "results", None) or ()
+        if node.status in ("error", "fail", "skipped")
+    ]
 
 
 def _nodes(manifest: Path) -> dict[str, dict[str, Any]]:
@@ -274,17 +424,20 @@ def notes(found: dict[str, Any]) -> list[str]:
             if before.get(name, after[name]) != after[name]
         ),
         *(
-            f"{table}.{name}: {_values(column['changed'])} where"
-            f" {found['key'][0]} is {column['example']}."
+            f"{table}.{name}: {column['changed']:,}"
+            f" {'value' if column['changed'] == 1 else 'values'} changed: "
+            + "; ".join(
+                f"{', '.join(found['key'])} {row['key']}:"
+                f" {_value(row['before'])} -> {_value(row['after'])}"
+                for row in column["examples"]
+            )
             for name, column in found["columns"].items()
         ),
     ]
 
 
-def _values(count: int) -> str:
-    return (
-        "1 value changed," if count == 1 else f"{count:,} values changed, one of them"
-    )
+def _value(value: str | None) -> str:
+    return "null" if value is None else value
 
 
 if __name__ == "__main__":

@@ -46,7 +46,14 @@ NEW_COLUMN = """
 
 
 def change_users(project: Path) -> None:
-    """Lose a user, rename another, add a column, and give it a schema."""
+    """Lose a user, rename another, add a column, and give it a schema.
+
+    A unit test of the plays, which read them, fails.
+    """
+    plays = project / "models/marts/listening/plays.yml"
+    asked = "11,2018,Sunday,F,true"
+    assert asked in plays.read_text()
+    plays.write_text(plays.read_text().replace(asked, "11,2018,Monday,F,true"))
     model = project / "models/marts/core/users.sql"
     before, after = model.read_text().rsplit(AS_IT_WAS, 1)
     assert before.startswith("{{ config(")
@@ -98,12 +105,18 @@ def assert_a_change_is_reported(
         said = capfd.readouterr()
         assert "In the schema analytics_changed: building plays, users" in said.out
         assert "relationships_songplays_user_id__user_id__ref_users_" in said.out
+        assert "Failed: a_play_of_nobody_or_of_no_known_song_is_a_play" in said.out
         assert changed.main(["diff", "--markdown"]) == 0
     lines = [" ".join(line.split()) for line in capfd.readouterr().out.splitlines()]
     count = len(before[0])
     assert f"| users | {count} | {count - 1} | 0 | 1 | 1 |" in lines
     assert "- users.family_name is new." in lines
-    assert "- users.first_name: 1 value changed, where user_id is 2." in lines
+    (name,) = [name for user, name, *_ in before[0] if user == 2]
+    renamed = "first_name: 1 value changed: {} -> Nobody"
+    assert "- users." + renamed.format(f"user_id 2: {name}") in lines
+    assert any(line.startswith("| plays |") and "| 0 |" in line for line in lines)
+    assert f"- Listeners, Users: users {count} -> {count - 1}" in lines
+    assert any(line.startswith("- users_by_level: row ") for line in lines)
     Builder(warehouse).close()
     assert (warehouse.query(users), warehouse.query(builds)) == before
     tables = "select table_name from information_schema.tables where table_schema ="

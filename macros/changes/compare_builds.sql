@@ -25,7 +25,9 @@
             {% if found['changed_' ~ loop.index0] %}
                 {% do columns.update({name: {
                     'changed': found['changed_' ~ loop.index0] | int,
-                    'example': found['example_' ~ loop.index0],
+                    'examples': compare_builds__examples(
+                        before, after, pair.key, name
+                    ),
                 }}) %}
             {% endif %}
         {% endfor %}
@@ -65,23 +67,15 @@ select
 {% else %}
 {% set differences = [] %}
 {% for name in compared %}
-    {% set column = adapter.quote(name) %}
-    {% do differences.append(
-        "rows_before.%s != rows_after.%s"
-        " or (rows_before.%s is null and rows_after.%s is not null)"
-        " or (rows_before.%s is not null and rows_after.%s is null)"
-        | replace('%s', column)
-    ) %}
+    {% do differences.append(compare_builds__differs(name)) %}
 {% endfor %}
-{% set example = adapter.quote(key[0]) %}
 with
 rows_before as (select *, 1 as is_there from {{ before }}),
 rows_after as (select *, 1 as is_there from {{ after }}),
 pairs as (
     select
         rows_before.is_there as was_there,
-        rows_after.is_there as is_there,
-        rows_after.{{ example }} as example
+        rows_after.is_there as is_there
         {% for difference in differences %},
         case
             when rows_before.is_there = rows_after.is_there and ({{ difference }})
@@ -91,11 +85,7 @@ pairs as (
         {% endfor %}
     from rows_before
     full outer join rows_after
-        on
-            {% for name in key %}
-            {{ 'and ' if not loop.first -}}
-            rows_before.{{ adapter.quote(name) }} = rows_after.{{ adapter.quote(name) }}
-            {% endfor %}
+        on {{ compare_builds__same_key(key) }}
 )
 select
     count(was_there) as row_count_before,
@@ -111,14 +101,58 @@ select
         end
     ) as changed_count
     {% for _ in differences %},
-    sum(differs_{{ loop.index0 }}) as changed_{{ loop.index0 }},
-    min(
-        case
-            when differs_{{ loop.index0 }} = 1
-                then cast(example as {{ dbt.type_string() }})
-        end
-    ) as example_{{ loop.index0 }}
+    sum(differs_{{ loop.index0 }}) as changed_{{ loop.index0 }}
     {% endfor %}
 from pairs
 {% endif %}
+{% endmacro %}
+
+{% macro compare_builds__differs(name) -%}
+{{ "rows_before.%s != rows_after.%s"
+    " or (rows_before.%s is null and rows_after.%s is not null)"
+    " or (rows_before.%s is not null and rows_after.%s is null)"
+    | replace('%s', adapter.quote(name)) }}
+{%- endmacro %}
+
+{% macro compare_builds__same_key(key) -%}
+{%- for name in key -%}
+{{ ' and ' if not loop.first -}}
+rows_before.{{ adapter.quote(name) }} = rows_after.{{ adapter.quote(name) }}
+{%- endfor -%}
+{%- endmacro %}
+
+{# Returns the first rows by key in which a column differs: key, and both values. #}
+{% macro compare_builds__examples(before, after, key, name) %}
+    {% set keys = [] %}
+    {% for column in key %}
+        {% do keys.append('rows_after.' ~ adapter.quote(column)) %}
+    {% endfor %}
+    {% set sql %}
+        with
+        rows_before as (select * from {{ before }}),
+        rows_after as (select * from {{ after }})
+        select
+            {% for column in keys %}
+            cast({{ column }} as {{ dbt.type_string() }}) as key_{{ loop.index0 }},
+            {% endfor %}
+            cast(rows_before.{{ adapter.quote(name) }} as {{ dbt.type_string() }})
+                as value_before,
+            cast(rows_after.{{ adapter.quote(name) }} as {{ dbt.type_string() }})
+                as value_after
+        from rows_before
+        inner join rows_after on {{ compare_builds__same_key(key) }}
+        where {{ compare_builds__differs(name) }}
+        order by {{ keys | join(', ') }}
+        limit 3
+    {% endset %}
+    {% set examples = [] %}
+    {% for row in run_query(sql).rows %}
+        {% set values = row.values() | list %}
+        {% do examples.append({
+            'key': values[:-2] | join(', '),
+            'before': values[-2],
+            'after': values[-1],
+        }) %}
+    {% endfor %}
+    {{ return(examples) }}
 {% endmacro %}
