@@ -35,7 +35,7 @@ ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup build analyses expected published test test-all test-environment \
+.PHONY: help setup build analyses export expected published test test-all test-environment \
 	run-tests changed diff law kill mutations reliability lint audit fix dashboard serve docs stop check-redshift \
 	star engines check-design packages lock clean lint-python lint-sql lint-yaml \
 	lint-infra metrics bench FORCE
@@ -59,6 +59,10 @@ analyses: setup $(ENGINE) ## answer the questions of analyses/; TARGET=, ONLY=na
 		$(if $(ONLY),--only "$(ONLY)") $(if $(VARS),--vars "$$VARS") \
 		$(if $(CSV),--csv "$(CSV)") $(if $(CHECK),--check) \
 		$(if $(EXPECTED),--expected "$(EXPECTED)")
+
+export: setup $(ENGINE) ## write the tables to files; OUT=folder, FORMAT=parquet or csv, TARGET=name
+	@$(PYTHON) scripts/export.py --out "$(or $(OUT),data/export)" \
+		$(if $(FORMAT),--format "$(FORMAT)") $(if $(TARGET),--target "$(TARGET)")
 
 expected: setup $(VENV)/.test-installed ## write what the oracle answers; DATA=folder EXPECTED=folder for your data
 	@PYTHONPATH=scripts $(PYTHON) tests/expected_answers.py \
@@ -169,9 +173,11 @@ engines: setup $(VENV)/.test-installed ## write docs/engines.md from a run on ea
 check-design: setup $(VENV)/.redshift-installed ## compare Redshift's keys with the models'; TARGET=name
 	@$(PYTHON) scripts/physical_design.py --target "$(or $(TARGET),redshift)"
 
-metrics: setup $(ENGINE) $(VENV)/.metrics-installed ## ask for metrics (docs/metrics.md); QUERY="--metrics plays", TARGET=name
+metrics: setup $(ENGINE) $(VENV)/.metrics-installed ## list the metrics, or ask for some; QUERY="--metrics plays", TARGET=name
 	@$(if $(TARGET),DBT_TARGET="$(TARGET)") $(VENV)/bin/dbt --quiet parse
-	@$(if $(TARGET),DBT_TARGET="$(TARGET)") $(VENV)/bin/mf query $(QUERY)
+	@$(if $(QUERY),$(if $(TARGET),DBT_TARGET="$(TARGET)") $(VENV)/bin/mf query $(QUERY), \
+		$(VENV)/bin/mf list metrics && echo && echo 'Ask, for example:' && \
+		echo '  make metrics QUERY="--metrics listeners --group-by metric_time__week --order metric_time__week"')
 
 packages: $(VENV)/.installed ## fetch the dbt packages of packages.yml from the hub
 	@echo 'Installing the dbt packages of packages.yml'

@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""Write the star and the marts of listening to files of Parquet or CSV."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import duckdb
+
+from answers import write_csv
+from dbt_profile import read_target
+from dbt_run import run_dbt
+from errors import SparkifyError, without_traceback
+from progress import progress
+from quoting import quote_literal
+
+TABLES: Final = (
+    *("songplays", "users", "songs", "artists", "time"),
+    *("plays", "sessions", "user_level_history", "user_weeks"),
+)
+FORMATS: Final = ("parquet", "csv")
+
+
+@without_traceback
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 0 if every table was written."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    add = parser.add_argument
+    add("--out", type=Path, required=True, help="folder to write into")
+    add("--format", choices=FORMATS, default="parquet", help="default: parquet")
+    add("--target", help="target of profiles.yml (default: the one that dbt takes)")
+    options = parser.parse_args(argv)
+    target = str(read_target(options.target)["name"])
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SparkifyError(
+            f"{options.out} cannot be written: {str(error.strerror).lower()}.",
+            "Name another folder.",
+        ) from error
+    manifest = run_dbt("parse", target=target, to="read the project").result
+    with progress("export", "tables", len(TABLES)) as bar:
+        for name in TABLES:
+            found = read(name, target, manifest)
+            path = options.out / f"{name}.{options.format}"
+            columns = manifest.nodes[f"model.sparkify.{name}"].columns
+            write(found, path, {key: columns[key].data_type for key in columns})
+            bar.update()
+            print(f"  {path}  {len(found.rows):,} rows")
+    return 0
+
+
+def read(table: str, target: str, manifest: Any) -> Any:  # noqa: ANN401 -- dbt's own
+    """Return all rows of a table. Raises SparkifyError if it cannot be read."""
+    advice = f"Build it: make build TARGET={target}."
+    result = run_dbt(
+        *("--log-level", "none", "show", "--limit", "-1"),
+        *("--inline", f"select * from {{{{ ref('{table}') }}}}"),
+        manifest=manifest,
+        target=target,
+        to=f"read {table}",
+        advice=advice,
+    )
+    (found,) = getattr(result.result, "results", None) or [None]
+    if found is None or found.status != "success":
+        reason = " ".join(str(getattr(found, "message", "")).split()).rstrip(".")
+        raise SparkifyError(f"dbt could not read {table}: {reason}.", advice)
+    return found.agate_table
+
+
+def write(found: Any, path: Path, types: dict[str, str]) -> None:  # noqa: ANN401 -- as above
+    """Write the rows of a table; Parquet has the types of the table's contract."""
+    names = list(found.column_names)
+    rows = [tuple(row.values()) for row in found.rows]
+    if path.suffix == ".csv":
+        write_csv(path, names, rows)
+        return
+    with TemporaryDirectory() as folder, closing(duckdb.connect()) as connection:
+        text = Path(folder) / "rows.csv"
+        write_csv(text, names, rows)
+        connection.execute(
+            f"copy (from read_csv({quote_literal(str(text))}, header = true,"
+            f" columns = {types})) to {quote_literal(str(path))} (format parquet)"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
