@@ -16,6 +16,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any, Final
@@ -239,23 +240,28 @@ class Changes:
         """
         self.manifest = self._dbt("parse").result
         names = self._dependents()
-        questions = {name: ("--select", name) for name in names["analysis"]}
-        figures = {
-            f"{title}, {label}": ("--inline", sql)
-            for board in names["exposure"]
-            for title, label, sql in headlines(board)
-        }
+        asked = [("--select", *names["analysis"])] if names["analysis"] else []
+        titles = dict.fromkeys(names["analysis"], "")
+        for board in names["exposure"]:
+            figures = list(headlines(board))
+            columns = (f"({sql}) as figure_{n}" for n, (*_, sql) in enumerate(figures))
+            asked += [("--inline", f"select {', '.join(columns)}")] if figures else []
+            for n, (title, label, _) in enumerate(figures):
+                titles[f"figure_{n} of {len(asked)}"] = f"{title}, {label}"
+        before: dict[str, Answer] = {}
+        after: dict[str, Answer] = {}
+        for number, what in enumerate(asked, start=1):
+            before |= self._answers(what, number, "--favor-state")
+            after |= self._answers(what, number)
         differing = 0
-        asked = questions | figures
-        for name, what in asked.items():
-            told = list(
-                answer_differences(
-                    self._answer(what, "--favor-state"), self._answer(what)
-                )
-            )
+        for name, title in titles.items():
+            told = list(answer_differences(before.get(name), after.get(name)))
             differing += bool(told)
-            yield from (f"{name}: {line}" for line in told)
-        yield f"{differing} of {len(asked)} differ."
+            column = f"{name.partition(' ')[0]} "
+            yield from (
+                f"{title or name}: {line.removeprefix(column)}" for line in told
+            )
+        yield f"{differing} of {len(titles)} differ."
 
     def _dependents(self) -> dict[str, list[str]]:
         """List the analyses and the boards that read a table that changed."""
@@ -269,18 +275,33 @@ class Changes:
             found[node["resource_type"]].append(node["name"])
         return found
 
-    def _answer(self, what: Sequence[str], *how: str) -> Answer | None:
-        """Ask one question; None where it cannot be asked, as of a column that is new.
+    def _answers(
+        self, what: Sequence[str], number: int, *how: str
+    ) -> dict[str, Answer]:
+        """Ask questions by name, or all figures of a board in one row.
 
-        Without more, tables that changed are read where they were built.
+        What cannot be asked, as of a column that is new, has no answer. Without more,
+        tables that changed are read where they were built.
         """
         result = self._dbt(
             *("--log-level", "none", "show", *what, "--limit", "-1"),
             *("--defer", "--state", str(self.state), *how),
             may_fail=True,
         )
-        (found,) = result.result.results if result.result else [None]
-        return answer_of(found) if found and found.status == "success" else None
+        found: dict[str, Answer] = {}
+        for one in result.result.results if result.result else ():
+            if one.status == "success":
+                answer = answer_of(one)
+                if what[0] == "--select":
+                    found[one.node.name] = answer
+                    continue
+                for n, name in enumerate(answer.names):
+                    found[f"{name} of {number}"] = replace(
+                        answer,
+                        columns=answer.columns[n : n + 1],
+                        rows=tuple(row[n : n + 1] for row in answer.rows),
+                    )
+        return found
 
 
 def headlines(board: str) -> Iterator[tuple[str, str, str]]:

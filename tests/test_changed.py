@@ -115,8 +115,8 @@ def assert_a_change_is_reported(
     renamed = "first_name: 1 value changed: {} -> Nobody"
     assert "- users." + renamed.format(f"user_id 2: {name}") in lines
     assert any(line.startswith("| plays |") and "| 0 |" in line for line in lines)
-    assert f"- Listeners, Users: users {count} -> {count - 1}" in lines
-    assert any(line.startswith("- users_by_level: row ") for line in lines)
+    assert f"- Listeners, Users: {count} -> {count - 1}" in lines
+    assert any(line.startswith("- plays_by_gender: row ") for line in lines)
     Builder(warehouse).close()
     assert (warehouse.query(users), warehouse.query(builds)) == before
     tables = "select table_name from information_schema.tables where table_schema ="

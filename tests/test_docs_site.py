@@ -135,6 +135,5 @@ def test_every_model_has_an_owner_and_leads_from_raw_data_to_a_dashboard(
         ancestors.add(name)
     assert "source.sparkify.raw.staging_events" in ancestors
     assert "source.sparkify.raw.staging_songs" in ancestors
-    # The metrics' calendar is made of nothing, and no dashboard asks for it.
-    assert set(models) - ancestors == {"model.sparkify.days"}
+    assert set(models) - ancestors == set()
     assert [node["name"] for node in models.values() if not node["description"]] == []

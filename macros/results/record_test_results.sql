@@ -8,7 +8,8 @@
     {% set rows = [] %}
     {% for result in results
         if result.node.resource_type | string in ('test', 'unit_test') %}
-        {% do rows.append("('%s', cast('%s' as timestamp), '%s', '%s', '%s', '%s', %s)" % (
+        {% set row = "('%s', cast('%s' as timestamp), '%s', '%s', '%s', '%s', %s)" %}
+        {% do rows.append(row % (
             invocation_id,
             run_started_at.replace(tzinfo=none),
             record_test_results__tested(result.node),

@@ -1,5 +1,5 @@
-{# Returns the table that keeps the results of tests: in a schema beside the marts, where
-   people who browse the marts do not meet it. #}
+{# Returns the table that keeps the results of tests: in a schema beside the
+   marts, where people who browse the marts do not meet it. #}
 {% macro test_results() %}
     {{ return(api.Relation.create(
         database=target.database,

@@ -17,7 +17,7 @@ from functools import cache
 from hashlib import md5
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from oracle.cleaning import trim
 from oracle.reading import RawRecords
@@ -102,7 +102,7 @@ class UserLevel(NamedTuple):
 
 
 class UserWeek(NamedTuple):
-    """One row per user and week since the week of the user's first event."""
+    """One row per user and week, in the last 105 weeks of the calendar with plays."""
 
     user_week_id: str
     user_id: int
@@ -317,20 +317,26 @@ def build_user_level_history(events: Iterable[Event]) -> list[UserLevel]:
 # -------------------------------------------------------------------------- weeks
 
 
+END_OF_CALENDAR: Final = date(2243, 10, 16)
+
+
 def monday_of(moment: datetime) -> date:
     """Return the Monday of a moment's week, in UTC."""
     return moment.date() - timedelta(days=moment.weekday())
 
 
+def within_calendar(ts: int) -> bool:
+    """Tell whether the week of a moment begins within the calendar's days."""
+    return date(1970, 1, 1) <= monday_of(start_time(ts)) <= END_OF_CALENDAR
+
+
 def weeks_of(user_id: int, events: list[Event], last: date) -> list[UserWeek]:
     """Go through a user's weeks; events come in their order."""
     rows: list[UserWeek] = []
-    first_play_week = min(
-        (monday_of(start_time(e.ts)) for e in events if e.page == "NextSong"),
-        default=None,
-    )
-    week = monday_of(start_time(events[0].ts))
-    while week <= last:
+    play_weeks = {monday_of(start_time(e.ts)) for e in events if e.page == "NextSong"}
+    first_play_week = min(play_weeks, default=None)
+    week = max(monday_of(start_time(events[0].ts)), last - timedelta(weeks=104))
+    while week <= min(last, END_OF_CALENDAR):
         end = week + timedelta(days=7)
         before = [e for e in events if start_time(e.ts).date() < week]
         within = [e for e in events if week <= start_time(e.ts).date() < end]
@@ -348,7 +354,7 @@ def weeks_of(user_id: int, events: list[Event], last: date) -> list[UserWeek]:
                     (play.duration_seconds or Decimal(0) for play in plays), Decimal(0)
                 ),
                 has_plays=bool(plays),
-                had_plays_before=bool(rows) and rows[-1].has_plays,
+                had_plays_before=week - timedelta(weeks=1) in play_weeks,
                 is_first_with_plays=week == first_play_week,
                 first_play_week=first_play_week,
             )
@@ -371,7 +377,12 @@ def build_user_weeks(events: Iterable[Event]) -> list[UserWeek]:
     ]
     if not played:
         return []
-    last = monday_of(start_time(max(played)))
+    last = max(
+        (monday_of(start_time(ts)) for ts in played if within_calendar(ts)),
+        default=None,
+    )
+    if last is None:
+        return []
     return sorted(
         row for user_id in users for row in weeks_of(user_id, users[user_id], last)
     )

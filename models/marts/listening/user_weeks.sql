@@ -24,6 +24,18 @@ play_weeks as (
 
 ),
 
+first_play_weeks as (
+
+    select
+        user_id,
+        min(week_start_date) as first_play_week
+
+    from play_weeks
+
+    group by user_id
+
+),
+
 first_weeks as (
 
     select
@@ -38,11 +50,15 @@ first_weeks as (
 
 last_week as (
 
-    select max(week_start_date) as week_start_date from play_weeks
+    select max(play_weeks.week_start_date) as week_start_date
+
+    from play_weeks
+    inner join days on play_weeks.week_start_date = days.date_day
 
 ),
 
-{# A week without a play is a row too: without it, nobody could be lost. #}
+{# A week without plays is a row too, to count the users who are lost. Two years are
+   enough for that, and one event with a wrong time cannot make thousands of weeks. #}
 weeks_of_users as (
 
     select
@@ -55,6 +71,7 @@ weeks_of_users as (
         on
             first_weeks.week_start_date <= days.date_day
             and last_week.week_start_date >= days.date_day
+            and last_week.week_start_date <= days.date_day + 728
 
     where {{ iso_weekday('days.date_day') }} = 1
 
@@ -69,9 +86,16 @@ leveled_weeks as (
         periods_at_end.level as level_at_end,
         coalesce(play_weeks.play_count, 0) as play_count,
         coalesce(play_weeks.listening_seconds, cast(0 as numeric(18, 5)))
-            as listening_seconds
+            as listening_seconds,
+        play_weeks_before.user_id is not null as had_plays_before,
+        first_play_weeks.first_play_week
 
     from weeks_of_users
+    left join first_play_weeks on weeks_of_users.user_id = first_play_weeks.user_id
+    left join play_weeks as play_weeks_before
+        on
+            weeks_of_users.user_id = play_weeks_before.user_id
+            and weeks_of_users.week_start_date = play_weeks_before.week_start_date + 7
     left join play_weeks
         on
             weeks_of_users.user_id = play_weeks.user_id
@@ -95,27 +119,6 @@ leveled_weeks as (
 
 ),
 
-counted_weeks as (
-
-    select
-        user_id,
-        week_start_date,
-        level_at_start,
-        level_at_end,
-        play_count,
-        listening_seconds,
-        lag(play_count) over (
-            partition by user_id
-            order by week_start_date
-        ) as play_count_before,
-        min(case when play_count > 0 then week_start_date end) over (
-            partition by user_id
-        ) as first_play_week
-
-    from leveled_weeks
-
-),
-
 user_weeks as (
 
     select
@@ -128,11 +131,11 @@ user_weeks as (
         cast(play_count as bigint) as play_count,
         listening_seconds,
         play_count > 0 as has_plays,
-        coalesce(play_count_before > 0, false) as had_plays_before,
+        had_plays_before,
         coalesce(week_start_date = first_play_week, false) as is_first_with_plays,
         first_play_week
 
-    from counted_weeks
+    from leveled_weeks
 
 )
 
