@@ -84,11 +84,11 @@ leveled_weeks as (
         weeks_of_users.week_start_date,
         periods_at_start.level as level_at_start,
         periods_at_end.level as level_at_end,
+        first_play_weeks.first_play_week,
         coalesce(play_weeks.play_count, 0) as play_count,
         coalesce(play_weeks.listening_seconds, cast(0 as numeric(18, 5)))
             as listening_seconds,
-        play_weeks_before.user_id is not null as had_plays_before,
-        first_play_weeks.first_play_week
+        play_weeks_before.user_id is not null as had_plays_before
 
     from weeks_of_users
     left join first_play_weeks on weeks_of_users.user_id = first_play_weeks.user_id
