@@ -131,7 +131,7 @@ def test_views_do_not_hold_the_tables_they_read(redshift: Warehouse) -> None:
         " view_name name, col_name name, col_type varchar, col_num int)"
         " where view_schema = 'analytics'"
     )
-    names = {"days", "int_events", "int_song_candidates"}
+    names = {"days", "int_events", "int_song_candidates", "user_weeks"}
     names |= {"plays", "stg_events", "stg_songs"}
     assert {str(name) for (name,) in views} == names
 

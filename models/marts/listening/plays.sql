@@ -54,15 +54,17 @@ plays as (
         cast(extract(month from located_plays.start_time) as integer) as month,
         cast(extract(year from located_plays.start_time) as integer) as year,
         located_plays.weekday,
-        case located_plays.weekday
-            when 1 then 'Monday'
-            when 2 then 'Tuesday'
-            when 3 then 'Wednesday'
-            when 4 then 'Thursday'
-            when 5 then 'Friday'
-            when 6 then 'Saturday'
-            when 7 then 'Sunday'
-        end as weekday_name,
+        cast(
+            case located_plays.weekday
+                when 1 then 'Monday'
+                when 2 then 'Tuesday'
+                when 3 then 'Wednesday'
+                when 4 then 'Thursday'
+                when 5 then 'Friday'
+                when 6 then 'Saturday'
+                when 7 then 'Sunday'
+            end as varchar(16)
+        ) as weekday_name,
         located_plays.user_id,
         users.first_name,
         users.last_name,

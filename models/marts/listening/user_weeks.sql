@@ -122,8 +122,10 @@ leveled_weeks as (
 user_weeks as (
 
     select
-        {{ dbt_utils.generate_surrogate_key(['user_id', 'week_start_date']) }}
-            as user_week_id,
+        cast(
+            {{ dbt_utils.generate_surrogate_key(['user_id', 'week_start_date']) }}
+            as varchar(32)
+        ) as user_week_id,
         user_id,
         week_start_date,
         level_at_start,
