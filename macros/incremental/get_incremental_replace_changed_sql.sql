@@ -1,9 +1,7 @@
-{# Returns the statements of the strategy `replace_changed`: rows go whose key is that
-   of an event that changed or of a row made anew, and the rows made anew come in. A
-   row goes without another in its place where its event is no longer what it was.
-   Where it can be told between which values of the sort column all these rows lie, no
-   others are looked at (docs/decisions/0008); where there are none, no row is looked
-   at. A run that reads no rows, or some (--empty, --sample), replaces nothing. #}
+{# Returns the statements of the strategy `replace_changed`. They delete the rows of
+   affected keys and insert the new rows. A key without a new row is gone. Where the
+   sort column bounds the affected rows, the delete reads no other rows
+   (docs/decisions/0008). A run with --empty or --sample replaces nothing. #}
 {% macro get_incremental_replace_changed_sql(arguments) %}
 {%- if plan_of_build().is_partial -%}
 select 1 as nothing

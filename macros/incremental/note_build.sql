@@ -9,17 +9,19 @@
 {%- if not plan.adds %}
 {{ void_build(model.name, 'its last build read no rows (--empty) or a sample') }}
 {%- endif %}
+{%- elif not plan.adds -%}
+{{ add_note(model.name, plan.code, plan.inputs, plan.built_through) }}
 {%- else -%}
 insert into {{ notes }} (number, generation, code, inputs, built_through)
 select
-    {{ 'number' if plan.adds else 'coalesce(max(number), 0)' }} + 1,
-    {{ 'generation' if plan.adds else "'%s'" % invocation_id }},
+    number + 1,
+    generation,
     '{{ plan.code }}',
-    '{{ plan.inputs }}',
+    {{ text_literal(plan.inputs) }},
     cast({{ text_literal(plan.built_through) if plan.built_through else 'null' }}
         as timestamp)
 from {{ notes }}
-{{ 'where number = (select max(number) from %s)' % notes if plan.adds }}
+where number = (select max(number) from {{ notes }})
 {%- endif -%}
 {%- endif -%}
 {%- endmacro %}

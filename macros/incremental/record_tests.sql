@@ -27,18 +27,9 @@
     {% endfor %}
     {% set state = state_of_tables() %}
     {% if state.built_through %}
-        {% set notes = notes_of('dbt_tests') %}
-        {% set note %}
-insert into {{ notes }} (number, generation, code, inputs, built_through)
-select
-    coalesce(max(number), 0) + 1,
-    '{{ invocation_id }}',
-    '{{ code_of_tests() }}',
-    '{{ state.generations }}',
-    cast('{{ state.built_through }}' as timestamp)
-from {{ notes }}
-        {% endset %}
-        {% do statements.append(note) %}
+        {% do statements.append(add_note(
+            'dbt_tests', code_of_tests(), state.generations, state.built_through
+        )) %}
     {% endif %}
     {{ return(statements | join(';\n')) }}
 {% endmacro %}

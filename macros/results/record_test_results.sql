@@ -1,6 +1,6 @@
-{# Returns the statement that adds a row to test_results() for each test of this build;
-   makes the table if it is missing. Other commands of dbt, and a build beside the marts
-   (`make changed`), record nothing. #}
+{# Returns the statement that adds a row to the table `test_results`, beside the build
+   notes, for each test of this build. Creates the table if it is missing. Other
+   commands of dbt, and `make changed`, record nothing. #}
 {% macro record_test_results(results) %}
     {% if not execute or flags.WHICH != 'build' or var('schema_of_changes', none) %}
         {{ return('') }}
@@ -20,10 +20,11 @@
         )) %}
     {% endfor %}
     {% if not rows %}{{ return('') }}{% endif %}
-    {% if not load_relation(test_results()) %}
-        {% do adapter.create_schema(test_results()) %}
+    {% set recorded = notes_of('test_results') %}
+    {% if not load_relation(recorded) %}
+        {% do adapter.create_schema(recorded) %}
         {% call statement('test_results', auto_begin=true) %}
-            create table {{ test_results() }} (
+            create table {{ recorded }} (
                 build_id varchar(36),
                 built_at timestamp,
                 table_name varchar(127),
@@ -35,7 +36,7 @@
         {% endcall %}
         {% do adapter.commit() %}
     {% endif %}
-    {{ return('insert into %s values\n%s' % (test_results(), rows | join(',\n'))) }}
+    {{ return('insert into %s values\n%s' % (recorded, rows | join(',\n'))) }}
 {% endmacro %}
 
 {# Returns the name of the table that a test is of. #}
