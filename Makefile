@@ -5,6 +5,8 @@ PYTHON3 ?= python3
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 AUDIT := .venv-audit
+# What only make and CI run finds the library of scripts/ by this.
+CHECK := PYTHONPATH=scripts $(PYTHON) scripts/checks
 
 # Tools that report usage statistics are asked not to.
 export DO_NOT_TRACK := 1
@@ -65,12 +67,12 @@ export: setup $(ENGINE) ## write the tables to files; OUT=folder, FORMAT=parquet
 		$(if $(FORMAT),--format "$(FORMAT)") $(if $(TARGET),--target "$(TARGET)")
 
 expected: setup $(VENV)/.test-installed ## write what the oracle answers; DATA=folder EXPECTED=folder for your data
-	@PYTHONPATH=scripts $(PYTHON) tests/expected_answers.py \
+	@PYTHONPATH=scripts:tests $(PYTHON) tests/support/expected_answers.py \
 		$(if $(DATA),--data "$(DATA)") $(if $(EXPECTED),--out "$(EXPECTED)")
 
 published: setup $(VENV)/.test-installed ## write docs/published.md from the course's data; REAL_DATA=folder
 	@WRITE_PUBLISHED=1 REAL_DATA="$(REAL_DATA_FOLDER)" $(PYTHON) -m pytest \
-		tests/test_published.py
+		tests/docs/test_published.py
 
 test: test-environment ## lint and test in ten minutes; REAL_DATA=folder adds real data, WORKERS=n processes
 	@$(if $(REAL_DATA),$(if $(REAL_DATA_FOLDER),,echo 'There is no folder $(REAL_DATA): the tests on real data are skipped.'))
@@ -88,20 +90,20 @@ diff: setup $(ENGINE) ## say what that does to the data; TARGET=name, MARKDOWN=1
 
 law: setup $(VENV)/.test-installed ## look for histories that break the law; COURSES=n, WIDTH=n, SEED=n
 	@RECORD_RUNS=1 LAW_COURSES=$(or $(COURSES),50) LAW_WIDTH=$(or $(WIDTH),200) \
-		LAW_SEED=$(or $(SEED),1) $(PYTHON) -m pytest tests/test_law.py -k 'however and duckdb'
+		LAW_SEED=$(or $(SEED),1) $(PYTHON) -m pytest tests/rules/test_law.py -k 'however and duckdb'
 
 kill: setup $(VENV)/.test-installed ## kill loads and builds at random moments; KILLS=n on each engine
-	@RECORD_RUNS=1 KILLS=$(or $(KILLS),50) $(PYTHON) -m pytest --long tests/test_kill.py \
-		tests/test_spark_builds.py -k killed
+	@RECORD_RUNS=1 KILLS=$(or $(KILLS),50) $(PYTHON) -m pytest --long tests/loaders/test_kill.py \
+		tests/engines/test_spark_builds.py -k killed
 
 mutations: setup $(VENV)/.test-installed ## break each rule of the models once, and see the tests notice
-	@RECORD_RUNS=1 $(PYTHON) -m pytest tests/test_mutations.py \
-		tests/test_incremental_mutations.py
+	@RECORD_RUNS=1 $(PYTHON) -m pytest tests/rules/test_mutations.py \
+		tests/rules/test_incremental_mutations.py
 
 reliability: setup $(VENV)/.test-installed ## run what docs/reliability.md tells of, and write that page
 	@echo 'Trying faults, mutations and named cases; make law and make kill take longer'
 	@RECORD_RUNS=1 $(PYTHON) -m pytest --long $(RELIABILITY_TESTS)
-	@WRITE_RELIABILITY=1 $(PYTHON) -m pytest tests/test_reliability.py
+	@WRITE_RELIABILITY=1 $(PYTHON) -m pytest tests/docs/test_reliability.py
 
 lint: lint-yaml lint-python lint-sql lint-infra ## check Python, SQL, YAML and templates
 
@@ -126,7 +128,7 @@ lint-infra: $(VENV)/.test-installed
 
 audit: $(AUDIT)/.installed ## look the locked packages up in a database of vulnerabilities
 	@echo 'Looking for known vulnerabilities (pip-audit)'
-	@$(PYTHON) scripts/audit.py $(AUDIT)/bin/pip-audit
+	@$(CHECK)/audit.py $(AUDIT)/bin/pip-audit
 
 fix: setup $(VENV)/.test-installed ## mend what the linters can mend by themselves
 	@echo 'Mending Python (ruff) and SQL (sqlfluff)'
@@ -148,30 +150,30 @@ docs: setup $(ENGINE) ## write the docs and the lineage as one HTML file; TARGET
 	@echo 'Open target/static_index.html in a browser, or run dbt docs serve.'
 
 stop: setup $(VENV)/.postgres-installed ## stop the PostgreSQL server that TARGET=postgres started
-	@$(PYTHON) scripts/local_postgres.py stop
+	@$(CHECK)/stop_postgres.py
 
 check-redshift: setup $(VENV)/.redshift-installed ## find SQL that Redshift refuses, with no cluster
 	@echo 'Compiling the project for Redshift and checking its SQL'
-	@$(PYTHON) scripts/redshift_sql.py
+	@$(CHECK)/redshift_sql.py
 
 bench: setup $(VENV)/.postgres-installed ## measure how fast it is; EVENTS=n, ONLY=name,name, RUNS=n, AGAIN=1
-	@if $(PYTHON) scripts/java.py; then $(MAKE) --no-print-directory $(VENV)/.spark-installed; \
+	@if $(CHECK)/java.py; then $(MAKE) --no-print-directory $(VENV)/.spark-installed; \
 		else echo 'So Spark cannot be measured: name others with ONLY=.'; fi
 	@PYTHONPATH=scripts $(PYTHON) benchmarks/run.py $(if $(EVENTS),--events $(EVENTS)) \
 		$(if $(ONLY),--only "$(ONLY)") $(if $(RUNS),--runs $(RUNS)) $(if $(AGAIN),--again)
 
 star: setup ## draw the star of the README anew from the relationships tests
 	@echo 'Drawing the star'
-	@$(PYTHON) scripts/draw_star.py
+	@$(CHECK)/draw_star.py
 
 engines: setup $(VENV)/.test-installed ## write docs/engines.md from a run on each engine
-	@if $(PYTHON) scripts/java.py; then $(MAKE) --no-print-directory $(VENV)/.spark-installed; \
+	@if $(CHECK)/java.py; then $(MAKE) --no-print-directory $(VENV)/.spark-installed; \
 		else echo 'So the column of Spark stays as it is.'; fi
 	@echo 'Trying dbt on each engine'
-	@WRITE_ENGINES=1 $(PYTHON) -m pytest --long tests/test_engines.py
+	@WRITE_ENGINES=1 $(PYTHON) -m pytest --long tests/engines/test_engines.py
 
 check-design: setup $(VENV)/.redshift-installed ## compare Redshift's keys with the models'; TARGET=name
-	@$(PYTHON) scripts/physical_design.py --target "$(or $(TARGET),redshift)"
+	@$(CHECK)/physical_design.py --target "$(or $(TARGET),redshift)"
 
 metrics: setup $(ENGINE) $(VENV)/.metrics-installed ## list the metrics, or ask for some; QUERY="--metrics plays", TARGET=name
 	@$(if $(TARGET),DBT_TARGET="$(TARGET)") $(VENV)/bin/dbt --quiet parse
@@ -181,7 +183,7 @@ metrics: setup $(ENGINE) $(VENV)/.metrics-installed ## list the metrics, or ask 
 
 packages: $(VENV)/.installed ## fetch the dbt packages of packages.yml from the hub
 	@echo 'Installing the dbt packages of packages.yml'
-	@$(PYTHON) scripts/install_packages.py
+	@$(CHECK)/install_packages.py
 
 lock: $(VENV)/.installed ## write requirements/*.txt anew from *.in; UPGRADE=1 takes newer versions
 	@echo 'Locking requirements/*.txt'
@@ -202,21 +204,21 @@ clean: ## remove what was generated, but no data and no database
 
 # --- What the commands above need, each made once and again when its source changes ---
 
-LAW = tests/test_law.py::test_the
+LAW = tests/rules/test_law.py::test_the
 # The long run of the law on the embedded engine is that of `make law`.
 RELIABILITY_TESTS = '$(LAW)_star_is_the_same_however_the_records_came[postgres]' \
-	$(LAW)_law_holds_in_a_named_case tests/test_faults.py tests/test_mutations.py \
-	tests/test_spark_builds.py \
-	tests/test_incremental_mutations.py tests/test_redshift_loader.py \
-	tests/test_kill.py::test_loads_at_the_same_moment_load_every_record_once \
-	$(wildcard tests/test_dirty.py)
+	$(LAW)_law_holds_in_a_named_case tests/loaders/test_faults.py tests/rules/test_mutations.py \
+	tests/engines/test_spark_builds.py \
+	tests/rules/test_incremental_mutations.py tests/loaders/test_redshift_loader.py \
+	tests/loaders/test_kill.py::test_loads_at_the_same_moment_load_every_record_once \
+	$(wildcard tests/rules/test_dirty.py)
 SQL_FOLDERS = $(wildcard models tests analyses)
 # To compile is enough: an empty warehouse in memory needs no data and is never locked.
 SQLFLUFF = SPARKIFY_DUCKDB=:memory: $(PYTHON) -m sqlfluff
 
 # Spark is tested where there is a Java for it.
 test-environment: setup $(VENV)/.test-installed
-	@if $(PYTHON) scripts/java.py; then $(MAKE) --no-print-directory $(VENV)/.spark-installed; \
+	@if $(CHECK)/java.py; then $(MAKE) --no-print-directory $(VENV)/.spark-installed; \
 		else echo 'So the tests on Spark are skipped.'; fi
 
 # Whatever the tests and what they start write goes into one folder, which is removed.
@@ -274,7 +276,7 @@ $(VENV)/.metrics-installed: requirements/metrics.txt $(VENV)/.installed
 	$(call install,requirements/metrics.txt,$(VENV))
 
 $(VENV)/.spark-installed: requirements/spark.txt $(VENV)/.installed
-	@$(PYTHON) scripts/java.py
+	@$(CHECK)/java.py
 	$(call install,requirements/spark.txt,$(VENV))
 
 $(VENV)/.test-installed: requirements/test.txt $(VENV)/.installed
@@ -286,7 +288,7 @@ $(AUDIT)/.installed: requirements/audit.txt $(VENV)/.installed
 
 dbt_packages/.installed: packages.yml $(VENV)/.installed
 	@echo 'Installing the dbt packages of packages.yml'
-	@$(PYTHON) scripts/install_packages.py
+	@$(CHECK)/install_packages.py
 
 profiles.yml:
 	@echo 'Copying profiles.example.yml to profiles.yml'

@@ -14,10 +14,10 @@ import psycopg
 
 import empty_project
 from bench_data import Data, Sizes, one_more_day, without_content
-from errors import SparkifyError
 from profile_of_build import profile
 from project import Project
 from results import Round
+from sparkify.errors import SparkifyError
 from timing import Cost
 
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Final
 
 from bench_data import Data, Sizes
-from dbt_profile import PROJECT
-from errors import SparkifyError, without_traceback
 from measures import MEASURES, Bench
 from project import Project
 from report import write_report
 from results import Results
+from sparkify.dbt_profile import PROJECT
+from sparkify.errors import SparkifyError, without_traceback
 
 RUNS: Final = {"build": 3, "postgres": 3, "spark": 3, "large": 1}
 """Rounds of a measure unless --runs says how many; of others there are five."""

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import duckdb
 
-from errors import without_traceback
-from quoting import quote_literal
-from records import EVENTS, plain_line
+from sparkify.errors import without_traceback
+from sparkify.quoting import quote_literal
+from sparkify.raw.rules import EVENTS, plain_line
 
 
 @without_traceback

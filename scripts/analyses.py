@@ -11,12 +11,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
-from answers import Answer, Column, table, write_csv
-from dbt_profile import PROJECT, read_target
-from dbt_run import run_dbt
-from differences import differences
-from errors import SparkifyError, without_traceback
-from loaders import open_warehouse
+from sparkify.answers import Answer, Column, table, write_csv
+from sparkify.dbt_profile import PROJECT, read_target
+from sparkify.dbt_run import run_dbt
+from sparkify.differences import differences
+from sparkify.errors import SparkifyError, without_traceback
+from sparkify.loaders import open_warehouse
 
 ANALYSES: Final = PROJECT / "analyses"
 EXPECTED: Final = PROJECT / "seeds" / "expected"

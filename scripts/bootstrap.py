@@ -12,21 +12,20 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dbt_profile import read_target
-from errors import SparkifyError, printable, without_traceback
-from loaders import (
+from sparkify.dbt_profile import read_target
+from sparkify.errors import SparkifyError, printable, without_traceback
+from sparkify.loaders import (
     LoadedFile,
     LoadOptions,
     LoadResult,
     NewFile,
-    ReplayResult,
     Warehouse,
     open_warehouse,
 )
-from progress import progress
-from records import EVENTS, SONGS, RawTable
-from sample_data import make_sample
-from sources import SUFFIXES, Source, is_hidden, open_source
+from sparkify.progress import progress
+from sparkify.raw.rules import EVENTS, SONGS, RawTable
+from sparkify.raw.sources import SUFFIXES, Source, is_hidden, open_source
+from sparkify.sample.folder import make_sample
 
 MAX_REJECTS = 1000
 LOOK_FOR_GARBAGE = 100_000
@@ -36,10 +35,16 @@ and what dbt knows after that, lives to the end: Python would look at it in vain
 
 @dataclass(frozen=True)
 class Plan:
-    """What a load would do: new files, files known, names that are no JSON files."""
+    """What a load would do.
+
+    ``known`` counts the files that stay as they are loaded, ``again`` those in ``new``
+    that are loaded again although they did not change. ``left_alone`` names the files
+    that are not JSON.
+    """
 
     new: tuple[NewFile, ...]
     known: int
+    again: int
     left_alone: tuple[str, ...]
 
 
@@ -101,26 +106,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="store_true",
         help="load the sample data of make build, generated on first use",
     )
-    what.add_argument(
-        "--replay",
-        action="store_true",
-        help="try the records in quarantine again, after a rule was mended",
-    )
     add("--target", help="target of profiles.yml (default: the one that dbt takes)")
+    add(
+        "--reload-quarantined",
+        action="store_true",
+        help="load again the files that have records in quarantine, after a rule was"
+        " fixed",
+    )
     add("--dry-run", action="store_true", help="print what would be done, do nothing")
     add_source_arguments(parser)
     add_engine_arguments(parser)
     options = parser.parse_args(argv)
-    if options.replay and options.reset:
-        parser.error("--reset drops what --replay would try again")
     if options.sample:
         options.data = str(make_sample())
     target = read_target(options.target)
     with closing(open_warehouse(target, engine_options(options))) as warehouse:
-        if options.replay:
-            replay(warehouse, dry_run=options.dry_run)
-        else:
-            run(warehouse, target["name"], options)
+        run(warehouse, target["name"], options)
     return 0
 
 
@@ -133,7 +134,7 @@ def run(warehouse: Warehouse, target: str, options: argparse.Namespace) -> LoadR
         replace(SONGS, part=options.song_data.strip("/")),
     ]
     history = () if options.reset else warehouse.history()
-    plan = make_plan(history, source, tables, target)
+    plan = make_plan(history, source, tables, target, reload=options.reload_quarantined)
     _say(plan, source)
     if options.dry_run:
         if options.reset:
@@ -145,43 +146,24 @@ def run(warehouse: Warehouse, target: str, options: argparse.Namespace) -> LoadR
     return _load(warehouse, source, plan, options.max_rejects)
 
 
-def replay(warehouse: Warehouse, *, dry_run: bool) -> ReplayResult:
-    """Try quarantined records again, and say what came of it. Raises SparkifyError."""
-    result = warehouse.replay(dry_run=dry_run)
-    if not result.tried:
-        print("Nothing is in quarantine: there is nothing to try again.")
-        return result
-    tried = f"Tried {result.tried:,} quarantined records again"
-    still = f"{result.tried - result.loaded:,} are still refused"
-    if not result.loaded:
-        print(f"{tried}: none of them passes, and nothing is loaded.")
-    elif dry_run:
-        print(f"{tried}: {result.loaded:,} would be loaded, {still}.")
-    else:
-        print(
-            f"{tried}: {result.loaded:,} passed and are loaded, {still}."
-            " The next dbt build takes them into the star."
-        )
-    if result.altered:
-        print(
-            f"Of {result.altered:,} the text in quarantine is not the record as it"
-            " came: only their files, in a new version, can bring them."
-        )
-    return result
-
-
 def make_plan(
     history: Sequence[LoadedFile],
     source: Source,
     tables: Sequence[RawTable],
     target: str,
+    *,
+    reload: bool = False,
 ) -> Plan:
-    """Find what the source has and the history has not. Raises SparkifyError."""
+    """Find what the source has and the history has not.
+
+    ``reload`` adds the loaded files that have records in quarantine. Raises
+    SparkifyError.
+    """
     known = {(file.table, file.path): file for file in history}
     filled_from = {file.table: file.source for file in history}
     new: list[NewFile] = []
     left_alone: list[str] = []
-    unchanged = 0
+    unchanged = again = 0
     for table in tables:
         here = f"{source.root}/{table.part}"
         before = filled_from.get(table.name, here)
@@ -202,11 +184,16 @@ def make_plan(
         left_alone.extend(listing.left_alone)
         for file in listing.files:
             loaded = known.get((table.name, file.path))
-            if loaded and (loaded.size, loaded.version) == (file.size, file.version):
+            is_known = loaded is not None and (loaded.size, loaded.version) == (
+                file.size,
+                file.version,
+            )
+            if loaded and is_known and not (reload and loaded.rejected):
                 unchanged += 1
             else:
                 new.append(NewFile(table, file, replaces=loaded is not None))
-    return Plan(tuple(new), unchanged, tuple(left_alone))
+                again += is_known
+    return Plan(tuple(new), unchanged, again, tuple(left_alone))
 
 
 def _reset(warehouse: Warehouse, target: str, *, sure: bool) -> None:
@@ -225,11 +212,16 @@ def _reset(warehouse: Warehouse, target: str, *, sure: bool) -> None:
 
 def _say(plan: Plan, source: Source) -> None:
     size = sum(new.file.size for new in plan.new) / 1e6
-    replaced = sum(new.replaces for new in plan.new)
+    replaced = sum(new.replaces for new in plan.new) - plan.again
     print(
         f"{source.root}: {len(plan.new):,} files to load ({size:,.1f} MB),"
         f" {replaced:,} of them in a new version; {plan.known:,} are loaded already."
     )
+    if plan.again:
+        print(
+            f"{plan.again:,} of them are loaded again, because records of theirs are in"
+            " quarantine."
+        )
     if plan.left_alone:
         first = printable(plan.left_alone[0])
         print(

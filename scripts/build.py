@@ -12,15 +12,15 @@ from typing import Any
 
 import bootstrap
 from changed import good_build, keep_good_build
-from changed_code import ChangedCode
-from dbt_profile import read_target, remember
-from dbt_run import run_dbt
-from errors import without_traceback
-from loaders import LoadResult, open_warehouse
-from loaders.redshift_errors import CONFLICT, is_conflict
-from loaders.schema import RAW, STAGING, TABLES
-from progress import progress
-from sample_data import make_sample
+from sparkify.changed_code import ChangedCode
+from sparkify.dbt_profile import read_target, remember
+from sparkify.dbt_run import run_dbt
+from sparkify.errors import without_traceback
+from sparkify.loaders import LoadResult, open_warehouse
+from sparkify.loaders.redshift.errors import CONFLICT, is_conflict
+from sparkify.loaders.schema import RAW, STAGING, TABLES
+from sparkify.progress import progress
+from sparkify.sample.folder import make_sample
 
 SAMPLE_TARGET = "sample"
 OWN_DATA_TARGET = "duckdb"
@@ -48,7 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     bootstrap.add_source_arguments(parser)
     bootstrap.add_engine_arguments(parser)
-    options = parser.parse_args(argv, argparse.Namespace(dry_run=False))
+    options = parser.parse_args(
+        argv, argparse.Namespace(dry_run=False, reload_quarantined=False)
+    )
     name = options.target or (OWN_DATA_TARGET if options.data else SAMPLE_TARGET)
     target = read_target(name)
     given = bootstrap.engine_options(options)

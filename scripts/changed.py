@@ -24,12 +24,12 @@ from typing import Any, Final
 from tabulate import tabulate
 
 from analyses import answer_of
-from answers import Answer, written
 from dashboard import CHARTS, whole_board
-from dbt_profile import PROJECT, read_target
-from dbt_run import run_dbt
-from errors import SparkifyError, without_traceback
-from progress import progress
+from sparkify.answers import Answer, written
+from sparkify.dbt_profile import PROJECT, read_target
+from sparkify.dbt_run import run_dbt
+from sparkify.errors import SparkifyError, without_traceback
+from sparkify.progress import progress
 
 BUILT: Final = ("model", "seed", "snapshot")
 TESTS: Final = ("test", "unit_test")

@@ -19,11 +19,11 @@ from typing import Any, Final
 
 import yaml
 
-import spark_session
-from dbt_profile import PROJECT, profiles_folder, read_target
-from dbt_run import run_dbt
-from errors import SparkifyError, without_traceback
-from loaders import open_warehouse
+from sparkify.dbt_profile import PROJECT, profiles_folder, read_target
+from sparkify.dbt_run import run_dbt
+from sparkify.errors import SparkifyError, without_traceback
+from sparkify.loaders import open_warehouse
+from sparkify.loaders.spark import session as spark_session
 
 CHARTS: Final = PROJECT / "charts"
 OUT: Final = PROJECT / "target" / "dashboard"

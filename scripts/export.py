@@ -13,12 +13,12 @@ from typing import Any, Final
 
 import duckdb
 
-from answers import write_csv
-from dbt_profile import read_target
-from dbt_run import run_dbt
-from errors import SparkifyError, without_traceback
-from progress import progress
-from quoting import quote_literal
+from sparkify.answers import write_csv
+from sparkify.dbt_profile import read_target
+from sparkify.dbt_run import run_dbt
+from sparkify.errors import SparkifyError, without_traceback
+from sparkify.progress import progress
+from sparkify.quoting import quote_literal
 
 TABLES: Final = (
     *("songplays", "users", "songs", "artists", "time"),

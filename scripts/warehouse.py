@@ -15,12 +15,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dbt_profile import ENVIRONMENT, forget, load_environment, remember, remembered
-from errors import SparkifyError, without_traceback
-from stacks import NEVER_MADE, ROLLED_BACK, STUCK, Plan, Stack, State, describe
-from templates import read_template
-from warehouse_facts import RPU_HOURS, Serverless, redshift_facts, spark_facts
-from warehouse_parameters import all_parameters, given_parameters
+from sparkify.aws.facts import RPU_HOURS, Serverless, redshift_facts, spark_facts
+from sparkify.aws.parameters import all_parameters, given_parameters
+from sparkify.aws.stack import (
+    NEVER_MADE,
+    ROLLED_BACK,
+    STUCK,
+    Plan,
+    Stack,
+    State,
+    describe,
+)
+from sparkify.aws.templates import read_template
+from sparkify.dbt_profile import (
+    ENVIRONMENT,
+    forget,
+    load_environment,
+    remember,
+    remembered,
+)
+from sparkify.errors import SparkifyError, without_traceback
 
 HOLDS_DATA: Final = (
     "AWS::RedshiftServerless::Namespace",
@@ -81,7 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     load_environment()
     if options.command == "up":
         _, template = read_template(engine.template)
-        given = given_parameters(template, options)
+        given = given_parameters(template, vars(options))
         up(Stack(name, options.region), engine, given, options)
         if not options.dry_run:
             _warn_of_shell(in_shell)

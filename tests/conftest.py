@@ -7,6 +7,7 @@ import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -18,13 +19,13 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 import bootstrap
-import generate_events
-import java
-import local_postgres
-from errors import SparkifyError
 from parity_cases import write_parity_cases
 from redshift_stand_in import StandIn, start_stand_in
-from sample_data import SAMPLE_ARGUMENTS
+from sparkify.errors import SparkifyError
+from sparkify.loaders.postgres import server as local_postgres
+from sparkify.loaders.spark import java
+from sparkify.sample.folder import SAMPLE
+from sparkify.sample.writer import write_sample
 from warehouses import (
     ENGINES,
     NO_UNIT_TESTS,
@@ -44,7 +45,7 @@ time.tzset()
 only_duckdb = pytest.mark.parametrize("warehouse", ["duckdb"], indirect=True)
 only_postgres = pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
 only_spark = pytest.mark.parametrize("warehouse", ["spark"], indirect=True)
-# Spark takes seconds a load: tests/test_spark.py tries all such cases in one.
+# Spark takes seconds a load: tests/engines/test_spark.py tries all such cases in one.
 without_spark = pytest.mark.parametrize(
     "warehouse", [engine for engine in ENGINES if engine != "spark"], indirect=True
 )
@@ -158,7 +159,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample that ``make build`` takes, dirty records and all."""
     folder = tmp_path_factory.mktemp("sample") / "data"
-    assert generate_events.main(["--out", str(folder), *SAMPLE_ARGUMENTS]) == 0
+    write_sample(replace(SAMPLE, out=folder))
     return folder
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from redshift_stand_in.errors import RefusedStatementError, syntax_error
 from redshift_stand_in.rewrite import fold
-from sql_tokens import Token, tokens_of, without_blanks
+from sparkify.redshift_lint.tokens import Token, tokens_of, without_blanks
 
 MAX_ERRORS = 100_000
 SWITCHES = frozenset(

@@ -16,7 +16,7 @@ import psycopg
 
 from redshift_stand_in.errors import AwsError, invalid
 from redshift_stand_in.rewrite import cut
-from sql_tokens import statements_of
+from sparkify.redshift_lint.tokens import statements_of
 
 MAX_STATEMENTS: Final = 40
 MAX_BYTES: Final = 100_000

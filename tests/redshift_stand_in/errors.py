@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sql_tokens import Token
+from sparkify.redshift_lint.tokens import Token
 
 
 class AwsError(Exception):

@@ -10,7 +10,7 @@ from redshift_stand_in.copy import literal, quoted
 from redshift_stand_in.errors import RefusedStatementError, syntax_error
 from redshift_stand_in.proxy import Session
 from redshift_stand_in.rewrite import Design, design_of, fold
-from sql_tokens import Token, tokens_of, without_blanks
+from sparkify.redshift_lint.tokens import Token, tokens_of, without_blanks
 
 VACUUMS = ("full", "sort", "delete", "only", "reindex", "recluster")
 

@@ -19,7 +19,6 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import ClassVar
 
-from quoting import quote_literal
 from redshift_stand_in.errors import RefusedStatementError
 from redshift_stand_in.rewrite import (
     dropped_with_cascade,
@@ -29,6 +28,7 @@ from redshift_stand_in.rewrite import (
     schema_of_dropped,
     sets_case,
 )
+from sparkify.quoting import quote_literal
 
 PROTOCOL = 196608
 CANCEL, SSL, GSS = 80877102, 80877103, 80877104

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from quoting import quote_literal
 from redshift_sql import check
 from redshift_stand_in.errors import RefusedStatementError
-from sql_tokens import (
+from sparkify.quoting import quote_literal
+from sparkify.redshift_lint.tokens import (
     BLANK,
     Token,
     closing,

@@ -28,7 +28,7 @@ from redshift_stand_in.database import Databases
 from redshift_stand_in.errors import RefusedStatementError
 from redshift_stand_in.proxy import Session
 from redshift_stand_in.rewrite import fold, rewrite
-from sql_tokens import Token, closing, tokens_of, without_blanks
+from sparkify.redshift_lint.tokens import Token, closing, tokens_of, without_blanks
 
 SERDES: Final = ("org.openx.data.jsonserde.JsonSerDe",)
 HIDDEN: Final = ("_", ".", "#")

@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""Draw the star in README.md from the tables' yml: columns, keys, relationships."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sparkify.dbt_profile import PROJECT
+from sparkify.errors import SparkifyError, without_traceback
+
+BEGIN = "<!-- star: drawn by `make star` from the tests -->"
+END = "<!-- end of star -->"
+TABLES = ("songplays", "users", "songs", "artists", "time")
+
+
+@without_traceback
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; with --check 1 if the drawing is not current."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    options = parser.parse_args(argv)
+    readme = PROJECT / "README.md"
+    before = readme.read_text(encoding="utf-8")
+    after = with_drawing(before, draw(read_models(PROJECT / "models/marts/core")))
+    if options.check:
+        if after != before:
+            print("The star in README.md is not current: run make star.")
+        return int(after != before)
+    readme.write_text(after, encoding="utf-8")
+    print("Drew the star in README.md.")
+    return 0
+
+
+def read_models(folder: Path) -> dict[str, Any]:
+    """Read the star's models from the yml beside them."""
+    models = {}
+    for table in TABLES:
+        text = (folder / f"{table}.yml").read_text(encoding="utf-8")
+        models[table] = yaml.safe_load(text)["models"][0]
+    return models
+
+
+def draw(models: Mapping[str, Any]) -> str:
+    """Draw an entity relationship diagram in Mermaid."""
+    lines = ["```mermaid", "erDiagram"]
+    for table, model in models.items():
+        lines += [f"    {line}" for line in _relationships(table, model)]
+    for table, model in models.items():
+        lines.append(f"    {table} {{")
+        lines += [f"        {_column(column)}" for column in model["columns"]]
+        lines.append("    }")
+    return "\n".join([*lines, "```"])
+
+
+def _tests(column: Mapping[str, Any]) -> dict[str, Any]:
+    tests: dict[str, Any] = {}
+    for test in column.get("data_tests", ()):
+        tests |= {test: {}} if isinstance(test, str) else test
+    return tests
+
+
+def _relationships(table: str, model: Mapping[str, Any]) -> Iterator[str]:
+    for column in model["columns"]:
+        tests = _tests(column)
+        if "relationships" in tests:
+            target = tests["relationships"]["arguments"]["to"]
+            to = re.sub(r"ref\('(\w+)'\)", r"\1", target)
+            one = "||" if "not_null" in tests else "|o"
+            yield f"{to} {one}--o{{ {table} : {column['name']}"
+
+
+def _column(column: Mapping[str, Any]) -> str:
+    tests = _tests(column)
+    kind = column["data_type"].split("(")[0].replace(" ", "_")
+    keys = [
+        key
+        for key, test in (("PK", "unique"), ("FK", "relationships"))
+        if test in tests
+    ]
+    return f"{kind} {column['name']} {', '.join(keys)}".rstrip()
+
+
+def with_drawing(text: str, drawing: str) -> str:
+    """Put a drawing between the marks. Raises SparkifyError where they are missing."""
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise SparkifyError(
+            "README.md has no place for the star.", f"Put {BEGIN} and {END} into it."
+        )
+    return f"{head}{begin}\n{drawing}\n{end}{tail}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Find SQL that Amazon Redshift refuses, before a cluster does.
+
+Without files it compiles the project for Redshift, with no cluster, and checks it all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sparkify.dbt_profile import PROJECT
+from sparkify.errors import SparkifyError, without_traceback
+from sparkify.redshift_lint.constructs import CONSTRUCTS, Construct
+from sparkify.redshift_lint.tokens import statements_of, tokens_of, without_blanks
+
+TARGET_PATH: Final = PROJECT / "target-check-redshift"
+PROFILE: Final = """\
+sparkify:
+  target: redshift
+  outputs:
+    redshift:
+      {type: redshift, host: localhost, port: 5439, user: nobody, password: none,
+      dbname: dev, schema: analytics}
+"""
+REFUSED: Final = 1
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A construct that Redshift refuses, and the line where it begins."""
+
+    construct: Construct
+    line: int
+
+
+@without_traceback
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; 1 if something would be refused."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "files",
+        nargs="*",
+        type=Path,
+        metavar="file",
+        help="SQL without Jinja (default: all models, tests and analyses, compiled)",
+    )
+    parser.add_argument("--list", action="store_true", help="list what it looks for")
+    options = parser.parse_args(argv)
+    if options.list:
+        for construct in CONSTRUCTS:
+            print(f"{construct.name}: {construct.reason}.\n    {construct.instead}")
+        return 0
+    files = options.files or compiled_files()
+    count = 0
+    for file in files:
+        for finding in check(_read(file)):
+            count += 1
+            construct = finding.construct
+            shown = _shown(file)
+            print(f"{shown}:{finding.line}: {construct.name}: {construct.reason}.")
+            print(f"    {construct.instead}")
+    print(f"{len(files)} files checked; {count} places that Redshift refuses.")
+    return REFUSED if count else 0
+
+
+def check(sql: str) -> list[Finding]:
+    """List what Redshift refuses in SQL; strings and comments are not looked into."""
+    return sorted(_findings(sql), key=lambda finding: finding.line)
+
+
+def _findings(sql: str) -> Iterator[Finding]:
+    for statement in statements_of(tokens_of(sql)):
+        tokens = without_blanks(statement)
+        for construct in CONSTRUCTS:
+            for token in construct.find(tokens):
+                yield Finding(construct, token.line)
+
+
+def compiled_files() -> list[Path]:
+    """Compile the project for Redshift, as builds from nothing and as added to.
+
+    Lists the SQL. Raises SparkifyError.
+    """
+    from dbt.cli.main import dbtRunner
+
+    shutil.rmtree(TARGET_PATH, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        profiles = Path(folder) / "profiles.yml"
+        profiles.write_text(PROFILE, encoding="utf-8")
+        options = ["--project-dir", str(PROJECT), "--profiles-dir", folder]
+        options += ["--target", "redshift"]
+        options += ["--no-populate-cache", "--no-introspect"]
+        for form, adds in (("whole", "false"), ("added-to", "true")):
+            options_of_form = ["--vars", f"assume_incremental: {adds}"]
+            options_of_form += ["--target-path", str(TARGET_PATH / form)]
+            result = dbtRunner().invoke(
+                ["--quiet", "compile", *options, *options_of_form]
+            )
+            if not result.success:
+                raise SparkifyError(
+                    "The project could not be compiled for Redshift.",
+                    "See above. Without dbt-redshift: make check-redshift installs it.",
+                )
+    found = sorted(TARGET_PATH.glob("*/compiled/**/*.sql"))
+    if not found:
+        raise SparkifyError("dbt compiled nothing.", f"Look into {TARGET_PATH}.")
+    return found
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        wrong = f"{file} cannot be read: {reason}."
+        raise SparkifyError(wrong, "Name SQL files.") from error
+
+
+def _shown(file: Path) -> str:
+    try:
+        return str(file.resolve().relative_to(PROJECT))
+    except ValueError:
+        return str(file)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

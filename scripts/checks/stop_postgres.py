@@ -1,0 +1,20 @@
+#!/usr/bin/env python3
+"""Stop the project's own PostgreSQL server."""
+
+from __future__ import annotations
+
+import sys
+
+from sparkify.errors import without_traceback
+from sparkify.loaders.postgres.server import stop
+
+
+@without_traceback
+def main() -> int:
+    """Run the command."""
+    print("PostgreSQL is stopped." if stop() else "PostgreSQL does not run.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The library of the commands in scripts/: nothing in it parses arguments."""

@@ -1,0 +1,1 @@
+"""Clients, stacks and templates of AWS."""

@@ -1,0 +1,315 @@
+"""A CloudFormation stack: what it is, what would change, and how it came out."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sparkify.aws.clients import aws_errors, error_code, make_client
+from sparkify.errors import SparkifyError
+
+SECONDS_BETWEEN_LOOKS = 5.0
+MINUTES_UNTIL_DEADLINE = 60.0
+
+NEVER_MADE: Final = "REVIEW_IN_PROGRESS"
+"""The state of a stack of which only a change set was ever made."""
+
+ROLLED_BACK: Final = "ROLLBACK_COMPLETE"
+"""The state of a stack that could not be created, and so holds nothing."""
+
+STUCK: Final = (
+    "CREATE_FAILED",
+    "DELETE_FAILED",
+    "ROLLBACK_FAILED",
+    "UPDATE_FAILED",
+    "UPDATE_ROLLBACK_FAILED",
+)
+_DONE: Final = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+_CAPABILITIES: Final = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
+_NO_CHANGE: Final = ("didn't contain changes", "No updates are to be performed")
+
+
+@dataclass(frozen=True)
+class State:
+    """A stack as it is: its parameters and outputs by name."""
+
+    id: str
+    status: str
+    parameters: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether AWS is at work on it."""
+        return self.status.endswith("_IN_PROGRESS") and self.status != NEVER_MADE
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of it was ever made, or nothing is left."""
+        return self.status in (NEVER_MADE, ROLLED_BACK)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What becomes of one resource."""
+
+    action: str
+    name: str
+    type: str
+    is_replaced: bool
+
+    @property
+    def loses_content(self) -> bool:
+        """Whether the resource that is there now goes."""
+        return self.action == "Remove" or self.is_replaced
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A change set that waits to be applied."""
+
+    id: str
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class Event:
+    """What happened to one resource, and when."""
+
+    id: str
+    at: datetime
+    status: str
+    name: str
+    type: str
+    reason: str
+
+    @property
+    def is_cause(self) -> bool:
+        """Whether this failed by itself, not because something else did."""
+        return self.status.endswith("_FAILED") and "cancelled" not in self.reason
+
+
+class Stack:
+    """A stack of one name in one region."""
+
+    def __init__(self, name: str, region: str | None) -> None:
+        """Take the stack's name. Raises SparkifyError where there is no region."""
+        self.name = name
+        self._client = make_client("cloudformation", region)
+        self.region: str = self._client.meta.region_name
+
+    def _doing(self, what: str) -> AbstractContextManager[None]:
+        return aws_errors(f"The stack {self.name} cannot be {what}")
+
+    def state(self, stack_id: str | None = None) -> State | None:
+        """Give the stack as it is, or None. A deleted one is found by its id alone."""
+        from botocore.exceptions import ClientError
+
+        with self._doing("looked at"):
+            try:
+                found = self._client.describe_stacks(StackName=stack_id or self.name)
+            except ClientError as error:
+                if error_code(error) == "ValidationError" and "does not exist" in str(
+                    error
+                ):
+                    return None
+                raise
+        stack = found["Stacks"][0]
+        return State(
+            id=stack["StackId"],
+            status=stack["StackStatus"],
+            parameters={
+                p["ParameterKey"]: p["ParameterValue"]
+                for p in stack.get("Parameters", ())
+            },
+            outputs={
+                o["OutputKey"]: o["OutputValue"] for o in stack.get("Outputs", ())
+            },
+        )
+
+    def plan(
+        self, template: str, parameters: Mapping[str, str], *, is_new: bool
+    ) -> Plan | None:
+        """Make a change set; None if there is nothing to change."""
+        with self._doing("planned"):
+            made = self._client.create_change_set(
+                StackName=self.name,
+                ChangeSetName=f"sparkify-{uuid.uuid4()}",
+                ChangeSetType="CREATE" if is_new else "UPDATE",
+                TemplateBody=template,
+                Parameters=[
+                    {"ParameterKey": key, "ParameterValue": value}
+                    for key, value in parameters.items()
+                ],
+                Capabilities=_CAPABILITIES,
+                Tags=[{"Key": "project", "Value": "sparkify"}],
+            )
+            pages = self._wait_for_plan(made["Id"])
+        first = pages[0]
+        if first["Status"] == "FAILED":
+            self.discard(Plan(made["Id"], ()), is_new=is_new)
+            reason = first.get("StatusReason", "no reason given").rstrip(".")
+            if any(words in reason for words in _NO_CHANGE):
+                return None
+            raise SparkifyError(
+                f"The stack {self.name} cannot be planned: {reason}.",
+                "Mend it and run the same command again; nothing was changed.",
+            )
+        return Plan(
+            made["Id"],
+            tuple(
+                Change(
+                    action=change["Action"],
+                    name=change["LogicalResourceId"],
+                    type=change["ResourceType"],
+                    is_replaced=change.get("Replacement") in ("True", "Conditional"),
+                )
+                for page in pages
+                for change in (one["ResourceChange"] for one in page["Changes"])
+            ),
+        )
+
+    def _wait_for_plan(self, plan_id: str) -> list[dict[str, Any]]:
+        deadline = time.monotonic() + MINUTES_UNTIL_DEADLINE * 60
+        pages = self._client.get_paginator("describe_change_set")
+        while True:
+            found = list(pages.paginate(ChangeSetName=plan_id, StackName=self.name))
+            if found[0]["Status"] in ("CREATE_COMPLETE", "FAILED"):
+                return found
+            self._pause(deadline, "being planned")
+
+    def discard(self, plan: Plan, *, is_new: bool) -> None:
+        """Forget a plan, and the empty stack that it was for."""
+        with self._doing("planned"):
+            self._client.delete_change_set(ChangeSetName=plan.id, StackName=self.name)
+            if is_new:
+                self._client.delete_stack(StackName=self.name)
+
+    def apply(self, plan: Plan) -> State:
+        """Carry a plan out and follow it. Raises SparkifyError if AWS rolls it back."""
+        before = self._last_event(self.name)
+        with self._doing("changed"):
+            self._client.execute_change_set(ChangeSetName=plan.id, StackName=self.name)
+        return self._finish(before, self.name, wanted=_DONE)
+
+    def delete(self, state: State) -> None:
+        """Delete the stack and follow it. Raises SparkifyError if something stays."""
+        before = self._last_event(state.id)
+        with self._doing("deleted"):
+            self._client.delete_stack(StackName=state.id)
+        self._finish(before, state.id, wanted=("DELETE_COMPLETE",))
+
+    def wait(self, state: State) -> None:
+        """Follow what somebody else began, whatever its end."""
+        print(f"The stack {self.name} is {state.status}: waiting for its end.")
+        self._follow(self._last_event(state.id), state.id, has_begun=True)
+
+    def _finish(
+        self, since: str | None, stack: str, *, wanted: tuple[str, ...]
+    ) -> State:
+        """Follow what was begun after an event. Raises SparkifyError if it fails."""
+        try:
+            state, cause = self._follow(since, stack, has_begun=False)
+        except KeyboardInterrupt:
+            print("\nAWS goes on with it: scripts/warehouse.py status shows how far.")
+            raise
+        if state.status not in wanted:
+            raise _failure(self.name, state, cause)
+        return state
+
+    def _follow(
+        self, since: str | None, stack: str, *, has_begun: bool
+    ) -> tuple[State, Event | None]:
+        """Print what happens after an event until nothing does; give end and cause."""
+        deadline = time.monotonic() + MINUTES_UNTIL_DEADLINE * 60
+        cause: Event | None = None
+        while True:
+            state = self.state(stack)
+            for event in self._events_after(since, stack):
+                since, has_begun = event.id, True
+                cause = cause or (event if event.is_cause else None)
+                print(_line(event))
+            if state is None:
+                raise SparkifyError(
+                    f"The stack {self.name} is gone.", "Run the same command again."
+                )
+            # For a moment after a request a stack says what it said before.
+            if has_begun and not state.status.endswith("_IN_PROGRESS"):
+                return state, cause
+            self._pause(deadline, state.status)
+
+    def _pause(self, deadline: float, doing: str) -> None:
+        if time.monotonic() > deadline:
+            raise SparkifyError(
+                f"The stack {self.name} is still {doing} after"
+                f" {MINUTES_UNTIL_DEADLINE:.0f} minutes.",
+                "AWS goes on with it; look again with scripts/warehouse.py status.",
+            )
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+
+    def last_cause(self, state: State) -> Event | None:
+        """Give the event that made the stack's first try fail."""
+        return next(
+            (event for event in self._events_after(None, state.id) if event.is_cause),
+            None,
+        )
+
+    def _last_event(self, stack: str) -> str | None:
+        return next((event.id for event in self._newest_first(stack)), None)
+
+    def _events_after(self, since: str | None, stack: str) -> list[Event]:
+        found: list[Event] = []
+        for event in self._newest_first(stack):
+            if event.id == since:
+                break
+            found.append(event)
+        return found[::-1]
+
+    def _newest_first(self, stack: str) -> Any:  # noqa: ANN401 -- a generator of events
+        with self._doing("followed"):
+            pages = self._client.get_paginator("describe_stack_events")
+            for page in pages.paginate(StackName=stack):
+                for event in page["StackEvents"]:
+                    yield Event(
+                        id=event["EventId"],
+                        at=event["Timestamp"],
+                        status=event.get("ResourceStatus", ""),
+                        name=event.get("LogicalResourceId", ""),
+                        type=event.get("ResourceType", ""),
+                        reason=event.get("ResourceStatusReason", ""),
+                    )
+
+
+def _line(event: Event) -> str:
+    reason = f": {event.reason}" if event.status.endswith("_FAILED") else ""
+    return f"  {event.at:%H:%M:%S}  {event.status:<22} {event.name}{reason}"
+
+
+def describe(cause: Event | None) -> str:
+    """Name the resource that failed and why, in half a sentence."""
+    if cause is None:
+        return "AWS names no reason"
+    reason = " ".join(cause.reason.split()).rstrip(".") or "AWS names no reason"
+    return f"{cause.name} ({cause.type}): {reason}"
+
+
+def _failure(name: str, state: State, cause: Event | None) -> SparkifyError:
+    what = {
+        "ROLLBACK_COMPLETE": "could not be created, and what was there of it is gone",
+        "DELETE_COMPLETE": "was deleted by somebody",
+        "DELETE_FAILED": "could not be deleted",
+    }.get(state.status, "could not be changed")
+    then = {
+        "ROLLBACK_COMPLETE": "Mend it and run the same command again.",
+        "DELETE_FAILED": "Take that resource away by hand, then run down again.",
+        "UPDATE_ROLLBACK_COMPLETE": "Mend it and run the same command again; the stack"
+        " is as it was before.",
+    }.get(
+        state.status, f"Look at the stack in the AWS console: it is {state.status} now."
+    )
+    return SparkifyError(f"The stack {name} {what}. {describe(cause)}.", then)

@@ -1,0 +1,39 @@
+"""Run commands of dbt in this process, which pays dbt's start-up once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sparkify.dbt_profile import PROJECT, profiles_folder
+from sparkify.errors import SparkifyError
+
+
+def run_dbt(
+    *arguments: str,
+    target: str,
+    to: str,
+    advice: str = "Mend it and run again.",
+    manifest: Any = None,  # noqa: ANN401 -- dbt's own, untyped
+    on_event: Callable[[Any], None] = lambda _: None,
+) -> Any:  # noqa: ANN401 -- dbt's own, untyped
+    """Run a command of dbt on a target, and give what dbtRunner does.
+
+    ``to`` says what for ("build"). Raises SparkifyError with the advice if dbt cannot
+    run; that some of its nodes failed is for the caller to find in the result.
+    """
+    from dbt.cli.main import dbtRunner
+
+    result = dbtRunner(manifest, callbacks=[on_event]).invoke(
+        [
+            "--quiet",
+            *arguments,
+            *("--target", target),
+            *("--project-dir", str(PROJECT)),
+            *("--profiles-dir", str(profiles_folder())),
+        ]
+    )
+    if result.exception is not None:
+        reason = " ".join(str(result.exception).split()).rstrip(".")
+        raise SparkifyError(f"dbt could not {to}: {reason}.", advice)
+    return result

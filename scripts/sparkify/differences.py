@@ -1,0 +1,83 @@
+"""Where an answer is not the expected one: row, column, and what stands there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from itertools import zip_longest
+from pathlib import Path
+from typing import Final
+
+from sparkify.answers import Answer, Column, Row, read_csv, written
+
+MOST: Final = 5
+"""So many differences of one answer are told, the others counted."""
+KINDS: Final[dict[str, type]] = {
+    "bigint": int,
+    "integer": int,
+    "varchar": str,
+    "numeric": Decimal,
+    "date": date,
+    "timestamp": datetime,
+    "boolean": bool,
+}
+
+
+def differences(answer: Answer, expected: Path) -> list[str]:
+    """Compare an answer with the expected one, value by value; nothing if it is it."""
+    if not expected.exists():
+        return [f"There is no expected answer: no file {expected}."]
+    names, rows = read_csv(expected)
+    if names != answer.names:
+        columns = f"The columns are {', '.join(answer.names)}"
+        return [f"{columns}; expected are {', '.join(names)}."]
+    found = [*_of_types(answer), *_of_rows(answer, rows)]
+    told = found[:MOST]
+    if len(found) > MOST:
+        told.append(f"… {len(found) - MOST:,} more differences")
+    return told
+
+
+def _of_types(answer: Answer) -> Iterator[str]:
+    for place, column in enumerate(answer.columns):
+        for row in answer.rows:
+            value = row[place]
+            if value is not None and not is_of_type(value, column):
+                kind = column.data_type or "nothing"
+                yield f"{column.name} is {kind} in the yml; found is {value!r}."
+                break
+
+
+def is_of_type(value: object, column: Column) -> bool:
+    """Tell whether a value is of a column's type, with the places of its decimals."""
+    parts = re.fullmatch(r"(\w+)(?:\(\d+, ?(\d+)\))?", column.data_type)
+    if parts is None or type(value) is not KINDS.get(parts[1]):
+        return False
+    if isinstance(value, Decimal):
+        return value.as_tuple().exponent == -int(parts[2] or 0)
+    return True
+
+
+def _of_rows(answer: Answer, rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    pairs = zip_longest(answer.rows, rows)
+    for number, (found, expected) in enumerate(pairs, start=1):
+        if found is None:
+            yield f"Row {number} is missing; expected is {', '.join(expected)}."
+        elif expected is None:
+            values = ", ".join(map(written, found))
+            yield f"Row {number} is not expected; found is {values}."
+        else:
+            yield from _of_values(number, answer.names, found, expected)
+
+
+def _of_values(
+    number: int, names: Sequence[str], found: Row, expected: Sequence[str]
+) -> Iterator[str]:
+    for name, value, text in zip(names, found, expected, strict=True):
+        if (value is None) != (text == "") or written(value) != text:
+            yield (
+                f"Row {number}, {name}: expected is {text or 'null'},"
+                f" found is {'null' if value is None else written(value) or 'no text'}."
+            )

@@ -1,0 +1,54 @@
+"""Open the file of a warehouse in DuckDB, which one process at a time may have open."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+from sparkify.errors import SparkifyError
+
+LOCK_SECONDS: Final = 60.0
+
+
+def open_file(
+    path: str, config: dict[str, Any] | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Return a connection; wait up to 60 seconds for a process that has the file open.
+
+    Raises SparkifyError that names this process, or says why the file can't be opened.
+    """
+    deadline = time.monotonic() + LOCK_SECONDS
+    is_waiting = False
+    while True:
+        try:
+            return duckdb.connect(path, config=config or {})
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0].rstrip(".!")
+            if "Could not set lock" not in reason:
+                raise SparkifyError(
+                    f"{path} cannot be opened: {reason}.",
+                    "Load the sample: python scripts/bootstrap.py --sample."
+                    if not Path(path).expanduser().exists()
+                    else "Name another file in profiles.yml, or move this one.",
+                ) from error
+            named = re.search(r"held in (.*?\bPID \d+\)?)", reason)
+            holder = named[1] if named else "another process"
+            if time.monotonic() > deadline:
+                raise SparkifyError(
+                    f"{path} is still open in {holder}.",
+                    "Close it there (of a notebook, shut down the kernel), and repeat"
+                    " the command.",
+                ) from error
+            if not is_waiting:
+                print(
+                    f"Waiting up to {LOCK_SECONDS:.0f} seconds for {holder}, which has"
+                    f" {path} open ...",
+                    file=sys.stderr,
+                )
+                is_waiting = True
+            time.sleep(0.2)

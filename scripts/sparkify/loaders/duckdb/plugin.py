@@ -1,0 +1,35 @@
+"""A plugin of dbt-duckdb, which profiles.yml names: dbt waits for the file, too.
+
+Without it dbt ends in a traceback at once where another process has the file open.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+from dbt.adapters.duckdb.credentials import (  # noqa: TID253 -- dbt loads this file
+    DuckDBCredentials,
+)
+from dbt.adapters.duckdb.plugins import BasePlugin  # noqa: TID253 -- as above
+
+from sparkify.errors import SparkifyError
+from sparkify.loaders.duckdb.file import open_file
+
+
+class Plugin(BasePlugin):
+    """Opens the file before dbt does, and lets go of it when dbt has it."""
+
+    def update_connection_config(
+        self, creds: DuckDBCredentials, config: dict[str, Any]
+    ) -> None:
+        """Wait for the file. Raises RuntimeError, which dbt prints as one message."""
+        try:
+            self._held = open_file(creds.path, config)
+        except SparkifyError as error:
+            raise RuntimeError(str(error)) from error
+
+    def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
+        """Let go of the file: ``conn`` has it open."""
+        del conn
+        self._held.close()

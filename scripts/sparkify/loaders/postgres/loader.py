@@ -1,0 +1,232 @@
+"""The raw layer in PostgreSQL: records go in by COPY, each line parsed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Final
+
+import psycopg
+
+from sparkify.errors import SparkifyError
+from sparkify.loaders import (
+    LoadedFile,
+    LoadOptions,
+    LoadResult,
+    NewFile,
+    tables_of,
+)
+from sparkify.loaders.bookkeeping import Quarantine, book, load_time
+from sparkify.loaders.postgres import server
+from sparkify.loaders.schema import RAW, STAGING, TABLES, create_statements, raw
+from sparkify.quoting import quote_identifier
+from sparkify.raw.extra_keys import ExtraKeys, sentences
+from sparkify.raw.reader import read_records
+from sparkify.raw.rules import RawTable
+from sparkify.raw.sources import Source
+
+BATCH_FILES: Final = 1024
+CONNECT_SECONDS: Final = 10
+LOCK: Final = 7_277_543
+"""The advisory lock that serialises the loads of one database: a number of our own."""
+
+
+def open_warehouse(target: dict[str, Any]) -> PostgresWarehouse:
+    """Open the database of the profile's target, on the project's own server if so."""
+    if server.SOCKET_VARIABLE in str(target["as_written"].get("host")):
+        target = target | {"host": server.start()}
+    return PostgresWarehouse(target)
+
+
+@contextmanager
+def _told_plainly() -> Iterator[None]:
+    """Say what PostgreSQL could not do, in place of a traceback."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise SparkifyError(
+            f"PostgreSQL cannot be reached: {_reason(error)}.",
+            "Start the server, or mend the target in profiles.yml.",
+        ) from error
+    except psycopg.Error as error:
+        raise SparkifyError(
+            f"PostgreSQL stopped: {_reason(error)}.",
+            "Nothing of this run was loaded; mend the cause and repeat the command.",
+        ) from error
+
+
+def _reason(error: psycopg.Error) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".")
+
+
+class PostgresWarehouse:
+    """The raw tables in a PostgreSQL database."""
+
+    def __init__(self, target: dict[str, Any]) -> None:
+        """Take the profile's target; the connection is made when it is needed."""
+        self.target = target
+        self._connection: psycopg.Connection[Any] | None = None
+
+    @property
+    def connection(self) -> psycopg.Connection[Any]:
+        """The open connection, which no other load of the database shares in time."""
+        if self._connection is None:
+            target = self.target
+            self._connection = psycopg.connect(
+                host=target.get("host"),
+                port=target.get("port", 5432),
+                user=target.get("user"),
+                password=target.get("password") or target.get("pass"),
+                dbname=target.get("dbname") or target.get("database"),
+                sslmode=target.get("sslmode", "prefer"),
+                connect_timeout=CONNECT_SECONDS,
+                client_encoding="utf8",
+                autocommit=True,
+            )
+            if not self._rows("select pg_try_advisory_lock(%s)", [LOCK])[0][0]:
+                print(f"Waiting for another load of {target.get('dbname')} ...")
+                self._rows("select pg_advisory_lock(%s)::text", [LOCK])
+        return self._connection
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @_told_plainly()
+    def create_tables(self) -> None:
+        """Create the raw tables that are missing."""
+        with self.connection.transaction():
+            self._create()
+
+    @_told_plainly()
+    def history(self) -> Sequence[LoadedFile]:
+        """List what is loaded; nothing where there are no raw tables yet."""
+        with self.connection.transaction():
+            if not self._rows("select to_regclass('raw.load_history')::text")[0][0]:
+                return []
+            columns = "source, table_name, path, size_bytes, version, rejected_count"
+            rows = self._rows(f"select {columns} from {raw('load_history')}")
+        return [LoadedFile(*row) for row in rows]
+
+    def statements(self, source: Source, files: Sequence[NewFile]) -> Sequence[str]:
+        """Give the SQL of a load; the records follow COPY in memory."""
+        del source
+        copies = [copy_statement(table.name) for table in tables_of(files)]
+        return [*_create_statements(), *copies]
+
+    @_told_plainly()
+    def reset(self) -> None:
+        """Drop the raw tables."""
+        with self.connection.transaction():
+            self._run(f"drop schema if exists {quote_identifier(RAW)} cascade")
+
+    @_told_plainly()
+    def count_rows(self, schema: str, tables: Iterable[str]) -> dict[str, int]:
+        """Count the rows of tables that exist."""
+        with self.connection.transaction():
+            return {
+                table: self._rows(
+                    "select count(*) from"
+                    f" {quote_identifier(schema)}.{quote_identifier(table)}"
+                )[0][0]
+                for table in tables
+            }
+
+    @_told_plainly()
+    def load(
+        self, source: Source, files: Sequence[NewFile], options: LoadOptions
+    ) -> LoadResult:
+        """Load files in one transaction, with history and rejects, or nothing."""
+        quarantine = Quarantine(options.max_rejects)
+        extra = {table: ExtraKeys(table) for table in tables_of(files)}
+        loaded: dict[tuple[str, str], int] = {}
+        with self.connection.transaction():
+            self._create()
+            loaded_at = self._next_load_time()
+            for table in tables_of(files):
+                mine = [new for new in files if new.table == table]
+                self._forget(table, [new.file.path for new in mine if new.replaces])
+                with self.connection.cursor().copy(copy_statement(table.name)) as copy:
+                    for path, values in _records(
+                        source, mine, extra[table], quarantine, options
+                    ):
+                        copy.write_row((*values, loaded_at, path))
+                        key = table.name, path
+                        loaded[key] = loaded.get(key, 0) + 1
+            rejections = quarantine.rejections
+            rows = book(source, files, loaded, rejections, loaded_at)
+            for name, lines in rows.items():
+                with self.connection.cursor().copy(copy_statement(name)) as copy:
+                    for line in lines:
+                        copy.write_row(line)
+        return LoadResult(
+            len(files),
+            sum(loaded.values()),
+            len(rejections),
+            sentences(extra.values()),
+        )
+
+    def _next_load_time(self) -> datetime:
+        latest = self._rows(f"select max(loaded_at) from {raw('load_history')}")
+        return load_time(latest[0][0])
+
+    def _create(self) -> None:
+        for statement in _create_statements():
+            self._run(statement)
+
+    def _forget(self, table: RawTable, paths: list[str]) -> None:
+        """Delete the earlier version of files."""
+        if not paths:
+            return
+        self._run(f"delete from {raw(table.name)} where source_path = any(%s)", [paths])
+        for of_files in ("load_history", "rejected_records"):
+            self._run(
+                f"delete from {raw(of_files)} where table_name = %s and path = any(%s)",
+                [table.name, paths],
+            )
+
+    def _run(self, statement: str, values: Sequence[Any] | None = None) -> None:
+        self.connection.execute(statement.encode(), values)
+
+    def _rows(self, query: str, values: Sequence[Any] | None = None) -> list[Any]:
+        return self.connection.execute(query.encode(), values).fetchall()
+
+
+def _records(
+    source: Source,
+    files: Sequence[NewFile],
+    extra: ExtraKeys,
+    quarantine: Quarantine,
+    options: LoadOptions,
+) -> Iterator[tuple[str, list[str | None]]]:
+    """Read files' records with the path of each; what is refused goes to quarantine."""
+    for start in range(0, len(files), BATCH_FILES):
+        batch = files[start : start + BATCH_FILES]
+        with source.fetch([new.file for new in batch], options.on_file) as local:
+            for new, name in zip(batch, local, strict=True):
+                path = new.file.path
+                for record in read_records(new.table, name, path, extra):
+                    if record.values is not None:
+                        yield path, record.values
+                    else:
+                        quarantine.refuse(new.table, path, record)
+
+
+def _create_statements() -> list[str]:
+    """Give the statements that create the raw tables, with an index to find a file."""
+    indexes = [
+        f"create index if not exists {quote_identifier(f'{table}_of_file')}"
+        f" on {raw(table)} (source_path)"
+        for table in STAGING
+    ]
+    return [*create_statements(str.lower), *indexes]
+
+
+def copy_statement(table: str) -> str:
+    """Give the statement that takes rows of a raw table, all columns in their order."""
+    columns = ", ".join(quote_identifier(name.lower()) for name in TABLES[table])
+    return f"copy {raw(table)} ({columns}) from stdin"

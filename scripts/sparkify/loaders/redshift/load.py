@@ -1,0 +1,242 @@
+"""One load of files by COPY: where its lists lie in S3, and the batch that runs."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sparkify.loaders import NewFile, tables_of
+from sparkify.loaders.bookkeeping import Rejection
+from sparkify.loaders.redshift import statements as sql
+from sparkify.loaders.redshift.compact import json_lines
+from sparkify.loaders.redshift.statements import Origin, Step
+from sparkify.loaders.schema import raw
+from sparkify.quoting import quote_identifier
+from sparkify.raw.rules import RawTable
+from sparkify.raw.sources import S3Prefix, Source, compression_of
+
+COMPRESSIONS: Final = {"": "", ".gz": "gzip", ".bz2": "bzip2", ".zst": "zstd"}
+"""What COPY calls a compression, by the suffix of a file."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """Files to load on top of a history that was seen, and how COPY gets at them.
+
+    With a ``place`` file lists travel as files there, else as literals in statements.
+    """
+
+    source: Source
+    files: tuple[NewFile, ...]
+    seen: str
+    place: S3Prefix | None
+    is_compact: bool
+    region: str
+    role: str
+    max_rejects: int
+    warehouse: str
+    whole_loads: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """By table: the moments of earlier loads whose rows this one replaces."""
+
+    @property
+    def id(self) -> str:
+        """The load's name: the same load of the same files has the same one."""
+        place = self.place.root if self.place else ""
+        what = (
+            self.source.root,
+            [
+                (n.table.name, n.table.part, n.replaces, tuple(n.file))
+                for n in self.files
+            ],
+            (self.seen, place, self.is_compact, self.role, self.max_rejects),
+            self.warehouse,
+        )
+        return hashlib.sha256(repr(what).encode()).hexdigest()[:32]
+
+    def of_table(self, table: RawTable) -> list[NewFile]:
+        """List the files of a table."""
+        return [new for new in self.files if new.table == table]
+
+    def origins(self, table: RawTable) -> list[Origin]:
+        """List what is copied into a table; a compression needs a COPY of its own."""
+        if self.is_compact:
+            parts = self._listed(table, ".gz")
+            return [Origin(parts, True, "gzip", self.region, "auto")]  # noqa: FBT003 -- as the fields stand
+        suffixes = {compression_of(new.file.path) for new in self.of_table(table)}
+        return [
+            Origin(
+                self._listed(table, suffix)
+                if self.place
+                else f"{self.source.root}/{table.part}/",
+                self.place is not None,
+                COMPRESSIONS[suffix],
+                self.region,
+                sql.json_option(table),
+            )
+            for suffix in sorted(suffixes)
+        ]
+
+    def _listed(self, table: RawTable, suffix: str) -> str:
+        assert self.place is not None  # noqa: S101 -- for the type checker
+        return self.place.address(f"{self.id}/{table.name}{suffix}.manifest")
+
+    def steps(
+        self,
+        rejections: Sequence[Rejection] = (),
+        expected: Mapping[str, int] | None = None,
+    ) -> list[Step]:
+        """Give the batch. ``rejections`` are the records known to be refused.
+
+        ``expected`` has the records that COPY took of each table when it was tried out;
+        without it COPY fails at the first record it refuses.
+        """
+        tables = tables_of(self.files)
+        steps = sql.opening(self.id, self.seen)
+        steps += self.fill(sql.NEW_FILES, sql.FILES_COLUMNS, self.file_rows())
+        if rejections:
+            rows = reject_rows(rejections)
+            steps += self.fill(sql.NEW_REJECTS, sql.REJECTS_COLUMNS, rows)
+        for table in tables:
+            refused = sum(r.table == table.name for r in rejections)
+            steps += self.copies(table, refused + 1 if expected else 0)
+            if expected:
+                condition = f"count(*) = {expected[table.name]}"
+                name = "copy_took_what_it_took_before"
+                steps.append(
+                    Step(
+                        sql.guard(condition, name, sql.copied(table.name)),
+                        "The files changed while they were loaded.",
+                        "Nothing of this run was loaded; repeat the command.",
+                    )
+                )
+        steps += map(Step, self._forget())
+        for table in tables:
+            steps.append(Step(sql.take_statement(table, judged=self.is_compact)))
+            if not self.is_compact:
+                steps.append(Step(sql.quarantine_statement(table)))
+        if rejections:
+            steps.append(Step(sql.reject_statement()))
+        steps.append(self.limit())
+        parts = {table.name: f"{self.source.root}/{table.part}" for table in tables}
+        first = {table.name: self.of_table(table)[0].file.path for table in tables}
+        steps.append(
+            Step(sql.book_statement(parts, first, counted=self.is_compact)),
+        )
+        return steps
+
+    def limit(self) -> Step:
+        """Refuse the load if more records are refused than the user allows."""
+        return Step(
+            sql.guard(
+                f"count(*) <= {self.max_rejects}",
+                "few_enough_records_are_refused",
+                f"{raw('rejected_records')}\n"
+                f"where loaded_at = (select loaded_at from {sql.THIS_LOAD})",
+            ),
+            f"More than {self.max_rejects} records were refused, some by rules that"
+            " COPY does not know.",
+            "Nothing was loaded: --compact names their files and lines; --max-rejects"
+            " allows more.",
+        )
+
+    def copies(self, table: RawTable, max_errors: int) -> list[Step]:
+        """Copy a table's files into its temporary table."""
+        columns = [column.name for column in table.columns]
+        columns += ["source_path"] if self.is_compact else []
+        into = sql.copied(table.name)
+        return [
+            Step(sql.landing_statement(table)),
+            *(
+                Step(sql.copy_statement(into, columns, origin, self.role, max_errors))
+                for origin in self.origins(table)
+            ),
+        ]
+
+    def _forget(self) -> list[str]:
+        statements = []
+        for table, moments in self.whole_loads.items():
+            statements += sql.forget_load_statements(table, moments)
+        replaced = [new for new in self.files if new.replaces]
+        if replaced:
+            names = [table.name for table in tables_of(replaced)]
+            statements += sql.forget_files_statements(names)
+        return statements
+
+    def fill(
+        self, table: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]
+    ) -> list[Step]:
+        """Make a temporary table of rows, that lie beside the manifests if they do."""
+        steps = [Step(sql.side_table(table, columns))]
+        if self.place:
+            address = self.place.address(f"{self.id}/{table}.json")
+            origin = Origin(address, False, "", self.region, "auto")  # noqa: FBT003 -- as the fields stand
+            into = quote_identifier(table)
+            return [
+                *steps,
+                Step(sql.copy_statement(into, columns, origin, self.role)),
+            ]
+        values = [list(row.values()) for row in rows]
+        return steps + [Step(text) for text in sql.insert_statements(table, values)]
+
+    def file_rows(self) -> list[dict[str, Any]]:
+        """Give the files as rows of the table of new files."""
+        return [
+            {
+                "table_name": new.table.name,
+                "path": new.file.path,
+                "size_bytes": new.file.size,
+                "version": new.file.version,
+                "is_new_version": new.replaces,
+            }
+            for new in self.files
+        ]
+
+    def write_lists(
+        self, parts: Mapping[str, list[str]], rejections: Sequence[Rejection]
+    ) -> None:
+        """Write manifests and lists to the place, if there is one.
+
+        ``parts`` has the addresses of what was compacted, by table.
+        Raises SparkifyError if one cannot be written.
+        """
+        if self.place is None:
+            return
+        self._write(f"{sql.NEW_FILES}.json", json_lines(self.file_rows()))
+        if rejections:
+            rows = json_lines(reject_rows(rejections))
+            self._write(f"{sql.NEW_REJECTS}.json", rows)
+        for table in tables_of(self.files):
+            for origin in self.origins(table):
+                addresses = parts.get(table.name) or [
+                    f"{self.source.root}/{new.file.path}"
+                    for new in self.of_table(table)
+                    if COMPRESSIONS[compression_of(new.file.path)] == origin.compression
+                ]
+                name = origin.address.rpartition("/")[2]
+                self._write(name, sql.manifest_text(addresses).encode())
+
+    def _write(self, name: str, content: bytes) -> None:
+        assert self.place is not None  # noqa: S101 -- for the type checker
+        self.place.write(f"{self.id}/{name}", io.BytesIO(content))
+
+
+def reject_rows(rejections: Iterable[Rejection]) -> list[dict[str, Any]]:
+    """Give rejections as rows, cut to what the columns hold."""
+    return [
+        {
+            "table_name": r.table,
+            "path": r.path or None,
+            "line_number": r.line or None,
+            "reason": cut(r.reason, sql.MAX_REASON_BYTES),
+            "raw_text": cut(r.raw, sql.MAX_RAW_BYTES),
+        }
+        for r in rejections
+    ]
+
+
+def cut(text: str, size: int) -> str:
+    """Give as much of a text as fits into so many bytes of UTF-8."""
+    return text.encode()[:size].decode(errors="ignore")

@@ -1,0 +1,1 @@
+"""What a raw record is, and where it comes from."""

@@ -1,0 +1,1 @@
+"""Find SQL that Redshift refuses."""

@@ -1,0 +1,250 @@
+"""What `--dirty` adds to the sample: records to refuse, repeats, files of odd form.
+
+Which record is refused, and for which reason, is docs/decisions/0001. Lines are `str`;
+a byte that is not UTF-8 stands in them as the surrogate that Python makes of it.
+"""
+
+import json
+import struct
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sparkify.sample.catalogue import Song, compact_json
+from sparkify.sample.names import Dice
+
+Record = dict[str, Any]
+
+# Sessions of records that are not repeats: should a loader take one that it must
+# refuse, the play is seen in the star.
+FIRST_DIRTY_SESSION = 900_000_001
+LINES_BETWEEN = 7
+LINES_PER_FILE = 10
+BAD_BYTE = "\udcff"
+
+_TOO_LONG = "\u00e9" * 513  # 513 characters, 1,026 bytes
+
+REFUSED_EVENT_VALUES: tuple[tuple[str, object], ...] = (
+    ("artist", ["Two", "Names"]),
+    ("song", True),
+    ("song", "Cut\0Short"),
+    ("song", "Half \ud83d"),
+    ("song", _TOO_LONG),
+    ("location", _TOO_LONG),
+    ("sessionId", None),
+    ("sessionId", "the first"),
+    ("sessionId", 2**63),
+    ("itemInSession", 1.5),
+    ("itemInSession", 2**31),
+    ("ts", None),
+    ("ts", "yesterday"),
+    ("ts", -1),
+    ("ts", 253_402_300_800_000),
+    ("status", {"code": 200}),
+    ("length", "3:12"),
+    ("length", 10_000_000),
+    ("length", float("nan")),
+    ("registration", "in May"),
+    ("userId", "visitor"),
+)
+REFUSED_SONG_VALUES: tuple[tuple[str, object], ...] = (
+    ("song_id", None),
+    ("artist_id", "  "),
+    ("title", ["A", "B"]),
+    ("year", "nineteen"),
+    ("year", 2**31),
+    ("duration", "long"),
+    ("artist_latitude", "north"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FileForm:
+    """How a file is written: all of this is odd but right."""
+
+    is_gzipped: bool = False
+    has_bom: bool = False
+    line_end: str = "\n"
+    ends_with_newline: bool = False
+
+
+PLAIN = FileForm()
+
+
+class LogDirt:
+    """Hand out lines to add to the log files, a few to every second file."""
+
+    def __init__(self, day_count: int) -> None:
+        """Prepare for logs of this many days."""
+        self._day_count = day_count
+        self._file_number = -1
+        self._line_count = 0
+        self._room = 0
+        self._session = FIRST_DIRTY_SESSION
+        self._template = ""
+        self._kept = ""
+        refused = _refused_events()
+        self.refused_count = len(refused)
+        waiting = [self._as_new_event(make) for make in refused + _ODD_EVENTS]
+        waiting += [lambda _: "", lambda _: " \t", *_REPEATS, self._repeat_kept]
+        self._waiting = waiting[::-1]
+
+    def open_file(self) -> FileForm:
+        """Return the form of the next file; in a short sample one file has several."""
+        self._file_number += 1
+        self._room = 0 if self._file_number % 2 else LINES_PER_FILE
+        odd = [number % self._day_count == self._file_number for number in range(1, 5)]
+        return FileForm(
+            is_gzipped=odd[0],
+            has_bom=odd[1],
+            line_end="\r\n" if odd[2] else "\n",
+            ends_with_newline=odd[3],
+        )
+
+    def after(self, line: str) -> list[str]:
+        """Return the lines to add after this event: none, or one made from it."""
+        self._line_count += 1
+        is_play = '"NextSong"' in line
+        if is_play or not self._template:
+            self._template = line
+        is_due = is_play and self._line_count >= LINES_BETWEEN
+        if not (is_due and self._room and self._waiting):
+            return []
+        self._line_count = 0
+        self._room -= 1
+        return [self._next_line()]
+
+    def rest(self) -> list[str]:
+        """Return all lines not handed out yet, made from the last play."""
+        return [self._next_line() for _ in range(len(self._waiting))]
+
+    def _next_line(self) -> str:
+        self._kept = self._kept or self._template
+        return self._waiting.pop()(json.loads(self._template))
+
+    def _as_new_event(self, make: Callable[[Record], str]) -> Callable[[Record], str]:
+        def new_event(event: Record) -> str:
+            self._session += 1
+            return make({**event, "sessionId": self._session, "itemInSession": 0})
+
+        return new_event
+
+    def _repeat_kept(self, _: Record) -> str:
+        """Deliver the first event that others were made from again, as it was."""
+        return self._kept
+
+
+def _refused_events() -> list[Callable[[Record], str]]:
+    """Return the makers of refused lines; each gets an event that would be right."""
+    return [
+        lambda event: compact_json(event)[:-60],
+        lambda event: compact_json(event)[:-1] + ",}",
+        lambda event: compact_json(event).replace('"', "'"),
+        lambda event: compact_json(event)[:-1] + ',"userId":"1"}',
+        lambda event: json.dumps(compact_json(event)),
+        lambda _: "[Error] log rotated\\x00",
+        lambda event: compact_json({**event, "song": "?"}).replace("?", BAD_BYTE),
+        *(
+            lambda event, key=key: compact_json(_without(event, key))
+            for key in ("sessionId", "itemInSession", "ts")
+        ),
+        *(
+            lambda event, key=key, value=value: compact_json({**event, key: value})
+            for key, value in REFUSED_EVENT_VALUES
+        ),
+    ]
+
+
+def _without(record: Record, key: str) -> Record:
+    return {name: value for name, value in record.items() if name != key}
+
+
+# Right events, though the app does not write them so.
+_ODD_EVENTS: list[Callable[[Record], str]] = [
+    lambda event: json.dumps({**event, "song": "Gr\u00fcne Meile"}, ensure_ascii=False),
+    lambda event: compact_json({**event, "userId": int(event["userId"] or 1)}),
+    lambda event: compact_json(
+        {**event, "ts": str(event["ts"]), "status": str(event["status"])}
+    ),
+    lambda event: compact_json({**event, "appVersion": {"major": 2}}),
+    lambda event: compact_json(dict(reversed(_without(event, "userAgent").items()))),
+]
+
+# One event delivered again: later, earlier, at the same time, and as another page.
+_REPEATS: list[Callable[[Record], str]] = [
+    lambda event: compact_json(
+        {**event, "ts": event["ts"] + 5_000, "song": "Corrected Later", "length": 201.5}
+    ),
+    lambda event: compact_json(
+        {**event, "ts": event["ts"] - 5_000, "song": "Replaced Since"}
+    ),
+    lambda event: compact_json({**event, "song": "At The Same Time"}),
+    lambda event: compact_json(
+        {
+            **event,
+            "ts": event["ts"] + 1_000,
+            "artist": None,
+            "length": None,
+            "method": "GET",
+            "page": "Home",
+            "song": None,
+        }
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class SongFile:
+    """The content of one more song file."""
+
+    content: bytes
+    is_gzipped: bool = False
+
+
+def dirty_song_files(dice: Dice, songs: list[Song]) -> tuple[list[SongFile], int]:
+    """Make song files to add, and say how many of them hold a record to refuse."""
+    song = songs[-1].record()
+    odd_id = "SO" + "".join(dice.pick("XYZ") for _ in range(5)) + "12A80000000"
+    new = {**song, "song_id": odd_id}
+    refused = [
+        compact_json(_without(new, "song_id")),
+        compact_json(new)[:-20],
+        *(compact_json({**new, key: value}) for key, value in REFUSED_SONG_VALUES),
+    ]
+    known = [dice.pick(songs).record() for _ in range(5)]
+    # The same song with another year: the latest year is the song's.
+    newer = {**known[1], "year": 2011}
+    accepted = [
+        SongFile(compact_json(known[0]).encode()),
+        SongFile(compact_json(newer).encode()),
+        SongFile(b"\xef\xbb\xbf" + compact_json(known[2]).encode()),
+        SongFile(b"\r\n" + compact_json(known[3]).encode() + b"\r\n"),
+        SongFile(compact_json(known[4]).encode(), is_gzipped=True),
+        SongFile(b""),
+    ]
+    return [SongFile(text.encode()) for text in refused] + accepted, len(refused)
+
+
+def gzip_file(path: Path) -> None:
+    """Replace a file by `NAME.gz`, a gzip file that is not compressed within.
+
+    What a compressor makes depends on its library and on that library's version; blocks
+    that are only stored (RFC 1951, 3.2.4) are the same bytes on every machine.
+    """
+    size = left = path.stat().st_size
+    checksum = 0
+    gzipped = path.with_name(path.name + ".gz")
+    with path.open("rb") as source, gzipped.open("wb") as target:
+        target.write(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff")
+        is_last = False
+        while not is_last:
+            block = source.read(0xFFFF)
+            left -= len(block)
+            is_last = left == 0
+            target.write(struct.pack("<BHH", is_last, len(block), len(block) ^ 0xFFFF))
+            target.write(block)
+            checksum = zlib.crc32(block, checksum)
+        target.write(struct.pack("<II", checksum, size % 2**32))
+    path.unlink()

@@ -1,0 +1,29 @@
+"""The sample data of `make build`, generated on first use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from sparkify.dbt_profile import PROJECT
+from sparkify.errors import SparkifyError
+from sparkify.sample.writer import Options, write_sample
+
+SAMPLE: Final = Options(PROJECT / "data" / "sample", is_dirty=True)
+
+
+def make_sample() -> Path:
+    """Return the folder of the sample data, which is generated if it is missing.
+
+    Raises SparkifyError if it cannot be written.
+    """
+    if not SAMPLE.out.exists():
+        print("Generating the sample data.")
+        try:
+            write_sample(SAMPLE)
+        except OSError as error:
+            raise SparkifyError(
+                f"The sample data could not be written: {error}.",
+                f"Make room for 10 MB in {SAMPLE.out.parent}.",
+            ) from error
+    return SAMPLE.out

@@ -1,0 +1,403 @@
+"""The analyses: each says what it asks, and what comes of it is what is expected."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import yaml
+
+import analyses
+import expected_answers
+import questions_page
+from oracle import answers, read_folder
+from oracle.answers import QUESTIONS as ORACLES
+from oracle.measures import evidence_of
+from oracle.who import what_a_user_heard_in_a_session, who_listened_to_a_song
+from sparkify.answers import (
+    NOTHING,
+    Answer,
+    Column,
+    read_csv,
+    table,
+    write_csv,
+    written,
+)
+from sparkify.differences import MOST, differences
+from warehouses import PROJECT, Builder, Warehouse, copy_of, environment
+
+QUESTIONS = sorted((PROJECT / "analyses").glob("*.sql"))
+BAD = "\N{REPLACEMENT CHARACTER}"
+NOON = datetime(2018, 11, 21, 12, 0, 0, 796_000)  # noqa: DTZ001 -- UTC without a zone
+
+
+def described(path: Path) -> dict[str, object]:
+    """Return what the yml beside an analysis says of it."""
+    text = path.with_suffix(".yml").read_text(encoding="utf-8")
+    (found,) = yaml.safe_load(text)["analyses"]
+    assert found["name"] == path.stem
+    return dict(found)
+
+
+# ----------------------------------------------------------------- what each one says
+
+
+def test_an_analysis_opens_with_its_question() -> None:
+    for path in QUESTIONS:
+        text = path.read_text(encoding="utf-8")
+        opening = " ".join(re.sub(r"^{# |#}.*", "", text, flags=re.DOTALL).split())
+        question = str(described(path)["description"]).strip()
+        assert question.endswith("?"), path.stem
+        assert opening.startswith(question), path.stem
+
+
+def test_an_analysis_has_one_order_to_the_last_row() -> None:
+    """Text is compared by code point wherever rows are put in order."""
+    for path in QUESTIONS:
+        text = path.read_text(encoding="utf-8")
+        assert len(re.findall(r"^order by", text, re.MULTILINE)) <= 1, path.stem
+        texts = "|".join(
+            column["name"]
+            for column in described(path)["columns"]  # type: ignore[attr-defined]
+            if column["data_type"] == "varchar"
+        )
+        if texts:
+            assert not re.search(rf"\b({texts}) (asc|desc)", text), path.stem
+
+
+def test_every_question_is_described_by_the_columns_of_its_answer(
+    sample_data: Path,
+) -> None:
+    found = answers(read_folder(sample_data))
+    assert {path.stem for path in QUESTIONS} == set(found)
+    for path in QUESTIONS:
+        names = tuple(c["name"] for c in described(path)["columns"])  # type: ignore[attr-defined]
+        assert names == found[path.stem].columns
+
+
+def test_the_page_lists_every_question() -> None:
+    text = questions_page.PAGE.read_text(encoding="utf-8")
+    assert text == questions_page.page(), "make expected writes it anew"
+    assert all(f"](../analyses/{path.name})" in text for path in QUESTIONS)
+    assert len(QUESTIONS) == len(ORACLES) >= 24
+
+
+# ---------------------------------------------------------------- expected answers
+
+
+def test_the_expected_answers_are_what_the_oracle_says(
+    sample_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "of_before.csv").touch()
+    command = ["--data", str(sample_data), "--out", str(tmp_path)]
+    assert expected_answers.main(command) == 0
+    assert f"Wrote {len(QUESTIONS)} answers" in capsys.readouterr().out
+    written_now = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    there = {path.name: path.read_bytes() for path in analyses.EXPECTED.iterdir()}
+    assert there == written_now, "make expected writes them anew"
+    assert all(len(read_csv(path)[1]) > 0 for path in analyses.EXPECTED.iterdir())
+
+
+# ----------------------------------------------------------------------- differences
+
+
+COLUMNS = (
+    Column("song_title", "varchar"),
+    Column("play_count", "bigint"),
+    Column("hours", "numeric(18, 2)"),
+    Column("played_at", "timestamp"),
+    Column("play_date", "date"),
+    Column("is_matched", "boolean"),
+)
+GOOD = ('a, "b"\nc', 1, Decimal("1.50"), NOON, NOON.date(), True)
+NULLS = (None,) * len(GOOD)
+
+
+def answer_of(*rows: tuple[object, ...]) -> Answer:
+    return Answer("x", "What?", COLUMNS, rows)
+
+
+@pytest.fixture
+def expected(tmp_path: Path) -> Path:
+    """The expected answer: a row of values and a row of nulls."""
+    write_csv(tmp_path / "x.csv", [column.name for column in COLUMNS], [GOOD, NULLS])
+    return tmp_path / "x.csv"
+
+
+def test_the_expected_answer_is_no_difference(expected: Path) -> None:
+    assert differences(answer_of(GOOD, NULLS), expected) == []
+
+
+def changed(place: int, value: object) -> tuple[object, ...]:
+    return (*GOOD[:place], value, *GOOD[place + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "told"),
+    [
+        (0, None, 'Row 1, song_title: expected is a, "b"\nc, found is null.'),
+        (1, 2, "Row 1, play_count: expected is 1, found is 2."),
+        (1, "1", "play_count is bigint in the yml; found is '1'."),
+        (1, Decimal(1), "play_count is bigint in the yml; found is Decimal('1')."),
+        (1, True, "play_count is bigint in the yml; found is True."),
+        (2, Decimal("1.51"), "Row 1, hours: expected is 1.50, found is 1.51."),
+        (2, Decimal("1.5"), "hours is numeric(18, 2) in the yml; found is"),
+        (2, 1.5, "hours is numeric(18, 2) in the yml; found is 1.5."),
+        (3, NOON.replace(microsecond=0), "expected is 2018-11-21 12:00:00.796, found"),
+        (4, NOON, "play_date is date in the yml; found is"),
+        (4, date(2018, 11, 22), "expected is 2018-11-21, found is 2018-11-22."),
+        (5, False, "expected is true, found is false."),
+    ],
+)
+def test_a_value_or_a_type_that_differs_is_told(
+    place: int, value: object, told: str, expected: Path
+) -> None:
+    found = differences(answer_of(changed(place, value), NULLS), expected)
+    assert told in "\n".join(found)
+
+
+def test_text_that_is_empty_is_not_null(expected: Path) -> None:
+    empty = ("", *NULLS[1:])
+    assert differences(answer_of(GOOD, empty), expected) == [
+        "Row 2, song_title: expected is null, found is no text."
+    ]
+
+
+def test_the_order_of_rows_counts(expected: Path) -> None:
+    assert differences(answer_of(NULLS, GOOD), expected) != []
+
+
+def test_rows_that_are_missing_or_too_many_are_told(expected: Path) -> None:
+    (missing,) = differences(answer_of(GOOD), expected)
+    assert missing.startswith("Row 2 is missing; expected is ")
+    (more,) = differences(answer_of(GOOD, NULLS, GOOD), expected)
+    assert more.startswith("Row 3 is not expected; found is a, ")
+
+
+def test_only_some_of_many_differences_are_told(expected: Path) -> None:
+    told = differences(answer_of(GOOD, NULLS, *[GOOD] * 1000), expected)
+    assert len(told) == MOST + 1
+    assert told[-1] == "… 995 more differences"
+
+
+def test_other_columns_and_a_missing_file_are_told(expected: Path) -> None:
+    turned = Answer("x", "What?", COLUMNS[::-1], ())
+    (told,) = differences(turned, expected)
+    assert told.startswith("The columns are is_matched, play_date,")
+    (told,) = differences(turned, expected.with_name("y.csv"))
+    assert told.startswith("There is no expected answer: no file ")
+
+
+# ---------------------------------------------------------------------------- tables
+
+
+def test_a_table_is_drawn_for_people() -> None:
+    columns = (
+        Column("session_id", "bigint"),
+        Column("song_title", "varchar"),
+        Column("most_plays_in_a_session_count", "bigint"),
+        Column("listening_hours", "numeric(18, 2)"),
+    )
+    rows: tuple[tuple[object, ...], ...] = (
+        (1234, "音楽", 1234, Decimal("1234.50")),
+        (5, None, 7, None),
+        (6, "e\u0301\n", 8, Decimal("0.05")),
+    )
+    drawn = table(Answer("x", "What is played?", columns, rows), "").splitlines()
+    assert drawn == [
+        "What is played?  [x]",
+        "",
+        "                            most plays",
+        "                          in a session     listening",
+        "  session id  song title         count         hours",
+        "  ──────────  ──────────  ────────────  ────────────",
+        "        1234  音楽               1,234      1,234.50",
+        f"           5  {NOTHING}                      7             {NOTHING}",
+        f"           6  e\u0301{BAD}                     8          0.05",
+    ]
+
+
+def test_long_text_is_cut() -> None:
+    found = Answer("x", "What?", (Column("song_title", "varchar"),), (("x" * 41,),))
+    assert table(found, "").splitlines()[-1] == "  " + "x" * 39 + "…"
+
+
+def test_a_long_table_is_cut() -> None:
+    columns = (Column("hour", "integer"),)
+    rows = tuple((number,) for number in range(111))
+    lines = table(Answer("x", "When?", columns, rows), " (all)").splitlines()
+    assert lines[-2:] == ["    23", "  … 87 more rows (all)"]
+    assert "1 more row (" in table(Answer("x", "When?", columns, rows[:25]), " (all)")
+    assert "more" not in table(Answer("x", "When?", columns, rows[:24]), " (all)")
+    assert table(Answer("x", "When?", columns, ()), "").endswith("(no rows)")
+
+
+def test_a_file_of_csv_is_as_rfc_4180_says(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    write_csv(path, ["a", "b"], [('x,"y"\né', None), ("z", Decimal("1E+3"))])
+    assert path.read_bytes() == 'a,b\r\n"x,""y""\né",\r\nz,1000\r\n'.encode()
+    assert read_csv(path) == (["a", "b"], [['x,"y"\né', ""], ["z", "1000"]])
+
+
+# ----------------------------------------------------------------------- the command
+
+
+@pytest.fixture(scope="module")
+def warehouse(
+    sample_warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory
+) -> Warehouse:
+    """A copy of the sample's warehouse: dbt opens it for writing."""
+    return copy_of(sample_warehouse, tmp_path_factory.mktemp("asked") / "warehouse")
+
+
+def run(warehouse: Warehouse, *arguments: str) -> int:
+    """Run the command in this process."""
+    with environment(warehouse.variables):
+        code = analyses.main(arguments)
+    Builder(warehouse).close()
+    return code
+
+
+def test_all_answers_about_the_sample_are_as_expected(
+    warehouse: Warehouse, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(warehouse, "--check") == 0
+    said = capfd.readouterr().out
+    every = len(QUESTIONS)
+    assert f"{every} of {every} answers are as expected.\n" in said
+    assert said.count("\n") == every + 1
+
+
+def test_answers_are_printed_and_written_as_they_are_asked_for(
+    warehouse: Warehouse,
+    sample_data: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """With a song whose title holds a quote."""
+    evidence = evidence_of(read_folder(sample_data))
+    title = next(p.song_title for p in evidence.plays if "'" in (p.song_title or ""))
+    play = evidence.plays_of_users[0]
+    chosen = {
+        "user_id": play.user_id,
+        "session_id": play.session_id,
+        "song_title": title,
+    }
+    names = "who_listened_to_a_song,what_a_user_heard_in_a_session"
+    code = run(
+        *(warehouse, "--only", names, "--vars", yaml.safe_dump(chosen)),
+        *("--csv", str(tmp_path)),
+    )
+    said = capfd.readouterr()
+    assert code == 0, said
+    assert re.findall(r"^\w.*\?", said.out, re.MULTILINE) == [
+        "Who listened to song X?",
+        "What did user U hear in session S?",
+    ]
+    for oracles in (
+        who_listened_to_a_song(evidence, title),
+        what_a_user_heard_in_a_session(evidence, play.user_id, play.session_id),
+    ):
+        assert oracles.rows
+        path = tmp_path / f"{names.split(',')[oracles.columns[0] == 'user_id']}.csv"
+        names_found, rows = read_csv(path)
+        assert tuple(names_found) == oracles.columns
+        assert rows == [[written(value) for value in row] for row in oracles.rows]
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A warehouse that was never built, which this process takes as its own."""
+    (tmp_path / "profiles.yml").write_text(
+        "sparkify:\n  target: test\n  outputs:\n    test:"
+        f" {{type: duckdb, path: {tmp_path / 'none.duckdb'}, schema: analytics}}\n",
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("DBT_PROFILES_DIR", str(tmp_path))
+    monkeypatch.setenv("DBT_TARGET", "test")
+    return tmp_path
+
+
+def test_a_warehouse_that_is_not_built_is_told(
+    empty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert analyses.main([]) == 2
+    assert capsys.readouterr().err == (
+        "error: The warehouse of target test is empty.\n"
+        "Load and build it first: make build TARGET=test\n"
+    )
+    assert not (empty / "none.duckdb").exists()
+
+
+def test_a_name_that_no_analysis_has_is_told() -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, str(PROJECT / "scripts" / "analyses.py")),
+            *("--only", "plays_by_hour, most_played_song"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    said = done.stderr
+    assert said.startswith("error: There is no analysis most_played_song.\nThere is: ")
+    assert "most_played_songs" in said
+
+
+@pytest.fixture
+def as_expected(empty: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A warehouse whose answers are those of a folder, but that it has no dbt."""
+
+    def ask(names: list[str], *_: object) -> list[Answer]:
+        return [
+            Answer(name, "?", (Column("a", "varchar"),), (("1",),)) for name in names
+        ]
+
+    monkeypatch.setattr(analyses, "ask", ask)
+    monkeypatch.setattr(analyses, "require_data", lambda _: None)
+    for name in ("plays_by_day", "plays_by_hour", analyses.LOADS):
+        write_csv(empty / f"{name}.csv", ["a"], [("1",)])
+    return empty
+
+
+def test_an_answer_that_differs_is_told_and_the_command_fails(
+    as_expected: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["--check", "--only", "plays_by_day,plays_by_hour"]
+    command += ["--expected", str(as_expected)]
+    assert analyses.main(command) == 0
+    write_csv(as_expected / "plays_by_day.csv", ["a"], [("2",)])
+    assert analyses.main(command) == 1
+    assert capsys.readouterr().out.splitlines()[-4:] == [
+        "  plays_by_day                        1 rows  DIFFERENT",
+        "      Row 1, a: expected is 2, found is 1.",
+        "  plays_by_hour                       1 rows  as expected",
+        "1 of 2 answers are as expected.",
+    ]
+
+
+def test_answers_about_other_data_are_not_compared(
+    as_expected: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_csv(as_expected / f"{analyses.LOADS}.csv", ["a"], [("2",)])
+    command = ["--check", "--only", "plays_by_day", "--expected", str(as_expected)]
+    assert analyses.main(command) == 2
+    wrong, advice, _ = capsys.readouterr().err.split("\n")
+    assert wrong.startswith("error: The answers in ")
+    assert "are not of the data that target test holds" in wrong
+    assert advice.startswith("Name those of its data with --expected;")
+
+
+def test_a_folder_that_cannot_be_written_is_told(
+    as_expected: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (as_expected / "file").touch()
+    command = ["--only", "plays_by_day", "--csv", str(as_expected / "file")]
+    assert analyses.main(command) == 2
+    assert "file cannot be written: file exists.\n" in capsys.readouterr().err

@@ -1,0 +1,211 @@
+"""``make changed`` and ``make diff``: a change beside the last good build."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import changed
+from redshift_stand_in import StandIn
+from sparkify import dbt_run
+from test_untested import write_into
+from warehouses import (
+    NO_TESTS,
+    PROJECT,
+    Builder,
+    Warehouse,
+    copy_of,
+    environment,
+    make_warehouse,
+)
+
+LEFT_OUT = shutil.ignore_patterns(".*", "target*", "data", "logs", "__pycache__")
+ANEW = """
+    select
+        user_id,
+        case when user_id = 2 then 'Nobody' else first_name end as first_name,
+        last_name,
+        last_name as family_name,
+"""
+AS_IT_WAS = """
+    select
+        user_id,
+        first_name,
+        last_name,
+"""
+NEW_COLUMN = """
+      - name: family_name
+        data_type: varchar
+        description: The name of a family.
+"""
+
+
+def change_users(project: Path) -> None:
+    """Lose a user, rename another, add a column, and give it a schema.
+
+    A unit test of the plays, which read them, fails.
+    """
+    plays = project / "models/marts/listening/plays.yml"
+    asked = "11,2018,Sunday,F,true"
+    assert asked in plays.read_text()
+    plays.write_text(plays.read_text().replace(asked, "11,2018,Monday,F,true"))
+    model = project / "models/marts/core/users.sql"
+    before, after = model.read_text().rsplit(AS_IT_WAS, 1)
+    assert before.startswith("{{ config(")
+    before = before.replace("{{ config(", "{{ config(schema = 'extra', ", 1)
+    after = after.replace("where recency = 1", "where recency = 1 and user_id != 3")
+    model.write_text(before + ANEW + after)
+    description = model.with_suffix(".yml")
+    column = "\n      - name: gender\n"
+    assert column in description.read_text()
+    description.write_text(
+        description.read_text().replace(column, NEW_COLUMN + column.lstrip("\n"), 1)
+    )
+
+
+def keep_good_build(warehouse: Warehouse) -> None:
+    """Write what `make build` keeps of a good build, from the build that there is."""
+    with environment(warehouse.variables):
+        changed.keep_good_build("test")
+
+
+@pytest.fixture
+def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the project, in which the command runs dbt."""
+    folder = shutil.copytree(PROJECT, tmp_path / "copy", ignore=LEFT_OUT)
+    monkeypatch.setattr(dbt_run, "PROJECT", folder)
+    return folder
+
+
+def assert_a_change_is_reported(
+    warehouse: Warehouse, copy: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Change the copy of the project, and compare what the commands print of it."""
+    keep_good_build(warehouse)
+    users = "select * from analytics.users order by user_id"
+    builds = "select count(*) from analytics_builds.users"
+    before = warehouse.query(users), warehouse.query(builds)
+    capfd.readouterr()
+    with environment(warehouse.variables):
+        assert changed.main(["build"]) == 0
+        said = capfd.readouterr()
+        assert said.out == "Nothing changed since the last good build.\n", said.err
+        assert changed.main(["diff"]) == 2
+        assert capfd.readouterr().err.startswith(
+            "error: Nothing that changed has been built.\n"
+        )
+
+        change_users(copy)
+        assert changed.main(["build"]) == 1
+        said = capfd.readouterr()
+        assert "analytics_changed: building plays, user_weeks, users" in said.out
+        assert "relationships_songplays_user_id__user_id__ref_users_" in said.out
+        assert "a_play_of_nobody_or_of_no_known_song_is_a_play." in said.out
+        assert changed.main(["diff", "--markdown"]) == 0
+    lines = [" ".join(line.split()) for line in capfd.readouterr().out.splitlines()]
+    count = len(before[0])
+    assert f"| users | {count} | {count - 1} | 0 | 1 | 1 |" in lines
+    assert "- users.family_name is new." in lines
+    (name,) = [name for user, name, *_ in before[0] if user == 2]
+    renamed = "first_name: 1 value changed: {} -> Nobody"
+    assert "- users." + renamed.format(f"user_id 2: {name}") in lines
+    assert any(line.startswith("| plays |") and "| 0 |" in line for line in lines)
+    assert f"- Listeners, Users: {count} -> {count - 1}" in lines
+    assert any(line.startswith("- plays_by_gender: row ") for line in lines)
+    Builder(warehouse).close()
+    assert (warehouse.query(users), warehouse.query(builds)) == before
+    tables = "select table_name from information_schema.tables where table_schema ="
+    assert warehouse.query(f"{tables} 'analytics_changed_extra'") == [("users",)]
+    assert warehouse.query(f"{tables} 'analytics_extra'") == []
+
+
+def test_the_effect_of_a_change_on_the_data_is_reported(
+    sample_warehouse: Warehouse,
+    tmp_path: Path,
+    copy: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    warehouse = copy_of(sample_warehouse, tmp_path / "warehouse")
+    write_into(
+        warehouse,
+        "create schema analytics_changed_extra;"
+        " create table analytics_changed_extra.left_over as select 1 as id",
+    )
+    assert_a_change_is_reported(warehouse, copy, capfd)
+
+
+def test_a_schema_that_make_changed_would_drop_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    warehouse = make_warehouse(tmp_path)
+    with environment(warehouse.variables):
+        state = changed.good_build("test")
+        state.mkdir(parents=True)
+        node = {"name": "plays", "schema": "analytics_changed"}
+        (state / "manifest.json").write_text(json.dumps({"nodes": {"plays": node}}))
+        assert changed.main(["build"]) == 2
+    assert capfd.readouterr().err == (
+        "error: plays is in the schema analytics_changed, which make changed would"
+        " drop.\nGive it another schema.\n"
+    )
+
+
+@pytest.mark.long(
+    guard="tests/commands/test_changed.py::test_the_effect_of_a_change_on_the_data_is_reported"
+)
+def test_the_effect_of_a_change_is_reported_on_redshift(
+    stand_in: StandIn,
+    sample_data: Path,
+    tmp_path: Path,
+    copy: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    warehouse = make_warehouse(tmp_path / "warehouse", "redshift", stand_in=stand_in)
+    builder = Builder(warehouse)
+    builder.load(sample_data)
+    done = builder.dbt("build", *NO_TESTS, parse=True)
+    assert done.returncode == 0, done.stdout
+    assert_a_change_is_reported(warehouse, copy, capfd)
+
+
+def test_without_a_good_build_there_is_nothing_to_compare_with(
+    tmp_path: Path,
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "scripts/changed.py", "build"],
+        env=make_warehouse(tmp_path).environment,
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: There is no good build of the target test to compare with.\n"
+        "Build it: make build TARGET=test.\n"
+    )
+
+
+def test_notes_name_what_is_new_gone_and_of_another_type() -> None:
+    types = {"id": "bigint", "level": "varchar"}
+    found = {"table": "a", "key": ["id"], "columns": {}, "types_before": types}
+    assert changed.notes(found | {"types_after": types | {"x": "date"}}) == [
+        "a.x is new."
+    ]
+    assert changed.notes(found | {"types_after": {"id": "bigint"}}) == [
+        "a.level is gone."
+    ]
+    assert changed.notes(found | {"types_after": types | {"level": "text"}}) == [
+        "a.level was varchar and is text; its values were not compared."
+    ]
+    assert changed.notes(found | {"types_before": {}, "types_after": types}) == [
+        "a is new."
+    ]
+    assert changed.notes(found | {"key": [], "types_after": types}) == [
+        "a has no key: its rows were counted, not compared."
+    ]

@@ -1,0 +1,111 @@
+"""dbt's own settings do what dbt documents of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+import yaml
+from dbt import flags
+from dbt.config.renderer import ProfileRenderer
+from dbt_common.context import set_invocation_context
+
+from conftest import only_duckdb
+from sparkify.dbt_profile import read_target
+from sparkify.loaders.duckdb import file as duckdb_file
+from warehouses import PROJECT, Builder, Warehouse, copy_of
+
+STORED = "unique_users_user_id"
+
+
+def test_failures_are_stored_in_a_schema_of_their_own(
+    sample_warehouse: Warehouse, tmp_path: Path
+) -> None:
+    builder = Builder(copy_of(sample_warehouse, tmp_path / "warehouse"))
+    tables = (
+        "select table_schema from information_schema.tables where table_name = '{}'"
+    ).format
+    done = builder.dbt("test", "--select", STORED, "--store-failures")
+    assert done.returncode == 0, done.stdout
+    found = builder.warehouse.query(tables(STORED))
+    assert found == [("analytics_dbt_test__audit",)]
+    assert builder.warehouse.query(tables("artists")) == [("analytics",)]
+
+
+@only_duckdb
+def test_a_test_is_selected_with_all_its_tables_only(builder: Builder) -> None:
+    done = builder.dbt("ls", "--select", "+songplays", "--output", "json")
+    assert done.returncode == 0, done.stdout
+    selected = {json.loads(line)["unique_id"] for line in done.result.result}
+    tests = [
+        node
+        for node in builder.manifest.nodes.values()
+        if node.unique_id in selected and node.resource_type == "test"
+    ]
+    assert len(tests) > 10
+    beyond = {test.name for test in tests if set(test.depends_on.nodes) - selected}
+    assert beyond == set()
+
+
+@pytest.mark.parametrize(
+    "named", [None, "mine.duckdb", "below/mine.duckdb", "~/mine.duckdb", "/mine.duckdb"]
+)
+def test_a_file_of_the_profile_is_the_same_for_dbt_and_the_loader(
+    named: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (PROJECT / "profiles.example.yml").read_text(encoding="utf-8")
+    (tmp_path / "profiles.yml").write_text(text, encoding="utf-8")
+    elsewhere = tmp_path / "models"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("DBT_PROFILES_DIR", "..")
+    if named:
+        monkeypatch.setenv("SPARKIFY_DUCKDB", named)
+    else:
+        monkeypatch.delenv("SPARKIFY_DUCKDB", raising=False)
+    flags.set_from_args(Namespace(profiles_dir=".."), {})
+    set_invocation_context(dict(os.environ))
+    target = yaml.safe_load(text)["sparkify"]["outputs"]["duckdb"]
+    of_dbt = Path(ProfileRenderer({}).render_data(target)["path"]).expanduser()
+    assert Path(read_target("duckdb")["path"]) == of_dbt.resolve()
+    expected = Path(named or "data/sparkify.duckdb").expanduser()
+    assert of_dbt.resolve() == tmp_path / expected
+
+
+@only_duckdb
+def test_dbt_waits_for_the_file_and_names_who_has_it_open(
+    builder: Builder,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    profile = builder.warehouse.folder / "profiles.yml"
+    text = profile.read_text(encoding="utf-8")
+    plugin = "plugins: [{module: duckdb_plugin}], path:"
+    profile.write_text(text.replace("path:", plugin), encoding="utf-8")
+    path = builder.warehouse.path
+    holder = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(1); input()"
+    query = ("run-operation", "drop_changes", "--vars", "schema_of_changes: none")
+    with subprocess.Popen(
+        [sys.executable, "-uc", holder, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        assert process.stdin
+        process.stdout.readline()
+        monkeypatch.setattr(duckdb_file, "LOCK_SECONDS", 0.3)
+        done = builder.dbt(*query)
+        assert done.returncode == 1
+        assert f"(PID {process.pid}).\n  Close it there" in done.stdout
+        assert "Traceback" not in done.stdout
+        monkeypatch.setattr(duckdb_file, "LOCK_SECONDS", 60.0)
+        threading.Timer(0.5, process.stdin.close).start()
+        done = builder.dbt(*query)
+        assert done.returncode == 0, done.stdout
+    assert f"(PID {process.pid}), which has {path} open ..." in capfd.readouterr().err

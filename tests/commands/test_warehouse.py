@@ -1,0 +1,573 @@
+"""``scripts/warehouse.py`` against a CloudFormation of moto's, and how it fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.loaders import create_loader
+from dotenv import dotenv_values
+
+import cloudformation_stand_in
+import warehouse
+from cloudformation_stand_in import MADE, CloudFormation, start_cloudformation
+from sparkify import dbt_profile
+from sparkify.aws import stack as stacks
+from sparkify.aws.parameters import address_range
+from sparkify.errors import SparkifyError
+from warehouses import PROJECT
+
+Run = Callable[..., int]
+DATA = ("--data", "s3://raw-data/sparkify")
+HOST = "sparkify.123456789012.eu-central-1.redshift-serverless.amazonaws.com"
+ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:redshift!sparkify"
+LOADER = create_loader()
+OUT_OF_REACH = "http://127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[CloudFormation]:
+    """A server of CloudFormation, for all tests of this file."""
+    with start_cloudformation() as started:
+        yield started
+
+
+@pytest.fixture
+def aws(
+    server: CloudFormation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[CloudFormation]:
+    """An account with nothing in it, which boto3 finds, and an .env of its own."""
+    server.clear()
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith(("AWS_", "SPARKIFY_")):
+            monkeypatch.delenv(name)
+    for name, value in {
+        "AWS_ENDPOINT_URL": server.endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test-secret",
+        "AWS_REGION": "eu-central-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "HOME": str(tmp_path),
+    }.items():
+        monkeypatch.setenv(name, value)
+    # Each command makes clients anew; what AWS's services are is read from disk once.
+    monkeypatch.setattr("botocore.session.create_loader", lambda _: LOADER)
+    monkeypatch.setattr(dbt_profile, "ENVIRONMENT", tmp_path / ".env")
+    monkeypatch.setattr(stacks, "SECONDS_BETWEEN_LOOKS", 0.01)
+    yield server
+    # The command takes what .env says into the process.
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture
+def run(aws: CloudFormation) -> Run:
+    """The command, in the empty account."""
+    del aws
+
+    def run(*arguments: str) -> int:
+        return warehouse.main(list(arguments))
+
+    return run
+
+
+@pytest.fixture
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A boto3 that tries again at once."""
+    # Its name for the module, not time.sleep itself, on which other threads wait.
+    at_once = SimpleNamespace(sleep=lambda _: None)
+    monkeypatch.setattr("botocore.endpoint.time", at_once)
+
+
+def written() -> dict[str, str | None]:
+    return dotenv_values(dbt_profile.ENVIRONMENT)
+
+
+def two_sentences(said: str, *parts: str) -> None:
+    """Hold an error to one line on what is wrong and one on what to do."""
+    assert said.startswith("error: ")
+    assert len(said.splitlines()) == 2
+    for part in parts:
+        assert part in said
+
+
+# --- up, status, down ----------------------------------------------------------------
+
+
+def test_up_makes_a_serverless_warehouse_and_writes_where_it_is(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("up", *DATA, "--manifest", "s3://scratch/manifests") == 0
+    said = capsys.readouterr().out
+    assert "CREATE_COMPLETE        Workgroup" in said
+    assert "8 to 16 RPUs" in said
+    assert "at most 16 RPU-hours a day, then queries are refused" in said
+    assert "nobody from outside" in said
+    assert "make build TARGET=redshift DATA=s3://raw-data/sparkify" in said
+    assert written().pop("SPARKIFY_REDSHIFT_ROLE")
+    assert written().items() >= {
+        ("SPARKIFY_REDSHIFT_HOST", HOST),
+        ("SPARKIFY_REDSHIFT_PORT", "5439"),
+        ("SPARKIFY_REDSHIFT_DATABASE", "dev"),
+        ("SPARKIFY_REDSHIFT_USER", "sparkify_admin"),
+        ("SPARKIFY_REDSHIFT_WORKGROUP", "sparkify"),
+        ("SPARKIFY_REDSHIFT_REGION", "eu-central-1"),
+        ("SPARKIFY_REDSHIFT_SECRET", ARN),
+        ("SPARKIFY_REDSHIFT_MANIFEST", "s3://scratch/manifests"),
+    }
+    assert "SPARKIFY_REDSHIFT_CLUSTER" not in written()
+    assert "SPARKIFY_REDSHIFT_PASSWORD" not in written()
+    assert stat.S_IMODE(dbt_profile.ENVIRONMENT.stat().st_mode) == 0o600
+
+
+def test_the_profile_finds_the_warehouse_by_what_up_wrote(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(PROJECT / "profiles.example.yml", tmp_path / "profiles.yml")
+    monkeypatch.setenv("DBT_PROFILES_DIR", str(tmp_path))
+    assert run("up", *DATA) == 0
+    target = dbt_profile.read_target("redshift")
+    assert (target["host"], target["port"], target["dbname"]) == (HOST, "5439", "dev")
+    assert (target["user"], target["cluster_id"]) == ("sparkify_admin", "")
+    assert target["region"] == "eu-central-1"
+
+
+def test_up_names_what_the_shell_says_otherwise(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SPARKIFY_REDSHIFT_HOST", "elsewhere")
+    monkeypatch.setenv("SPARKIFY_REDSHIFT_PORT", "5439")
+    assert run("up", *DATA) == 0
+    said = capsys.readouterr().out
+    assert "Your shell says otherwise of SPARKIFY_REDSHIFT_HOST, and wins" in said
+    monkeypatch.setenv("SPARKIFY_REDSHIFT_HOST", HOST)
+    assert run("up") == 0
+    assert "Your shell" not in capsys.readouterr().out
+
+
+def test_the_file_is_private_even_if_it_was_not(run: Run) -> None:
+    dbt_profile.ENVIRONMENT.write_text("OTHER=1\n", encoding="utf-8")
+    dbt_profile.ENVIRONMENT.chmod(0o644)
+    assert run("up", *DATA) == 0
+    assert stat.S_IMODE(dbt_profile.ENVIRONMENT.stat().st_mode) == 0o600
+    assert written()["OTHER"] == "1"
+
+
+def test_a_second_up_finds_nothing_to_change(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("up", *DATA, "--address", "203.0.113.7/32", "--rpu-hours", "4") == 0
+    before = written()
+    capsys.readouterr()
+    assert run("up") == 0
+    said = capsys.readouterr().out
+    assert "There is nothing to change." in said
+    assert "203.0.113.7/32" in said
+    assert "at most 4 RPU-hours a day" in said
+    assert written() == before
+
+
+def test_up_changes_what_is_named_and_keeps_the_rest(
+    run: Run, aws: CloudFormation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("up", *DATA) == 0
+    assert run("up", "--address", "203.0.113.7/32", "--rpu-hours", "2") == 0
+    assert MADE["workgroup"]["sparkify"]["PubliclyAccessible"] is True
+    assert "at most 2 RPU-hours a day" in capsys.readouterr().out
+    assert run("up", "--address", "none", "--set", "BaseCapacity=16") == 0
+    assert MADE["workgroup"]["sparkify"]["PubliclyAccessible"] is False
+    assert MADE["workgroup"]["sparkify"]["BaseCapacity"] == "16"
+    assert aws.stack("sparkify").parameters["DataPrefix"] == "sparkify"
+    assert "at most 2 RPU-hours a day" in capsys.readouterr().out
+
+
+def test_up_makes_a_cluster_and_says_that_it_costs_by_the_hour(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("up", *DATA, "--provisioned", "--stack", "big-one") == 0
+    said = capsys.readouterr().out
+    assert "1 x ra3.large" in said
+    assert "by the hour, also while no query runs; it is paused by cron(" in said
+    assert written()["SPARKIFY_REDSHIFT_CLUSTER"] == "big-one"
+    assert "SPARKIFY_REDSHIFT_WORKGROUP" not in written()
+    assert boto3.client("redshift", "eu-central-1").describe_clusters(
+        ClusterIdentifier="big-one"
+    )["Clusters"][0]["Encrypted"]
+
+
+def test_up_asks_before_it_deletes_tables(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("up", *DATA) == 0
+    capsys.readouterr()
+    assert run("up", "--provisioned") == 2
+    two_sentences(capsys.readouterr().err, "deletes Namespace", "--yes")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda _: "n")
+    assert run("up", "--provisioned") == 2
+    assert "Nothing was changed." in capsys.readouterr().err
+    assert "sparkify" in MADE["namespace"]
+    assert run("up", "--provisioned", "--yes") == 0
+    assert MADE["namespace"] == {}
+    assert written()["SPARKIFY_REDSHIFT_CLUSTER"] == "sparkify"
+    assert "SPARKIFY_REDSHIFT_WORKGROUP" not in written()
+
+
+def test_a_dry_run_prints_parameters_and_changes_and_leaves_nothing(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("up", *DATA, "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "  DataPrefix        sparkify\n" in said
+    assert "Add      Workgroup          AWS::RedshiftServerless::Workgroup" in said
+    assert run("status") == 0
+    assert "There is no stack sparkify in eu-central-1." in capsys.readouterr().out
+    assert not dbt_profile.ENVIRONMENT.exists()
+    assert run("up", *DATA) == 0
+    assert run("up", "--dry-run") == 0
+    assert "There is nothing to change." in capsys.readouterr().out
+    assert run("up", "--dry-run", "--set", "MaxCapacity=32") == 0
+    said = capsys.readouterr().out
+    assert "Modify   Workgroup" in said
+    assert MADE["workgroup"]["sparkify"]["MaxCapacity"] == "16"
+
+
+def test_status_says_how_it_is(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("up", *DATA) == 0
+    capsys.readouterr()
+    assert run("status") == 0
+    said = capsys.readouterr().out
+    for part in (
+        "sparkify in eu-central-1, CREATE_COMPLETE",
+        f"{HOST}:5439",
+        "AVAILABLE",
+    ):
+        assert part in said
+
+
+def test_down_asks_and_deletes_and_says_what_stays(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        run("up", *DATA, "--snapshot", "--external", *("--manifest", "s3://scratch"))
+        == 0
+    )
+    dbt_profile.remember("OTHER", "1")
+    capsys.readouterr()
+    assert run("down") == 2
+    two_sentences(capsys.readouterr().err, "with all tables in it", "--yes")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda _: "")
+    assert run("down") == 2
+    assert "sparkify" in MADE["workgroup"]
+    monkeypatch.setattr("builtins.input", lambda _: "y")
+    assert run("down") == 0
+    said = capsys.readouterr().out
+    for part in (
+        "bucket raw-data",
+        "bucket scratch",
+        "Glue's",
+        "CloudWatch",
+        "a snapshot",
+    ):
+        assert part in said
+    assert MADE == {"namespace": {}, "workgroup": {}}
+    assert written() == {"OTHER": "1"}
+    assert run("down") == 0
+    assert "nothing to delete" in capsys.readouterr().out
+
+
+def test_down_leaves_the_values_of_another_warehouse(run: Run) -> None:
+    assert run("up", *DATA, "--stack", "old") == 0
+    assert run("up", *DATA, "--stack", "new") == 0
+    before = written()
+    assert run("down", "--stack", "old", "--yes") == 0
+    assert written() == before
+
+
+def test_spark_comes_up_and_goes_down(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spark = ("--engine", "spark")
+    assert run("up", *spark, *DATA, "--lake", "s3://scratch/lake") == 0
+    said = capsys.readouterr().out
+    assert "at most 16 vCPU, 64 GB, 200 GB at once" in said
+    assert "5 minutes after a job" in said
+    assert written()["SPARKIFY_SPARK_LAKE"] == "s3://scratch/lake"
+    assert written()["SPARKIFY_SPARK_APPLICATION"]
+    assert str(written()["SPARKIFY_SPARK_ROLE"]).startswith("arn:aws:iam::")
+    assert run("status", *spark) == 0
+    assert run("down", *spark, "--yes") == 0
+    assert "the lake's files in the bucket scratch" in capsys.readouterr().out
+    assert written() == {}
+
+
+# --- What is refused before AWS is asked ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wrong"),
+    [
+        (("up",), "--data has to be named"),
+        (("up", "--data", "raw-data/sparkify"), "is not an s3:// address"),
+        (("up", "--data", "s3://"), "names no bucket"),
+        (("up", "--data", "s3://raw-data/a*"), "DataPrefix cannot be 'a*'"),
+        (("up", "--data", "s3://Raw_Data"), "DataBucket cannot be 'Raw_Data'"),
+        (("up", *DATA, "--address", "0.0.0.0/0"), "would let in 4,294,967,296"),
+        (("up", *DATA, "--address", "203.0.113.7/24"), "no range of IPv4 addresses"),
+        (("up", *DATA, "--set", "Nodes"), "sets nothing"),
+        (("up", *DATA, "--set", "Node=1"), "has no parameter Node"),
+        (("up", *DATA, "--set", "NodeType=dc2.large"), "NodeType cannot be"),
+        (
+            ("up", *DATA, "--provisioned", "--set", "NodeType=ra3.4xlarge"),
+            "at least two nodes",
+        ),
+        (("up", *DATA, "--set", "BaseCapacity=1"), "BaseCapacity cannot be '1'"),
+        (("up", *DATA, "--set", "VpcId=vpc-01"), "VpcId and SubnetIds together"),
+        (("up", *DATA, "--lake", "s3://scratch/lake"), "has no parameter LakeBucket"),
+        (("up", *DATA, "--rpu-hours", "0"), "limits nothing"),
+        (("up", *DATA, "--provisioned", "--rpu-hours", "1"), "limits nothing"),
+        (("up", *DATA, "--engine", "spark"), "--lake has to be named"),
+        (("up", *DATA, "--stack", "My_Stack"), "is no name for a stack"),
+        (("down", "--yes", "--stack", "a--b"), "is no name for a stack"),
+    ],
+)
+def test_a_wrong_option_is_two_sentences(
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    arguments: tuple[str, ...],
+    wrong: str,
+) -> None:
+    assert run(*arguments) == 2
+    two_sentences(capsys.readouterr().err, wrong)
+    assert MADE == {"namespace": {}, "workgroup": {}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "10.0.0.0/8", "10.0.0.1/24", "::1/128"],
+)
+def test_a_range_that_is_too_wide_or_none_is_refused(text: str) -> None:
+    with pytest.raises(SparkifyError):
+        address_range(text)
+
+
+def test_an_address_alone_is_a_range_of_one() -> None:
+    assert address_range("203.0.113.7") == "203.0.113.7/32"
+
+
+# --- How AWS fails -------------------------------------------------------------------
+
+
+def test_a_failed_creation_names_the_first_resource_and_its_reason(
+    run: Run, aws: CloudFormation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kind = "AWS::RedshiftServerless::Workgroup"
+    aws.failing[kind] = "Insufficient free\n addresses (Service: RedshiftServerless)"
+    assert run("up", *DATA) == 2
+    captured = capsys.readouterr()
+    two_sentences(
+        captured.err,
+        "could not be created",
+        f"Workgroup ({kind}): Insufficient free addresses (Service: Redsh",
+        "Mend it and run the same command again.",
+    )
+    assert "CREATE_FAILED          Workgroup: Insufficient free" in captured.out
+    assert not dbt_profile.ENVIRONMENT.exists()
+    assert run("status") == 0
+    said = capsys.readouterr().out
+    assert "ROLLBACK_COMPLETE" in said
+    assert "It is not whole. Workgroup" in said
+
+
+def test_up_takes_a_failed_creation_away_and_begins_anew(
+    run: Run, aws: CloudFormation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.failing["AWS::IAM::Role"] = "not authorized to perform: iam:CreateRole"
+    assert run("up", *DATA) == 2
+    capsys.readouterr()
+    assert run("up", *DATA, "--dry-run") == 0
+    assert "a try that failed would be taken away" in capsys.readouterr().out
+    assert run("up", *DATA) == 0
+    said = capsys.readouterr().out
+    assert "could not be created before" in said
+    assert "iam:CreateRole. Taking it away." in said
+    assert written()["SPARKIFY_REDSHIFT_HOST"] == HOST
+
+
+def test_a_failed_change_leaves_what_was(
+    run: Run, aws: CloudFormation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("up", *DATA) == 0
+    before = written()
+    aws.failing["AWS::RedshiftServerless::Workgroup"] = "RPU 1024 is not there"
+    assert run("up", "--set", "BaseCapacity=1024", "--set", "MaxCapacity=1024") == 2
+    two_sentences(
+        capsys.readouterr().err, "could not be changed", "the stack is as it was before"
+    )
+    assert MADE["workgroup"]["sparkify"]["BaseCapacity"] == "8"
+    assert written() == before
+    assert run("up") == 0
+
+
+def test_a_failed_deletion_names_what_is_in_the_way(
+    run: Run, aws: CloudFormation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("up", *DATA) == 0
+    aws.failing["AWS::EC2::VPC"] = "The vpc has dependencies and cannot be deleted"
+    assert run("down", "--yes") == 2
+    two_sentences(
+        capsys.readouterr().err, "could not be deleted. Vpc (AWS::EC2::VPC)", "by hand"
+    )
+    assert run("up") == 2
+    two_sentences(capsys.readouterr().err, "is DELETE_FAILED. Vpc", "down, or mend it")
+    assert run("down", "--yes") == 0
+
+
+def test_up_and_down_wait_for_what_somebody_else_began(
+    run: Run,
+    aws: CloudFormation,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("up", *DATA) == 0
+    stack = aws.stack("sparkify")
+    pauses: list[str] = []
+
+    def ends(_: stacks.Stack, deadline: float, doing: str) -> None:
+        assert deadline > time.monotonic()
+        pauses.append(doing)
+        stack.status = "UPDATE_COMPLETE"
+
+    monkeypatch.setattr(stacks.Stack, "_pause", ends)
+    stack.status = "UPDATE_IN_PROGRESS"
+    assert run("up") == 0
+    assert pauses == ["UPDATE_IN_PROGRESS"]
+    assert "is UPDATE_IN_PROGRESS: waiting for its end" in capsys.readouterr().out
+    stack.status = "UPDATE_IN_PROGRESS"
+    assert run("down", "--yes") == 0
+    assert run("status") == 0
+    assert "There is no stack" in capsys.readouterr().out
+
+
+def test_there_is_a_deadline(
+    run: Run,
+    aws: CloudFormation,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("up", *DATA) == 0
+    aws.stack("sparkify").status = "UPDATE_IN_PROGRESS"
+    monkeypatch.setattr(stacks, "MINUTES_UNTIL_DEADLINE", 0)
+    assert run("up") == 2
+    two_sentences(
+        capsys.readouterr().err, "is still UPDATE_IN_PROGRESS after", "status"
+    )
+
+
+def test_ctrl_c_says_that_aws_goes_on(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stacks.Stack, "_follow", interrupt)
+    assert run("up", *DATA) == 130
+    assert "AWS goes on with it" in capsys.readouterr().out
+
+
+REFUSALS = {
+    "AccessDenied": ("User x is not authorized to perform it", "administrator"),
+    "ExpiredToken": ("The security token has expired", "Log in again"),
+    "InvalidClientTokenId": ("The security token is invalid", "AWS_PROFILE"),
+    "Throttling": ("Rate exceeded", "Wait a minute"),
+    "LimitExceededException": ("Too many stacks", "Service Quotas"),
+    "SomethingNew": ("Out of order", "Repeat the command"),
+}
+
+
+@pytest.mark.parametrize("code", REFUSALS)
+@pytest.mark.parametrize("action", ["DescribeStacks", "CreateChangeSet"])
+@pytest.mark.usefixtures("no_waiting")
+def test_what_aws_refuses_is_two_sentences(
+    run: Run,
+    aws: CloudFormation,
+    capsys: pytest.CaptureFixture[str],
+    action: str,
+    code: str,
+) -> None:
+    message, advice = REFUSALS[code]
+    aws.refused[action] = (code, message)
+    assert run("up", *DATA) == 2
+    said = capsys.readouterr().err
+    two_sentences(said, code.removesuffix("Exception"), message, advice)
+    assert "test-secret" not in said
+
+
+def test_a_refusal_of_redshift_itself_is_two_sentences(
+    run: Run, aws: CloudFormation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.refused["CreateUsageLimit"] = ("AccessDeniedException", "no right to limit")
+    assert run("up", *DATA) == 2
+    two_sentences(
+        capsys.readouterr().err, "daily limit cannot be set", "no right to limit"
+    )
+    aws.refused.clear()
+    assert run("up") == 0
+    assert len(cloudformation_stand_in.LIMITS) == 1
+
+
+def test_without_a_region_it_is_two_sentences(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("AWS_REGION")
+    assert run("status") == 2
+    two_sentences(capsys.readouterr().err, "You must specify a region", "AWS_REGION")
+    assert run("status", "--region", "eu-central-1") == 0
+
+
+def test_without_credentials_it_is_two_sentences(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    assert run("status") == 2
+    said = capsys.readouterr().err
+    two_sentences(said, "there are no AWS credentials", "AWS_PROFILE")
+
+
+def test_an_aws_profile_that_is_none_is_two_sentences(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    assert run("status") == 2
+    two_sentences(capsys.readouterr().err, "nobody", "~/.aws/config")
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_an_answer_that_is_not_of_aws_is_two_sentences(
+    run: Run, aws: CloudFormation, capsys: pytest.CaptureFixture[str]
+) -> None:
+    aws.refused["DescribeStacks"] = ("<p>Log in to the proxy first", "x\n" * 1000)
+    assert run("status") == 2
+    said = capsys.readouterr().err
+    two_sentences(said, "Unable to parse response", "Check the network")
+    assert len(said) < 1000
+
+
+@pytest.mark.usefixtures("no_waiting")
+def test_no_way_to_aws_is_two_sentences(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", OUT_OF_REACH)
+    assert run("status") == 2
+    two_sentences(capsys.readouterr().err, "Could not connect", "Check the network")

@@ -1,0 +1,172 @@
+"""The recipes of CONTRIBUTING lead where they say, and CI does what it says."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from test_changed import LEFT_OUT, keep_good_build
+from warehouses import BUILDERS, PROJECT, Warehouse, copy_of
+
+PAGE = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+CHECK_USERS = """
+import sys
+from pathlib import Path
+from oracle import build_star, read_folder
+for user in build_star(read_folder(Path(sys.argv[1]))).users:
+    print(user.user_id, user.last_session_id)
+"""
+
+
+APPLIES = (
+    "tests/docs/test_contributing.py"
+    "::test_every_diff_of_a_recipe_applies_to_the_project"
+)
+
+
+def recipe(name: str) -> list[tuple[str, str]]:
+    """Return the steps of a recipe: diffs to apply and commands to run."""
+    section = PAGE.split(f"\n## {name}\n")[1].split("\n## ")[0]
+    return re.findall(r"```(diff|sh)\n(.*?)```", section, re.DOTALL)
+
+
+def steps(kind: str) -> list[str]:
+    """Return the text of all steps of one kind, of all recipes."""
+    return re.findall(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)
+
+
+def run(
+    text: str, *command: str, folder: Path = PROJECT, variables: dict[str, str]
+) -> str:
+    """Run a command that reads a text, and return its output; it must succeed."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=os.environ | variables,
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_every_command_of_a_recipe_is_in_the_makefile() -> None:
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    lines = [line for text in steps("sh") for line in text.splitlines()]
+    commands = [line.split()[1:] for line in lines if line.startswith("make ")]
+    assert len(commands) == 6
+    for target, *variables in commands:
+        assert re.search(rf"^{target}: ", makefile, re.MULTILINE)
+        for variable in variables:
+            assert f"$({variable.partition('=')[0]})" in makefile
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the project, to be changed."""
+    return shutil.copytree(PROJECT, tmp_path / "copy", ignore=LEFT_OUT)
+
+
+def test_every_diff_of_a_recipe_applies_to_the_project(project: Path) -> None:
+    """Some diffs continue an earlier one, so one copy takes them all."""
+    diffs = steps("diff")
+    assert len(diffs) == 6
+    for text in diffs:
+        run(text, "git", "apply", "-", folder=project, variables={})
+
+
+@pytest.fixture
+def built(sample_warehouse: Warehouse, tmp_path: Path) -> Warehouse:
+    """A copy of the sample's warehouse, with what is kept of a good build."""
+    warehouse = copy_of(sample_warehouse, tmp_path / "warehouse")
+    keep_good_build(warehouse)
+    return warehouse
+
+
+@pytest.fixture
+def follow(project: Path, built: Warehouse) -> Callable[[str], str]:
+    """A function that follows a recipe in the copy, and returns what was printed."""
+    # The environment of this run serves the copy, too.
+    make = f"make VENV={Path(sys.executable).parent.parent} ENVIRONMENT_IS_GOOD=yes"
+
+    def follow(name: str) -> str:
+        said = ""
+        for kind, text in recipe(name):
+            command = ["git", "apply", "-"]
+            if kind == "sh":
+                command = ["bash", "-ec", text.replace("make", make)]
+            said += run(text, *command, folder=project, variables=built.variables)
+        return said
+
+    return follow
+
+
+@pytest.mark.long(guard=APPLIES)
+def test_a_column_is_added(
+    follow: Callable[[str], str], project: Path, built: Warehouse, sample_data: Path
+) -> None:
+    said = follow("Add a column")
+    assert "- users.last_session_id is new." in said
+    told = run(
+        *("", sys.executable, "-c", CHECK_USERS, str(sample_data)),
+        folder=project,
+        variables={
+            "PYTHONPATH": f"{project}/tests/support:{project}/tests:{project}/scripts"
+        },
+    )
+    expected = [tuple(map(int, line.split())) for line in told.splitlines()]
+    found = built.query("select user_id, last_session_id from analytics_changed.users")
+    assert len(found) > 0
+    assert sorted(found) == sorted(expected)
+
+
+@pytest.mark.long(guard=APPLIES)
+def test_a_question_is_added(follow: Callable[[str], str]) -> None:
+    said = follow("Add a question")
+    assert "1 of 1 answers are as expected." in said
+
+
+def test_every_engine_has_the_parts_that_the_recipe_names() -> None:
+    section = PAGE.split("\n## Add an engine\n")[1]
+    parts = re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
+    assert len(parts) == 7
+    profile = yaml.safe_load((PROJECT / "profiles.example.yml").read_text("utf-8"))
+    targets = profile["sparkify"]["outputs"].values()
+    for engine in BUILDERS:
+        for part in parts:
+            assert (PROJECT / part.replace("ENGINE", engine)).exists(), part
+        assert engine in {target["type"] for target in targets}
+        assert callable(
+            importlib.import_module(f"sparkify.loaders.{engine}.loader").open_warehouse
+        )
+        assert (
+            engine in (PROJECT / "docs/engines.md").read_text(encoding="utf-8").lower()
+        )
+
+
+def test_the_hooks_before_a_commit_are_the_linters_of_make() -> None:
+    page = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text("utf-8"))
+    (repository,) = page["repos"]
+    assert repository["repo"] == "local"
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    for hook in repository["hooks"]:
+        assert f"\n{hook['entry'].removeprefix('make ')}: " in makefile
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "pre-commit"), "validate-config"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,139 @@
+"""The docs site: one file that needs no network, an essay whose examples run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import chromium
+from warehouses import PROJECT, Builder, Warehouse, copy_of
+
+MODELS = PROJECT / "models"
+ESSAY = (MODELS / "_overview.md").read_text(encoding="utf-8")
+ESSAY = ESSAY.replace("{% raw %}", "").replace("{% endraw %}", "")
+EXAMPLES = [
+    re.sub(r"^    ", "", block, flags=re.MULTILINE).strip()
+    for block in re.findall(r"(?:^(?:    .*)?\n)+", ESSAY, re.MULTILINE)
+    if block.strip()
+]
+ESSAY_IS_SHOWN = (
+    "tests/docs/test_docs_site.py::test_the_site_opens_on_the_essay_without_network"
+)
+
+
+@pytest.fixture(scope="module")
+def site(sample_warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that `make docs` writes, of the sample."""
+    folder = tmp_path_factory.mktemp("docs") / "warehouse"
+    done = Builder(copy_of(sample_warehouse, folder)).dbt(
+        "docs", "generate", "--static"
+    )
+    assert done.returncode == 0, done.stdout
+    return folder / "target" / "static_index.html"
+
+
+@pytest.fixture(scope="module")
+def manifest(site: Path) -> dict[str, Any]:
+    text = (site.parent / "manifest.json").read_text(encoding="utf-8")
+    read: dict[str, Any] = json.loads(text)
+    return read
+
+
+Opens = Callable[[str], chromium.Page]
+
+
+@pytest.fixture
+def opened(site: Path, tmp_path: Path) -> Opens:
+    """A function that opens one page of the site in Chromium."""
+    return lambda fragment: chromium.open_page(site, tmp_path, fragment)
+
+
+def shown(page: chromium.Page) -> str:
+    """Return what a page shows, without the data that it carries."""
+    return re.sub(r"<script.*?</script>", "", page.dom, flags=re.DOTALL)
+
+
+def test_the_site_opens_on_the_essay_without_network(opened: Opens) -> None:
+    page = opened("#!/overview")
+    text = re.sub(r"<[^>]+>", "", shown(page))
+    for heading in re.findall(r"^#+ (.*)$", ESSAY, re.MULTILINE):
+        assert heading in text
+    assert "{{ ref('plays') }}" in text
+    assert "{% raw" not in text
+    assert page.requests == []
+
+
+@pytest.mark.long(guard=ESSAY_IS_SHOWN)
+def test_a_page_shows_its_columns_with_their_meaning(opened: Opens) -> None:
+    page = opened("#!/model/model.sparkify.songplays")
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", shown(page)))
+    assert "One row per play of a song" in text
+    described = yaml.safe_load((MODELS / "marts/core/songplays.yml").read_text("utf-8"))
+    for column in described["models"][0]["columns"]:
+        assert column["name"] in text
+    assert "The song in the catalogue. Null where a play matches none" in text
+    assert page.requests == []
+
+
+def test_a_request_that_would_leave_the_machine_is_seen(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(
+        '<img src="https://pictures.example/a.png">'
+        '<link rel="stylesheet" href="https://fonts.example/a.css">'
+        "<script>fetch('https://data.example/a.json')</script>",
+        encoding="utf-8",
+    )
+    assert chromium.open_page(page, tmp_path).requests == [
+        "https://data.example/a.json",
+        "https://fonts.example/a.css",
+        "https://pictures.example/a.png",
+    ]
+
+
+def test_every_example_of_the_essay_has_an_answer(sample_warehouse: Warehouse) -> None:
+    assert len(EXAMPLES) >= 5
+    for example in EXAMPLES:
+        sql = re.sub(r'^dbt show --inline "(.*)"$', r"\1", example)
+        sql = re.sub(r"{{ ref\('(\w+)'\) }}", r'analytics."\1"', sql)
+        rows = sample_warehouse.query(sql)
+        assert len(rows) > 0, example
+        assert all(row[-1] is not None for row in rows), example
+
+
+def test_the_essay_says_truly_how_many_plays_the_catalogue_knows(
+    sample_warehouse: Warehouse,
+) -> None:
+    assert "The catalogue knows about one play in twenty" in ESSAY
+    ((matched, plays),) = sample_warehouse.query(
+        "select count(song_id), count(*) from analytics.songplays"
+    )
+    assert round(plays / matched) == 20
+
+
+def test_every_model_has_an_owner_and_leads_from_raw_data_to_a_dashboard(
+    manifest: dict[str, Any],
+) -> None:
+    models = {
+        name: node
+        for name, node in manifest["nodes"].items()
+        if node["resource_type"] == "model" and node["package_name"] == "sparkify"
+    }
+    owners = {group["name"] for group in manifest["groups"].values()}
+    assert {node["config"]["group"] for node in models.values()} == owners
+    ancestors: set[str] = set()
+    waiting = list(manifest["exposures"])
+    assert len(waiting) > 0
+    while waiting:
+        name = waiting.pop()
+        waiting += set(manifest["parent_map"].get(name, ())) - ancestors
+        ancestors.add(name)
+    assert "source.sparkify.raw.staging_events" in ancestors
+    assert "source.sparkify.raw.staging_songs" in ancestors
+    assert set(models) - ancestors == set()
+    assert [node["name"] for node in models.values() if not node["description"]] == []

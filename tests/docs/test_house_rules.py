@@ -1,0 +1,164 @@
+"""What the house style asks and a machine can check."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from conftest import GUARDS, KEPT
+from warehouses import PROJECT
+
+ENGINES = re.compile(r"duckdb|redshift|postgres|spark|target\.type", re.IGNORECASE)
+WIDTH = 88
+LONGEST_NAME = 63  # bytes in a relation's name, which a unit test's name becomes
+SCRIPTS = PROJECT / "scripts"
+COMMANDS = {
+    path.stem: path
+    for folder in (SCRIPTS, SCRIPTS / "checks")
+    for path in sorted(folder.glob("*.py"))
+}
+LIBRARY = sorted((SCRIPTS / "sparkify").rglob("*.py"))
+MODELS = sorted((PROJECT / "models").rglob("*.sql"))
+ADAPTERS = sorted((PROJECT / "macros" / "dialects" / "adapters").glob("*.sql"))
+MACROS = sorted(set((PROJECT / "macros").rglob("*.sql")) - set(ADAPTERS))
+WITH_INPUTS = [p for p in MODELS if re.search(r"ref\(|source\(", p.read_text("utf-8"))]
+STORED_MARTS = [
+    path
+    for path in MODELS
+    if "marts" in path.relative_to(PROJECT).parts
+    and "materialized = 'view'" not in path.read_text(encoding="utf-8")
+]
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def test_engines_are_named_only_in_the_dialects() -> None:
+    engine_free = [
+        path
+        for folder in ("models", "macros", "analyses", "tests")
+        for path in (PROJECT / folder).rglob("*.sql")
+        if "dialects" not in path.parts
+    ]
+    assert len(engine_free) > len(MODELS)
+    assert [path.name for path in engine_free if ENGINES.search(read(path))] == []
+
+
+def test_a_file_has_one_public_macro_of_its_name() -> None:
+    for path in MACROS:
+        text = read(path)
+        names = re.findall(r"{%-? macro (\w+)\(", text)
+        assert [name for name in names if "__" not in name] == [path.stem]
+        assert text.startswith("{# Returns"), path.stem
+        assert [line for line in text.splitlines() if len(line) > WIDTH] == [], path
+        if "dialects" in path.parts:
+            assert f"default__{path.stem}" in names
+
+
+def test_a_macro_in_place_of_an_adapters_names_its_engine() -> None:
+    for path in ADAPTERS:
+        names = re.findall(r"{%-? macro (\w+)\(", read(path))
+        assert len(names) > 0, path.stem
+        engine = path.stem.partition("_")[0]
+        assert [name for name in names if engine not in name] == []
+
+
+def test_a_model_ends_in_its_own_name_and_has_its_yml_beside_it() -> None:
+    for path in MODELS:
+        assert read(path).endswith(f"select * from {path.stem}\n"), path.stem
+        described = yaml.safe_load(read(path.with_suffix(".yml")))["models"]
+        assert [model["name"] for model in described] == [path.stem]
+        assert described[0]["description"].startswith("One row per "), path.stem
+        for column in described[0]["columns"]:
+            assert column["data_type"], (path.stem, column)
+            assert column["description"], (path.stem, column)
+
+
+def test_only_imports_and_the_last_line_select_all() -> None:
+    for path in MODELS:
+        text = re.sub(r"\(select \* from {{ \w+\([^{}]*\) }}\)", "", read(path))
+        assert text.count("*,") == 0, path.stem
+        assert len(re.findall(r"select\s+\*", text)) == 1, path.stem
+
+
+def test_a_mart_says_where_its_rows_lie() -> None:
+    for path in STORED_MARTS:
+        config = r"{{ config\(\s*dist = '\w+',\s*sort = '\w+'"
+        assert re.match(config, read(path)), path.stem
+
+
+def test_a_rule_has_a_unit_test() -> None:
+    for path in WITH_INPUTS:
+        tests = yaml.safe_load(read(path.with_suffix(".yml"))).get("unit_tests", [])
+        assert len(tests) > 0, path.stem
+        long = [test["name"] for test in tests if len(test["name"]) > LONGEST_NAME]
+        assert long == []
+
+
+def imports_of(path: Path) -> set[str]:
+    """Return the modules of scripts/ that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(read(path))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name for name in found if name.partition(".")[0] in ("sparkify", *COMMANDS)}
+
+
+def test_a_command_has_a_main_and_the_library_imports_no_command() -> None:
+    for path in COMMANDS.values():
+        assert "\ndef main(" in read(path), path
+        assert '__name__ == "__main__"' in read(path), path
+    for path in LIBRARY:
+        text = read(path)
+        assert "argparse" not in text, path
+        assert "__main__" not in text, path
+        assert [name for name in imports_of(path) if name in COMMANDS] == [], path
+
+
+def test_the_library_has_no_circle_of_imports() -> None:
+    units = {
+        path: str(path.relative_to(SCRIPTS / "sparkify").with_suffix("")).split("/")
+        for path in LIBRARY
+    }
+    graph: dict[str, set[str]] = {}
+    for path, parts in units.items():
+        unit = "/".join(parts[:2] if parts[0] == "loaders" else parts[:1])
+        graph.setdefault(unit, set()).update(
+            "/".join(
+                name.split(".")[1:3] if ".loaders." in name else name.split(".")[1:2]
+            )
+            for name in imports_of(path)
+        )
+        graph[unit].discard(unit)
+    list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
+
+
+def test_a_guard_of_a_long_test_is_run_always(pytestconfig: pytest.Config) -> None:
+    guards, kept = pytestconfig.stash[GUARDS], pytestconfig.stash[KEPT]
+    collected = {name.partition("::")[0] for name in (*guards, *kept)}
+    absent = {guard.partition("::")[0] for guard in guards.values()} - collected
+    if absent:
+        pytest.skip(f"not collected: {', '.join(sorted(absent))}")
+    wrong = {test: guard for test, guard in guards.items() if guard not in kept}
+    assert wrong == {}, "a guard is missing, or long itself"
+
+
+def test_no_file_names_a_machine_or_a_package_index() -> None:
+    places = r"(^|[^A-Za-z0-9_.~$}])/(root|home|work|farm)/|--(extra-)?index-url"
+    found = subprocess.run(
+        ["git", "grep", "-nIE", places, "--", ".", ":!tests/docs/test_house_rules.py"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.stdout == ""

@@ -1,0 +1,150 @@
+"""Models are plain SQL: an increment is the same SQL over fewer rows of its inputs."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from raw_lines import event, song
+from test_changed import LEFT_OUT
+from test_contributing import recipe
+from warehouses import (
+    PROJECT,
+    Builder,
+    Warehouse,
+    copy_of,
+    make_warehouse,
+    write_source,
+)
+
+MODELS = sorted((PROJECT / "models").rglob("*.sql"))
+RESTRICTION = re.compile(r"\nwhere \w+ in \(\n.*?\n\)(?=\),\n)", re.DOTALL)
+CLAIMS = re.compile(r"\(\s*select (\*, false|session_id).*?\) as records", re.DOTALL)
+
+
+@pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
+def test_a_model_does_not_branch_on_its_build(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"is_incremental|\bthis\b|watermark|{% (if|for)", text)
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]:
+    """The SQL of each incremental model: in full, and as an increment."""
+    folder = tmp_path_factory.mktemp("compiled")
+    builder = Builder(make_warehouse(folder))
+    forms: list[dict[str, str]] = []
+    for form in ("false", "true"):
+        done = builder.dbt(
+            *("compile", "--no-introspect", "--no-populate-cache"),
+            *("--select", "config.materialized:incremental"),
+            *("--vars", f"assume_incremental: {form}"),
+        )
+        assert done.returncode == 0, done.stdout
+        forms.append(
+            {
+                r.node.name: r.node.compiled_code
+                for r in done.result.result.results
+                if r.node.resource_type == "model"
+            }
+        )
+    full, increment = forms
+    return {name: (full[name], increment[name]) for name in full}
+
+
+def test_an_increment_without_its_restriction_is_the_full_sql(
+    compiled: dict[str, tuple[str, str]],
+) -> None:
+    """All imports of a model have one and the same restriction."""
+    restricted = set(compiled) - {"int_event_versions"}
+    assert len(restricted) >= 4
+    for name in restricted:
+        full, increment = compiled[name]
+        found = RESTRICTION.findall(increment)
+        assert len(set(found)) == 1, name
+        assert RESTRICTION.sub("", increment) == full, name
+        assert len(found) == len(re.findall(r" as \(select \* from ", full)), name
+
+
+def test_event_versions_differ_only_in_what_they_judge(
+    compiled: dict[str, tuple[str, str]],
+) -> None:
+    full, increment = compiled["int_event_versions"]
+    claims = [found[0] for found in CLAIMS.finditer(increment)]
+    assert len(claims) == 3
+    assert len(set(claims)) == 1
+    assert CLAIMS.sub("", increment) == CLAIMS.sub("", full)
+    assert claims != [found[0] for found in CLAIMS.finditer(full)]
+
+
+ARTISTS = ("Guns N' Roses", "Öde", "a")
+ADDED = (
+    "tests/docs/test_plain_models.py::test_a_table_of_the_recipe_is_right_in_each_build"
+)
+
+
+@pytest.mark.parametrize(
+    "warehouse",
+    [
+        "duckdb",
+        pytest.param("postgres", marks=pytest.mark.long(guard=f"{ADDED}[duckdb]")),
+    ],
+    indirect=True,
+)
+def test_a_table_of_the_recipe_is_right_in_each_build(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    """As a plain table, then as an incremental one: three builds each, a load before.
+
+    In the second load of each form a play goes over to another artist.
+    """
+    project = shutil.copytree(PROJECT, tmp_path / "copy", ignore=LEFT_OUT)
+    played: dict[int, str] = {}
+    data = write_source(tmp_path / "data", {}, {"s.json": song()})
+    for number, name in enumerate(("Add a table", "Make a table incremental")):
+        for kind, text in recipe(name):
+            if kind == "diff":
+                command = ["git", "apply", "-"]
+                subprocess.run(command, input=text, text=True, cwd=project, check=True)
+        builder = Builder(warehouse, project)
+        for load in range(3):
+            item = 10 * number + load - load % 2
+            played[item] = ARTISTS[(number + load) % len(ARTISTS)]
+            line = event(
+                *(1, item),
+                page="NextSong",
+                userId="1",
+                level="free",
+                artist=played[item],
+                ts=1_541_105_830_796 + load,
+            )
+            write_source(data, {f"{number}-{load}.json": line})
+            builder.load(data)
+            builder.build()
+            found = warehouse.query(
+                'select artist_name, play_count from analytics."artist_plays"'
+            )
+            assert dict(found) == Counter(played.values())
+
+
+def test_a_key_that_no_event_has_is_an_error(
+    sample_warehouse: Warehouse, tmp_path: Path
+) -> None:
+    project = shutil.copytree(PROJECT, tmp_path / "copy", ignore=LEFT_OUT)
+    (project / "models/marts/listening/song_plays.sql").write_text(
+        "{{ config(materialized='incremental', unique_key='song_id',"
+        " contract={'enforced': false}) }}\n"
+        "select song_id, count(*) as play_count from {{ ref('songplays') }}"
+        " group by song_id"
+    )
+    warehouse = copy_of(sample_warehouse, tmp_path / "warehouse")
+    builder = Builder(warehouse, project)
+    assert builder.dbt("run", "--select", "song_plays").returncode == 0
+    done = builder.dbt("run", "--select", "song_plays")
+    assert done.returncode == 1
+    assert "song_plays cannot be incremental: its unique_key is song_id" in done.stdout

@@ -1,0 +1,394 @@
+"""One test for each promise about secrets, quoting, dependencies and statistics.
+
+Held elsewhere: SQL in values and in names of files (test_dirty.py), what the roles of
+the templates may do (test_infra.py), that .env is private (test_warehouse.py).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import duckdb
+import psycopg
+import pytest
+import yaml
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from moto.server import ThreadedMotoServer
+
+import audit
+import bootstrap
+from raw_lines import event, song
+from sparkify.loaders import open_warehouse
+from sparkify.quoting import quote_identifier, quote_literal, quote_redshift_literal
+from warehouses import PROJECT, Builder, Warehouse, environment, make_warehouse
+
+TEXTS = st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40
+) | st.lists(
+    st.sampled_from(
+        ["'", '"', "`", "\\", "--", "/*", "*/", ";", "$$", "$1", "%s", "\n"]
+    )
+).map("".join)
+MAX_NAME = 63  # bytes of a name in PostgreSQL
+SETTINGS = settings(
+    max_examples=200,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+# --- Quoting -------------------------------------------------------------------------
+
+
+@SETTINGS
+@given(TEXTS, TEXTS)
+@example("'; drop table t; --", 'a" from t; --')
+@example("\\'", '""')
+def test_nothing_breaks_out_of_a_name_or_a_literal_in_duckdb(
+    text: str, name: str
+) -> None:
+    name = name or "x"
+    sql = f"select {quote_literal(text)} as {quote_identifier(name)}"
+    assert len(duckdb.extract_statements(sql)) == 1
+    found = duckdb.sql(sql)
+    assert found is not None
+    assert (found.columns, found.fetchall()) == ([name], [(text,)])
+
+
+@SETTINGS
+@given(TEXTS, TEXTS)
+@example("'; drop table t; --", 'a" from t; --')
+@example("\\'", '""')
+def test_nothing_breaks_out_of_a_name_or_a_literal_in_postgresql(
+    server: psycopg.Connection[tuple[str]], text: str, name: str
+) -> None:
+    """Redshift's literals too, whose backslashes PostgreSQL once read as Redshift does.
+
+    A cursor that sends its statement alone takes one statement, or fails.
+    """
+    name = name.encode()[:MAX_NAME].decode(errors="ignore") or "x"
+    sql = f"select {quote_literal(text)} as {quote_identifier(name)}"
+    found = server.execute(sql.encode(), binary=True)
+    assert found.description
+    assert (found.description[0].name, found.fetchall()) == (name, [(text,)])
+    server.execute("set local standard_conforming_strings = off")
+    server.execute("set local escape_string_warning = off")
+    literal = f"select {quote_redshift_literal(text)}".encode()
+    assert server.execute(literal, binary=True).fetchall() == [(text,)]
+    server.rollback()
+
+
+@pytest.fixture
+def server(postgres_server: str) -> Iterator[psycopg.Connection[tuple[str]]]:
+    """A connection to PostgreSQL."""
+    with psycopg.connect(
+        host=postgres_server, user="postgres", dbname="postgres", client_encoding="utf8"
+    ) as connection:
+        yield connection
+
+
+def test_what_no_engine_takes_is_refused() -> None:
+    for quote in (quote_identifier, quote_literal, quote_redshift_literal):
+        with pytest.raises(ValueError, match=r"NUL|identifier"):
+            quote("a\0b")
+    with pytest.raises(ValueError, match="identifier"):
+        quote_identifier("")
+
+
+def test_a_schema_or_table_of_any_name_is_asked_for_as_it_is(tmp_path: Path) -> None:
+    schema, table = 'an"alytics"; drop schema raw; --', "t'; select 1; --"
+    path = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        where = ".".join(
+            '"' + part.replace('"', '""') + '"' for part in (schema, table)
+        )
+        connection.execute(f"create schema {where.rsplit('.', 1)[0]}")
+        connection.execute(f"create table {where} as select 1")
+    warehouse = open_warehouse({"type": "duckdb", "path": str(path)})
+    assert warehouse.count_rows(schema, [table]) == {table: 1}
+    warehouse.close()
+
+
+# --- Secrets -------------------------------------------------------------------------
+
+
+SECRETS = {
+    "AWS_ACCESS_KEY_ID": "AKIASENTINEL0000KEY0",
+    "AWS_SECRET_ACCESS_KEY": "sentinel/secret+of/aws",
+    "AWS_SESSION_TOKEN": "sentinel-token-of-a-session",
+    "SENTINEL_PASSWORD": "sentinel-password-in-the-environment",
+}
+WRITTEN_PASSWORD = "sentinel-password-in-the-profile"  # noqa: S105 -- what is looked for
+PROFILE_WITH_SECRETS = """\
+    written: {type: postgres, host: 127.0.0.1, port: 9, user: me, dbname: db,
+      password: %s, schema: analytics, threads: 1}
+    asked: {type: postgres, host: 127.0.0.1, port: 9, user: me, dbname: db,
+      password: "{{ env_var('SENTINEL_PASSWORD') }}", schema: analytics, threads: 1}
+    cluster: {type: redshift, method: iam, cluster_id: mine, region: us-west-2,
+      host: mine.abc.us-west-2.redshift.amazonaws.com, port: 5439, user: me,
+      dbname: dev, schema: analytics, threads: 1}
+"""
+GUARD = """\
+import os, socket
+connect = socket.socket.connect
+def noted(self, address):
+    if self.family != socket.AF_UNIX:
+        with open(os.environ["CONNECTIONS"], "a") as file:
+            print(address, file=file)
+    return connect(self, address)
+look_up = socket.getaddrinfo
+def named(host, *others, **more):
+    with open(os.environ["CONNECTIONS"], "a") as file:
+        print(host, file=file)
+    return look_up(host, *others, **more)
+socket.socket.connect, socket.getaddrinfo = noted, named
+"""
+
+
+def assert_no_secret(folder: Path, said: str, *files: str) -> None:
+    """Look for the secrets in what was said, and written into a folder.
+
+    Files of these names are there.
+    """
+    written = {
+        path: path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.name != "profiles.yml"
+    }
+    assert {*files} <= {path.name for path in written}
+    for secret in (*SECRETS.values(), WRITTEN_PASSWORD):
+        assert secret not in said
+        assert [p for p, text in written.items() if secret.encode() in text] == []
+
+
+@pytest.fixture
+def secretive(tmp_path: Path) -> Warehouse:
+    """An empty warehouse, whose profile has other targets, with passwords."""
+    warehouse = make_warehouse(tmp_path / "warehouse")
+    profile = warehouse.folder / "profiles.yml"
+    more = PROFILE_WITH_SECRETS % WRITTEN_PASSWORD
+    profile.write_text(profile.read_text() + more, encoding="utf-8")
+    return warehouse
+
+
+def variables_with_secrets(warehouse: Warehouse, endpoint: str) -> dict[str, str]:
+    """Return the environment variables of a command that reads S3 at an endpoint."""
+    return (
+        warehouse.variables
+        | SECRETS
+        | {
+            "AWS_ENDPOINT_URL": endpoint,
+            "AWS_REGION": "us-west-2",
+            "AWS_MAX_ATTEMPTS": "1",
+            "HOME": str(warehouse.folder),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """A server that speaks S3 to whatever credentials, with a source in a bucket."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    made = boto3.resource(
+        "s3",
+        endpoint_url=endpoint,
+        region_name="us-west-2",
+        aws_access_key_id="x",
+        aws_secret_access_key="x",  # noqa: S106 -- none
+    ).Bucket("secrets")
+    made.create(CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    made.put_object(Key="in/log_data/a.json", Body=event() + b"\nbad")
+    made.put_object(Key="in/song_data/s.json", Body=song())
+    yield endpoint
+    server.stop()
+
+
+LOAD = ("--data", "s3://secrets/in")
+NOWHERE = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+
+
+def test_no_secret_is_said_or_written_by_a_load(
+    secretive: Warehouse,
+    s3: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Loads that succeed and that fail, and dbt, which reaches nothing."""
+    reached = []
+    connect = socket.socket.connect
+
+    def noted(self: socket.socket, address: Any) -> None:
+        if self.family != socket.AF_UNIX:
+            reached.append(address)
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", noted)
+    monkeypatch.delenv("DO_NOT_TRACK", raising=False)
+    with environment(variables_with_secrets(secretive, s3)):
+        assert bootstrap.main([*LOAD, "--dry-run"]) == 0
+        assert bootstrap.main([*LOAD]) == 0
+        assert bootstrap.main(["--data", "s3://nobodys/in"]) == 2
+        with environment(NOWHERE):
+            assert bootstrap.main([*LOAD]) == 2
+            for target in ("written", "asked", "cluster"):
+                assert bootstrap.main([*LOAD, "--target", target]) == 2
+        assert reached
+        reached.clear()
+        builder = Builder(secretive)
+        done = builder.dbt("--log-level-file", "debug", "docs", "generate")
+        assert done.returncode == 0, done.stdout
+        assert reached == []
+    said = capfd.readouterr()
+    assert_no_secret(secretive.folder, f"{said.out}{said.err}{done.stdout}", "dbt.log")
+
+
+@pytest.mark.long(
+    guard="tests/docs/test_security.py::test_no_secret_is_said_or_written_by_a_load"
+)
+def test_no_secret_is_said_or_written_and_nobody_is_told_of_a_run(
+    secretive: Warehouse, s3: str
+) -> None:
+    """Commands that succeed and commands that fail, those of dbt and dct among them."""
+    folder = secretive.folder
+    (folder / "guard").mkdir()
+    (folder / "guard" / "sitecustomize.py").write_text(GUARD)
+    connections = folder / "connections.txt"
+    variables = os.environ | variables_with_secrets(secretive, s3)
+    variables |= {"PYTHONPATH": str(folder / "guard"), "CONNECTIONS": str(connections)}
+    variables.pop("DO_NOT_TRACK", None)
+    said = ""
+
+    def run(*command: str, **more: str) -> int:
+        nonlocal said
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=PROJECT,
+            env=variables | more,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said += f"\n$ {command} {done.stdout}{done.stderr}"
+        assert "Traceback" not in done.stdout + done.stderr
+        return done.returncode
+
+    load = ("scripts/bootstrap.py", *LOAD)
+    assert run(*load, "--dry-run") == 0
+    assert run(*load) == 0
+    assert run("scripts/bootstrap.py", "--data", "s3://nobodys/in") == 2
+    assert run(*load, **NOWHERE) == 2
+    assert run("scripts/warehouse.py", "status", **NOWHERE) == 2
+    for target in ("written", "asked", "cluster"):
+        assert run(*load, "--target", target, **NOWHERE) == 2
+    assert connections.read_text()
+
+    connections.unlink()
+    dbt = [str(Path(sys.executable).parent / "dbt"), "--log-level-file", "debug"]
+    assert run(*dbt, "docs", "generate") == 0, said
+    assert run(str(Path(sys.executable).parent / "dct"), "docs") == 0
+    assert not connections.exists()
+    for target in ("written", "asked"):
+        variables["DBT_TARGET_PATH"] = str(folder / target)
+        assert run(*dbt, "debug", "--target", target) == 1, said[-2000:]
+    assert "connection to server at" in said
+    assert_no_secret(folder, said, "dbt.log", "manifest.json")
+
+
+def test_statistics_of_dbt_and_of_dbt_charts_are_off() -> None:
+    """Dbt Charts goes by dbt's flag as well, and by DO_NOT_TRACK before that."""
+    project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
+    assert project["flags"]["send_anonymous_usage_stats"] is False
+    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(r"^export DO_NOT_TRACK := 1$", makefile, re.MULTILINE)
+
+
+def test_the_profile_is_private_also_where_it_was_not(tmp_path: Path) -> None:
+    """Who writes a password into it shall not have to think of that."""
+    for name in ("Makefile", "profiles.example.yml"):
+        shutil.copy(PROJECT / name, tmp_path)
+    made = tmp_path / "profiles.yml"
+    for _ in range(2):
+        subprocess.run(["make", "-B", "profiles.yml"], cwd=tmp_path, check=True)
+        assert stat.S_IMODE(made.stat().st_mode) == 0o600
+        made.chmod(0o644)
+
+
+# --- Dependencies --------------------------------------------------------------------
+
+
+LOCKS = sorted(set((PROJECT / "requirements").glob("*.txt")))
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.stem)
+def test_each_requirement_has_one_version_and_its_hashes(lock: Path) -> None:
+    text = lock.read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line.partition("#")[0].rstrip() for line in text.splitlines()]
+    lines = [line for line in lines if line]
+    if lock.stem == "overrides":
+        assert lines == ['dbt-core-experimental-parser ; sys_platform == "never"']
+        return
+    assert len(lines) > 0
+    form = (
+        r"[a-z0-9][\w.-]*(\[[\w,-]+\])?==[\w.+!]+( ; [^;#]+?)?"
+        r"( +--hash=sha256:[0-9a-f]{64})+"
+    )
+    assert [line for line in lines if not re.fullmatch(form, line)] == []
+
+
+def pip_audit(folder: Path, report: object) -> str:
+    """Write what stands in for pip-audit and prints a report."""
+    command = folder / "pip-audit"
+    command.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(report)}\nEND\nexit 1\n")
+    command.chmod(0o755)
+    return str(command)
+
+
+def test_a_known_vulnerability_is_named_with_its_mended_version(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = [{"id": "PYSEC-1", "fix_versions": ["2.0"]}]
+    package = {"name": "a", "version": "1.0", "vulns": known}
+    assert audit.main([pip_audit(tmp_path, {"dependencies": [package]})]) == 1
+    assert "a 1.0: PYSEC-1, mended in 2.0\n" in capsys.readouterr().out
+    clean = {"dependencies": [package | {"vulns": []}]}
+    assert audit.main([pip_audit(tmp_path, clean)]) == 0
+    assert "None is known of " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "report", [{"dependencies": [{"name": "a", "skip_reason": "not found"}]}, None]
+)
+def test_an_audit_that_could_not_be_is_no_success(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], report: object
+) -> None:
+    command = pip_audit(tmp_path, report)
+    if report is None:
+        Path(command).write_text("#!/bin/sh\necho ConnectionError >&2\nexit 1\n")
+    assert audit.main([command]) == 2
+    said = capsys.readouterr().err
+    assert "not audited: no database of vulnerabilities could be reached." in said
+    assert len(said.splitlines()) == 2
+
+
+def test_each_package_is_looked_up_in_each_of_its_versions() -> None:
+    assert audit.parts([("a", "1"), ("a", "2"), ("b", "1")]) == [
+        "a==1\nb==1\n",
+        "a==2\n",
+    ]
+    locked = {name for name, _ in audit.pins(PROJECT / "requirements" / "duckdb.txt")}
+    assert {"dbt-core", "duckdb", "boto3"} <= locked

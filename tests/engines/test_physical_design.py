@@ -1,0 +1,181 @@
+"""The check of a cluster's physical design."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redshift_connector
+
+import physical_design
+from physical_design import Found, Wanted, faults_of
+from redshift_stand_in import StandIn
+from warehouses import Warehouse, environment, make_warehouse
+
+SONGPLAYS = Wanted("analytics", "songplays", "start_time", ("start_time",))
+USERS = Wanted("analytics", "users", "all", ("user_id",))
+GOOD = {
+    SONGPLAYS: Found(
+        "songplays", "KEY(start_time)", "start_time", 1, 6820, 1.02, 0.0, 0.0
+    ),
+    USERS: Found("users", "ALL", "user_id", 1, 97, None, 0.0, 0.0),
+}
+
+
+def found(wanted: Wanted, **changes: Any) -> Found:
+    return Found(**(vars(GOOD[wanted]) | changes))
+
+
+@pytest.mark.parametrize("wanted", GOOD, ids=lambda wanted: wanted.table)
+def test_a_table_that_lies_as_its_model_says_has_no_fault(wanted: Wanted) -> None:
+    assert list(faults_of(wanted, GOOD[wanted])) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "changes", "statement", "is_design"),
+    [
+        (SONGPLAYS, {"diststyle": "EVEN"}, "alter distkey start_time", True),
+        (SONGPLAYS, {"diststyle": "KEY(user_id)"}, "alter distkey start_time", True),
+        (SONGPLAYS, {"diststyle": "AUTO(KEY(start_time))"}, "alter distkey", True),
+        (USERS, {"diststyle": "KEY(user_id)"}, "alter diststyle all", True),
+        (USERS, {"diststyle": "AUTO(ALL)"}, "alter diststyle all", True),
+        (USERS, {"sort": "level"}, "alter compound sortkey (user_id)", True),
+        (USERS, {"sort_count": 2}, "alter compound sortkey (user_id)", True),
+        (USERS, {"sort": "AUTO(SORTKEY)"}, "alter compound sortkey (user_id)", True),
+        (SONGPLAYS, {"unsorted": 5.01}, "vacuum full", False),
+        (SONGPLAYS, {"statistics_off": 10.01}, "analyze", False),
+        (SONGPLAYS, {"skew": 2.01}, "alter diststyle even", False),
+    ],
+)
+def test_a_fault_has_the_statement_that_mends_it(
+    wanted: Wanted, changes: dict[str, Any], statement: str, *, is_design: bool
+) -> None:
+    (fault,) = faults_of(wanted, found(wanted, **changes))
+    assert statement in fault.statement
+    assert f'"analytics"."{wanted.table}"' in fault.statement
+    assert fault.is_design == is_design
+
+
+def test_what_is_left_to_redshift_may_be_anything() -> None:
+    wanted = Wanted("analytics", "report", "auto", ())
+    for style in ("AUTO(ALL)", "AUTO(EVEN)", "AUTO(KEY(a))"):
+        there = Found("report", style, "AUTO(SORTKEY)", 0, 1, 1.0, 0.0, 0.0)
+        assert list(faults_of(wanted, there)) == []
+
+
+def test_the_values_reach_the_query_quoted() -> None:
+    assert "in ('it''s')" in physical_design.question({"it's"})
+
+
+TABLES = """
+create schema analytics;
+create table analytics.int_events distkey (session_id) sortkey (start_time)
+as select 1 as session_id, current_date as start_time;
+create table analytics.songplays distkey (start_time) sortkey (start_time)
+as select current_date as start_time;
+create table analytics.time distkey (start_time) sortkey (start_time)
+as select current_date as start_time;
+create table analytics.users diststyle all sortkey (user_id) as select 1 as user_id;
+create table analytics.songs diststyle all sortkey (song_id) as select 1 as song_id;
+create table analytics.artists diststyle {artists} as select 1 as artist_id
+"""
+
+
+@pytest.fixture(scope="module")
+def shared(
+    stand_in: StandIn, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Warehouse]:
+    """The warehouse of this file, where dbt finds what it parsed before."""
+    made = make_warehouse(tmp_path_factory.mktemp("design"), "redshift", "", stand_in)
+    with environment(made.variables):
+        yield made
+
+
+@pytest.fixture
+def redshift(shared: Warehouse, stand_in: StandIn) -> Warehouse:
+    """An empty warehouse that commands in this process take as theirs."""
+    with stand_in.databases.connect(shared.database) as connection:
+        connection.execute("drop schema if exists analytics cascade")
+    return shared
+
+
+def run(stand_in: StandIn, warehouse: Warehouse, script: str) -> None:
+    """Run statements through the stand-in, one by one."""
+    with redshift_connector.connect(
+        host=stand_in.host,
+        port=stand_in.port,
+        user=stand_in.user,
+        password=stand_in.password,
+        database=warehouse.database,
+        ssl=False,
+    ) as connection:
+        connection.autocommit = True
+        cursor = connection.cursor()
+        for statement in script.split(";"):
+            cursor.execute(statement)
+
+
+def test_the_check_passes_on_tables_as_the_models_ask(
+    stand_in: StandIn, redshift: Warehouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    artists = "all sortkey (artist_id)"
+    run(stand_in, redshift, TABLES.format(artists=artists))
+    assert physical_design.main([]) == 0
+    said = capsys.readouterr().out
+    assert "All tables lie as their models ask" in said
+
+
+def test_the_check_tells_a_table_that_was_made_wrong(
+    stand_in: StandIn, redshift: Warehouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(stand_in, redshift, TABLES.format(artists="even"))
+    with stand_in.databases.connect(redshift.database) as connection:
+        connection.execute(
+            "insert into redshift.health (relid, unsorted, stats_off) values"
+            " ('analytics.users'::regclass, 30, 40)"
+        )
+    assert physical_design.main([]) == 1
+    said = capsys.readouterr().out
+    assert "artists: dist is EVEN, not ALL" in said
+    assert 'alter table "analytics"."artists" alter diststyle all;' in said
+    assert (
+        'alter table "analytics"."artists" alter compound sortkey (artist_id);' in said
+    )
+    assert 'vacuum full "analytics"."users";' in said
+    assert 'analyze "analytics"."users";' in said
+    assert said.count(";\n") == 4
+
+
+def test_an_empty_warehouse_is_one_sentence_and_status_2(
+    redshift: Warehouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del redshift
+    assert physical_design.main([]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: svv_table_info shows no table")
+    assert len(said.splitlines()) == 2
+
+
+def test_a_warehouse_out_of_reach_is_one_sentence_and_status_2(
+    stand_in: StandIn, redshift: Warehouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del redshift
+    stand_in.pause()
+    try:
+        assert physical_design.main([]) == 2
+    finally:
+        stand_in.resume()
+    said = capsys.readouterr().err
+    assert said.startswith("error: dbt could not ask Redshift: ")
+    assert len(said.splitlines()) == 2
+
+
+@pytest.mark.parametrize("warehouse", ["duckdb"], indirect=True)
+def test_another_engine_is_one_sentence_and_status_2(
+    warehouse: Warehouse, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del warehouse
+    assert physical_design.main([]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: The target test is on duckdb, ")

@@ -1,0 +1,129 @@
+"""What is PostgreSQL's own in loading: the server, the lock, the statements."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import stop_postgres
+from conftest import Load, only_postgres
+from raw_lines import event
+from sparkify import dbt_profile
+from sparkify.loaders.postgres import server as local_postgres
+from sparkify.loaders.postgres.loader import LOCK
+from test_mutations import QUICK
+from warehouses import Builder, Warehouse, write_source
+
+
+@only_postgres
+def test_a_second_bootstrap_waits_for_the_first(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_source(tmp_path / "data", {"a.json": event()})
+    holder = psycopg.connect(
+        host=warehouse.server, user="postgres", dbname=warehouse.database
+    )
+    holder.execute("select pg_advisory_lock(%s)", [LOCK])
+    timer = threading.Timer(1, holder.close)
+    timer.start()
+    assert load(root) == 0
+    said = capsys.readouterr().out
+    assert f"Waiting for another load of {warehouse.database}" in said
+    assert warehouse.query("select count(*) from raw.staging_events") == [(1,)]
+
+
+@only_postgres
+def test_a_dry_run_shows_the_statements_and_makes_nothing(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_source(tmp_path / "data", {"a.json": event()})
+    assert load(root, "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert 'copy "raw"."staging_events" ("artist", "auth", "firstname"' in said
+    assert warehouse.raw_tables() == []
+
+
+@only_postgres
+def test_a_raw_table_of_another_shape_is_one_sentence_and_status_2(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with psycopg.connect(
+        host=warehouse.server, user="postgres", dbname=warehouse.database
+    ) as connection:
+        connection.execute("create schema raw")
+        connection.execute("create table raw.staging_events (a int)")
+    assert load(write_source(tmp_path / "data", {"a.json": event()})) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: PostgreSQL stopped: ")
+    assert len(said.splitlines()) == 2
+    assert warehouse.raw_tables() == ["staging_events"]
+
+
+@only_postgres
+def test_a_server_out_of_reach_is_one_sentence_and_status_2(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    profile = warehouse.folder / "profiles.yml"
+    text = profile.read_text(encoding="utf-8")
+    profile.write_text(text.replace(warehouse.server, "/nowhere"), encoding="utf-8")
+    assert load(write_source(tmp_path / "data", {"a.json": event()})) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: PostgreSQL cannot be reached: ")
+    assert len(said.splitlines()) == 2
+
+
+@only_postgres
+def test_every_table_has_an_index_and_statistics(
+    builder: Builder, tmp_path: Path
+) -> None:
+    builder.load(write_source(tmp_path / "data", {"a.json": event()}))
+    builder.build(QUICK)
+    rows = builder.warehouse.query(
+        "select tablename, indexdef from pg_indexes where schemaname = 'analytics'"
+    )
+    indexed = {(table, text.partition("(")[2].rstrip(")")) for table, text in rows}
+    assert indexed == {
+        ("int_event_versions", "start_time"),
+        ("int_user_days", "event_date"),
+        ("songplays", "start_time"),
+        ("users", "user_id"),
+        ("songs", "song_id"),
+        ("artists", "artist_id"),
+        ("time", "start_time"),
+        ("sessions", "started_at"),
+        ("user_level_history", "valid_from"),
+    }
+    without_statistics = builder.warehouse.query(
+        "select relname from pg_class"
+        " where relnamespace = 'analytics'::regnamespace and relkind = 'r'"
+        " and reltuples < 0"
+    )
+    assert without_statistics == []
+
+
+def test_the_projects_own_server_is_started_found_and_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment = tmp_path / ".env"
+    monkeypatch.setattr(local_postgres, "DATA", tmp_path / "data" / "postgres")
+    monkeypatch.setattr(dbt_profile, "ENVIRONMENT", environment)
+    monkeypatch.setenv(local_postgres.SOCKET_VARIABLE, "")
+    assert not local_postgres.stop()
+    assert local_postgres.start() == local_postgres.start()
+    variable, _, socket = environment.read_text().strip().partition("=")
+    assert variable == local_postgres.SOCKET_VARIABLE
+    with psycopg.connect(host=socket, user="postgres", dbname="postgres") as connection:
+        assert connection.execute("select 1").fetchall() == [(1,)]
+    assert stop_postgres.main() == 0
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(host=socket, user="postgres", dbname="postgres")
+    shutil.rmtree(local_postgres.DATA)
+    anew = local_postgres.start()
+    with psycopg.connect(host=anew, user="postgres", dbname="postgres") as connection:
+        assert connection.execute("show wal_level").fetchall() == [("minimal",)]
+    local_postgres.server_of(local_postgres.DATA).stop()
+    assert capsys.readouterr().out == "PostgreSQL is stopped.\n"

@@ -1,0 +1,618 @@
+"""The bootstrap: what it loads, what it refuses, and what it says."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from moto.server import ThreadedMotoServer
+
+import bootstrap
+from conftest import Load, only_duckdb, without_spark
+from raw_lines import event, lines_of, song
+from sparkify import dbt_profile
+from sparkify.progress import progress
+from sparkify.raw.reader import read_records
+from sparkify.raw.rules import EVENTS, RAW_TABLES, SONGS
+from warehouses import PROJECT, Warehouse, write_source
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+
+def items(warehouse: Warehouse) -> list[tuple[Any, ...]]:
+    return warehouse.query(
+        "select source_path, iteminsession from raw.staging_events order by 1, 2"
+    )
+
+
+# --- Files ---------------------------------------------------------------------------
+
+
+def indented(record: bytes) -> bytes:
+    """Write a record on several lines."""
+    return json.dumps(json.loads(record), indent=2).encode()
+
+
+FORMS = {
+    "no newline at end": b"\n".join([event(item=0), event(item=1)]),
+    "newline at end": b"\n".join([event(item=0), event(item=1), b""]),
+    "CRLF": b"\r\n".join([event(item=0), event(item=1), b""]),
+    "BOM": b"\xef\xbb\xbf" + b"\n".join([event(item=0), event(item=1)]),
+    "blank lines": b"\n \t\n" + event() + b"\n\n\r\n" + event(item=1) + b"\n\n",
+    "blanks": event(item=0) + b"\n" + b"  " + event(item=1) + b"\t",
+    "CR alone": b"\r".join([event(item=0), event(item=1)]),
+    "array on one line": b"[%b, %b]" % (event(item=0), event(item=1)),
+    "array": b"[\n  %b,\n  %b\n]\n" % (event(item=0), event(item=1)),
+    "one after the other": event(item=0) + event(item=1),
+    "over several lines": b"\n".join(map(indented, [event(item=0), event(item=1)])),
+    "BOM inside": b"\n\xef\xbb\xbf".join([event(item=0), event(item=1)]),
+}
+FILES = ["plain.json", "zipped.json.gz", "zipped.json"]
+COMPRESSED: dict[str, Callable[[bytes], bytes]] = {
+    "a.jsonl": bytes,
+    "a.ndjson.gz": gzip.compress,
+    "a.JSONL.bz2": bz2.compress,
+    "a.json.zst": zstd.compress,
+    "named otherwise.ndjson": zstd.compress,
+    "bz2 in truth.json.gz": bz2.compress,
+}
+NAMES = [
+    "it's.json",
+    'quote".json',
+    "*.json",
+    "[a].json",
+    "{a,b}.json",
+    "a b.json",
+    "ü ♫.json",
+    "semi;drop table x;--.json",
+    "year=2018/x.json",
+    "back\\slash.json",
+    "new\nline.json",
+    "$files.json",
+    "LOUD.JSON",
+]
+
+
+@without_spark
+def test_files_of_all_forms_and_names_are_read(
+    warehouse: Warehouse, load: Load, tmp_path: Path
+) -> None:
+    """Also an empty file, and a plain one that is named as zipped."""
+    files = {name: event(item=0) + b"\n" + event(item=1) for name in NAMES}
+    for form, content in FORMS.items():
+        for name in FILES:
+            zipped = name.startswith("zipped")
+            files[f"{form}/{name}"] = gzip.compress(content) if zipped else content
+    for name, compress in COMPRESSED.items():
+        files[name] = compress(FORMS["newline at end"])
+    files["plain.json.gz"] = FORMS["CRLF"]
+    empty = {"empty.json": b"", "empty.json.gz": b""}
+    assert load(write_source(tmp_path / "data", files | empty)) == 0
+    expected = [(f"log_data/{name}", item) for name in files for item in (0, 1)]
+    assert sorted(items(warehouse)) == sorted(expected)
+    assert warehouse.query("select * from raw.rejected_records") == []
+    history = warehouse.query("select path, loaded_count from raw.load_history")
+    counts = dict.fromkeys(files, 2) | dict.fromkeys(empty, 0)
+    assert dict(history) == {f"log_data/{name}": n for name, n in counts.items()}
+
+
+@only_duckdb
+def test_what_is_not_a_json_file_is_left_alone(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A link to nowhere is an error: it may be a file that has not come yet."""
+    files = {"a.json": event(), "notes.txt": b"x", ".hidden.json": event(item=1)}
+    root = write_source(tmp_path / "data", files)
+    os.mkfifo(root / "log_data" / "pipe.json")
+    (root / "log_data" / ".hidden").mkdir()
+    (root / "log_data" / ".hidden" / "b.json").write_bytes(event(item=1))
+    assert load(root) == 0
+    said = capsys.readouterr().out
+    assert "4 other files are left alone" in said
+    assert "around them: log_data/.hidden/, ..." in said
+    assert items(warehouse) == [("log_data/a.json", 0)]
+    (root / "log_data" / "a.json").unlink()
+    assert load(root, "--reset", "--yes") == 2
+    assert "None of the 2 files of " in capsys.readouterr().err
+    (root / "log_data" / "gone.json").symlink_to("nowhere")
+    assert load(root) == 2
+    assert "log_data/gone.json cannot be read: No such" in capsys.readouterr().err
+
+
+@only_duckdb
+def test_linked_folders_are_read_and_loops_end(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_source(tmp_path / "data", {"a.json": event()})
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "b.json").write_bytes(event())
+    logs = root / "log_data"
+    (logs / "linked").symlink_to(tmp_path / "other")
+    (logs / "loop").symlink_to(".")
+    (tmp_path / "other" / "back").symlink_to(logs)
+    assert load(root) == 0
+    assert items(warehouse) == [("log_data/a.json", 0), ("log_data/linked/b.json", 0)]
+    said = capsys.readouterr().out
+    assert "2 other files are left alone" in said
+    assert "to a folder around them: log_data/loop/, ..." in said
+
+
+@only_duckdb
+def test_a_name_in_utf8_is_read_whatever_the_locale_is(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    root = write_source(tmp_path / "däta", {"ü ♫.json": event()})
+    ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    done = subprocess.run(
+        [sys.executable, PROJECT / "scripts" / "bootstrap.py", "--data", root],
+        env=os.environ | warehouse.variables | ascii_only,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert items(warehouse) == [("log_data/ü ♫.json", 0)]
+
+
+def test_progress_is_by_bytes_and_guesses_nothing() -> None:
+    with progress("load", "B", 1_000_000) as bar:
+        bar.update(250_000)
+        assert re.fullmatch(r"load:  25%\|.*\| 250k/1.00MB \[00:0\d\]", str(bar))
+
+
+def test_an_environment_in_utf16_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(dbt_profile, "ENVIRONMENT", tmp_path / ".env")
+    (tmp_path / ".env").write_text("A=b", encoding="utf-16")
+    assert bootstrap.main(["--data", str(tmp_path)]) == 2
+    assert ".env is not text in UTF-8." in capsys.readouterr().err
+    (tmp_path / ".env").write_text("A=b", encoding="utf-8-sig")
+    assert dbt_profile.remembered() == {"A": "b"}
+
+
+@only_duckdb
+def test_a_name_that_is_not_utf8_is_one_sentence_and_status_2(
+    load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_source(tmp_path / "data")
+    Path(os.fsdecode(os.fsencode(root) + b"/log_data/\xff.json")).write_bytes(event())
+    assert load(root) == 2
+    said = capsys.readouterr().err
+    assert "log_data/\\udcff.json cannot be read: its name is not UTF-8." in said
+
+
+@only_duckdb
+def test_a_raw_table_of_another_shape_is_one_sentence_and_status_2(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute("create schema raw; create table raw.staging_events (a int)")
+    assert load(write_source(tmp_path / "data", {"a.json": event()})) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: DuckDB stopped: ")
+    assert len(said.splitlines()) == 2
+    assert not warehouse.query(
+        "select 1 from duckdb_tables() where table_name like 'l%'"
+    )
+
+
+@only_duckdb
+def test_a_line_too_long_for_the_parser_is_judged_by_the_rules(
+    warehouse: Warehouse, load: Load, tmp_path: Path
+) -> None:
+    long = event(item=1, song="x" * 40_000_000)
+    files = {"a.json": b"\n".join([event(item=0), long, event(item=2)])}
+    assert load(write_source(tmp_path / "data", files)) == 0
+    assert [item for _, item in items(warehouse)] == [0, 2]
+    assert warehouse.query(
+        "select line_number, reason, length(raw_text) from raw.rejected_records"
+    ) == [(2, "song is longer than 1024 bytes", len(long))]
+
+
+@pytest.mark.parametrize("size", [1, 16_777_213])
+@only_duckdb
+def test_no_last_line_is_lost_where_the_parser_drops_it(
+    warehouse: Warehouse, load: Load, tmp_path: Path, size: int
+) -> None:
+    line = event() + b" " * 800 + b"\n"
+    content = (line * (size // len(line)) + b"x" * len(line))[:size]
+    files = {"a.json": content[:-1] + b"x"}
+    assert load(write_source(tmp_path / "data", files)) == 0
+    assert warehouse.query("select line_number, reason from raw.rejected_records") == [
+        (content.count(b"\n") + 1, "not JSON")
+    ]
+
+
+@only_duckdb
+def test_a_large_file_of_another_form_is_read(
+    warehouse: Warehouse, load: Load, tmp_path: Path
+) -> None:
+    """DuckDB opens files from 64 KB on; zero bytes after gzip's end are padding."""
+    events = [event(item=item, song=f"{item}" * 200) for item in range(200)]
+    lines, array = b"\n".join(events), b"[" + b", ".join(events) + b"]"
+    noise = os.urandom(1 << 16).hex().encode()
+    gzipped = gzip.compress(b"\n".join([*events, noise]))
+    files = {
+        "array.json": array,
+        "array over lines.json": array.replace(b"}, ", b"},\n"),
+        "one after the other.json": b"".join(events),
+        "padded.json.gz": gzipped + bytes(512),
+        "two members.json.gz": gzip.compress(lines) + gzipped,
+    }
+    assert load(write_source(tmp_path / "data", files)) == 0
+    assert warehouse.query(
+        "select path, loaded_count, rejected_count from raw.load_history order by 1"
+    ) == [
+        ("log_data/array over lines.json", 200, 0),
+        ("log_data/array.json", 200, 0),
+        ("log_data/one after the other.json", 200, 0),
+        ("log_data/padded.json.gz", 200, 1),
+        ("log_data/two members.json.gz", 400, 1),
+    ]
+
+
+def test_a_broken_gzip_file_is_named_and_nothing_is_loaded(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One that is cut off, and one that something else follows."""
+    zipped = gzip.compress(event(song=os.urandom(1 << 17).hex()))
+    for content in (zipped[:-20], zipped + b"x"):
+        files = {"a.json": event(), "b.json.gz": content}
+        assert load(write_source(tmp_path / "data", files)) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("error: log_data/b.json.gz cannot be read: ")
+        assert len(said.splitlines()) == 2
+        assert warehouse.raw_tables() == []
+
+
+# --- Records -------------------------------------------------------------------------
+
+
+def test_bad_lines_go_to_quarantine_up_to_a_limit(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Values that consist of digits stay as they are written."""
+    lines = [
+        event(item=0),
+        b"",
+        b'{"sessionId": 1,',
+        event(item=1, ts="today"),
+        event(item=2, sessionId=None),
+        event(item=3, artist=112, song=1.5, userId=39, location="007"),
+    ]
+    root = write_source(
+        tmp_path / "data",
+        {"a.json": b"\n".join(lines), "empty.json.gz": b""},
+        {"s.json": song(" ")},
+    )
+    assert load(root, "--max-rejects", "3") == 2
+    assert "the first in log_data/a.json, line 3" in capsys.readouterr().err
+    assert warehouse.raw_tables() == []
+    assert load(root, "--max-rejects", "4") == 0
+    assert items(warehouse) == [("log_data/a.json", 0), ("log_data/a.json", 3)]
+    assert warehouse.query(
+        "select artist, song, userid, location from raw.staging_events"
+        " where iteminsession = 3"
+    ) == [("112", "1.5", "39", "007")]
+    events, songs = ("staging_events", "log_data/a.json"), "staging_songs"
+    assert warehouse.query(
+        "select table_name, path, line_number, reason, raw_text"
+        " from raw.rejected_records order by 2, 3"
+    ) == [
+        (*events, 3, "not JSON", lines[2].decode()),
+        (*events, 4, "ts is not a whole number", lines[3].decode()),
+        (*events, 5, "sessionId is missing", lines[4].decode()),
+        (songs, "song_data/s.json", 1, "song_id is missing", song(" ").decode()),
+    ]
+
+
+CASTS = {
+    table: "select "
+    + ", ".join(
+        f"cast(${n}::varchar as {c.kind.sql_type})"
+        for n, c in enumerate(table.columns, 1)
+    )
+    for table in RAW_TABLES
+}
+
+
+AGREE = "tests/loaders/test_bootstrap.py::test_the_parser_and_the_rules_never_differ"
+
+
+@only_duckdb
+@pytest.mark.parametrize(
+    "examples",
+    [20, pytest.param(200, marks=pytest.mark.long(guard=f"{AGREE}[20-duckdb]"))],
+)
+def test_the_parser_and_the_rules_never_differ(
+    tmp_path_factory: pytest.TempPathFactory,
+    warehouse: Warehouse,
+    load: Load,
+    examples: int,
+) -> None:
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(
+        st.lists(lines_of(EVENTS), max_size=40), st.lists(lines_of(SONGS), max_size=40)
+    )
+    def compare(events: list[bytes], songs: list[bytes]) -> None:
+        root = tmp_path_factory.mktemp("data")
+        assert_duckdb_reads_as_the_rules(warehouse, load, root, events, songs)
+
+    compare()
+
+
+def assert_duckdb_reads_as_the_rules(
+    warehouse: Warehouse,
+    load: Load,
+    root: Path,
+    events: list[bytes],
+    songs: list[bytes],
+) -> None:
+    """Load one line per file, so that DuckDB's parser reads each line that it may."""
+    parts = ((EVENTS, events), (SONGS, songs))
+    write_source(
+        root,
+        *({f"{n:03}.json": line for n, line in enumerate(lines)} for _, lines in parts),
+    )
+    assert load(root, "--reset", "--yes", "--max-rejects", "100") == 0
+    connection = duckdb.connect()
+    for table, lines in parts:
+        expected, refused = [], []
+        for number in range(len(lines)):
+            path = f"{table.part}/{number:03}.json"
+            for record in read_records(table, str(root / path), path):
+                if record.values is None:
+                    refused.append((path, record.line, record.reason))
+                    continue
+                values = connection.execute(CASTS[table], record.values).fetchall()
+                expected.append((path, *values[0]))
+        columns = ", ".join(f'"{c.name}"' for c in table.columns)
+        found = warehouse.query(f"select source_path, {columns} from raw.{table.name}")
+        assert sorted(found, key=repr) == sorted(expected, key=repr)
+        found = warehouse.query(
+            "select path, line_number, reason from raw.rejected_records"
+            f" where table_name = '{table.name}'"
+        )
+        assert sorted(found) == sorted(refused)
+
+
+# --- Reruns --------------------------------------------------------------------------
+
+
+def test_a_rerun_loads_what_is_new_or_changed(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A broken version loads nothing; what disappeared stays; --reset starts over."""
+    sessions = "select sessionid from raw.staging_events order by 1"
+    root = tmp_path / "data"
+    files = {"a.json.gz": event(1) + b"\nx", "gone.json": event(2)}
+    assert load(write_source(root, files, {"s.json": song()})) == 0
+    ((first,),) = warehouse.query("select max(loaded_at) from raw.load_history")
+    write_source(root, {"b.json": event(3)})
+    (root / "log_data" / "gone.json").unlink()
+    assert load(root) == 0
+    capsys.readouterr()
+    assert load(root) == 0
+    assert "Nothing new to load." in capsys.readouterr().out
+    assert warehouse.query(
+        f"select sessionid, loaded_at > timestamp '{first}' from raw.staging_events"
+        " order by 1"
+    ) == [(1, False), (2, False), (3, True)]
+
+    broken = gzip.compress(event(4))[:-9]
+    assert load(write_source(root, {"a.json.gz": broken})) == 2
+    assert warehouse.query(sessions) == [(1,), (2,), (3,)]
+
+    assert load(write_source(root, {"a.json.gz": event(5) + b"\n" + event(6)})) == 0
+    assert warehouse.query(sessions) == [(2,), (3,), (5,), (6,)]
+    assert warehouse.query("select * from raw.rejected_records") == []
+    assert warehouse.query(
+        "select path, loaded_count, rejected_count from raw.load_history order by 1"
+    ) == [
+        ("log_data/a.json.gz", 2, 0),
+        ("log_data/b.json", 1, 0),
+        ("log_data/gone.json", 1, 0),
+        ("song_data/s.json", 1, 0),
+    ]
+
+    other = write_source(tmp_path / "two", {"a.json": event(7)})
+    capsys.readouterr()
+    assert load(other) == 2
+    said = capsys.readouterr().err
+    assert f"was filled from {root}/log_data, not {other}" in said
+    assert load(other, "--reset") == 2
+    assert "--yes" in capsys.readouterr().err
+    assert load(tmp_path / "three", "--reset", "--yes") == 2
+    assert load(other, "--reset", "--dry-run") == 0
+    assert "would be dropped" in capsys.readouterr().out
+    assert len(warehouse.query(sessions)) == 4
+    assert load(other, "--reset", "--yes") == 0
+    assert warehouse.query(sessions) == [(7,)]
+
+
+@only_duckdb
+def test_a_second_bootstrap_waits_for_the_first(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    holder = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(1); input()"
+    root = write_source(tmp_path / "data", {"a.json": event()})
+    with subprocess.Popen(
+        [sys.executable, "-uc", holder, str(warehouse.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout
+        assert process.stdin
+        process.stdout.readline()
+        timer = threading.Timer(1, process.stdin.close)
+        timer.start()
+        assert load(root) == 0
+    said = capsys.readouterr().err
+    assert f"(PID {process.pid}), which has {warehouse.path} open" in said
+    assert len(items(warehouse)) == 1
+
+
+@only_duckdb
+def test_a_dry_run_says_what_it_would_do_and_does_nothing(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_source(tmp_path / "data", {"a.json": event()}, {"s.json": song()})
+    assert load(root, "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert 'create table if not exists "raw"."staging_events"' in said
+    assert 'insert into "raw"."staging_songs"' in said
+    assert "load  staging_events  log_data/a.json" in said
+    assert warehouse.raw_tables() == []
+
+
+NAMED = "tests/loaders/test_bootstrap.py::test_the_parts_may_have_other_names[duckdb]"
+
+
+@pytest.mark.parametrize(
+    "warehouse",
+    [
+        "duckdb",
+        "postgres",
+        pytest.param("spark", marks=pytest.mark.long(guard=NAMED)),
+    ],
+    indirect=True,
+)
+def test_the_parts_may_have_other_names(
+    warehouse: Warehouse, load: Load, tmp_path: Path
+) -> None:
+    root = write_source(tmp_path / "data", {"a.json": event()}, {"s.json": song()})
+    (root / "log_data").rename(root / "logs")
+    (root / "song_data").rename(root / "catalogue")
+    assert load(root, "--log-data", "logs", "--song-data", "catalogue/") == 0
+    assert items(warehouse) == [("logs/a.json", 0)]
+
+
+@only_duckdb
+def test_a_source_or_target_that_is_unknown_is_named(
+    warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for data, wrong in {
+        "nowhere": "There is no folder ",
+        "ftp://host/data": "ftp://host/data is neither a folder nor an s3:// address.",
+        "s3://": "s3:// names no bucket.",
+    }.items():
+        assert load(data) == 2, data
+        said = capsys.readouterr().err
+        assert said.startswith(f"error: {wrong}")
+        assert len(said.splitlines()) == 2
+        assert warehouse.raw_tables() == []
+    assert load(tmp_path, "--target", "other") == 2
+    assert "has no target other" in capsys.readouterr().err
+
+
+# --- S3 ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """A server of moto that speaks S3."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An empty bucket, and an environment in which boto3 finds it."""
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-west-2",
+        "AWS_DEFAULT_REGION": "us-west-2",
+    }.items():
+        monkeypatch.setenv(name, value)
+    made = boto3.resource("s3").Bucket("sparkify")
+    if made.creation_date is None:
+        made.create(CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    made.objects.all().delete()
+    return made
+
+
+def test_a_prefix_in_s3_is_loaded_as_a_folder_is(
+    warehouse: Warehouse, load: Load, bucket: Any
+) -> None:
+    names = ["a.json", "ü it's $x.json", "dir/b.json.gz"]
+    for number, name in enumerate(names):
+        line = event(number)
+        body = gzip.compress(line) if name.endswith("gz") else line + b"\nbad"
+        bucket.put_object(Key=f"in/log_data/{name}", Body=body)
+    bucket.put_object(Key="in/song_data/s.json", Body=song())
+    bucket.put_object(Key="in/song_data_other/s.json", Body=song("SO2"))
+    bucket.put_object(Key="in/log_json_path.json", Body=b"{}")
+    assert load("s3://sparkify/in/") == 0
+    assert warehouse.query(
+        "select source_path, sessionid from raw.staging_events order by 2"
+    ) == [(f"log_data/{name}", number) for number, name in enumerate(names)]
+    assert warehouse.query("select song_id from raw.staging_songs") == [("SO1",)]
+    rejected = warehouse.query("select path from raw.rejected_records order by 1")
+    assert rejected == [(f"log_data/{name}",) for name in names[:2]]
+
+    assert load("s3://sparkify/in") == 0
+    bucket.put_object(Key="in/log_data/a.json", Body=event(7))
+    assert load("s3://sparkify/in") == 0
+    sessions = warehouse.query("select sessionid from raw.staging_events order by 1")
+    assert sessions == [(1,), (2,), (7,)]
+
+
+@only_duckdb
+def test_what_is_missing_in_s3_is_named(
+    load: Load, bucket: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del bucket
+    for data, wrong in {
+        "s3://no-such-bucket/in": "NoSuchBucket",
+        "s3://sparkify/no": "There is nothing under s3://sparkify/no/log_data",
+    }.items():
+        assert load(data) == 2, data
+        said = capsys.readouterr().err
+        assert wrong in said
+        assert len(said.splitlines()) == 2
+
+
+@only_duckdb
+def test_s3_without_credentials_is_one_sentence_and_status_2(
+    load: Load,
+    bucket: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    del bucket
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert load("s3://sparkify/in") == 2
+    assert "there are no AWS credentials" in capsys.readouterr().err

@@ -1,0 +1,441 @@
+"""Faults of S3 and the network: a load succeeds, or reports it in two sentences.
+
+The proxy is microburst, which puts faults between boto3 and the stand-in in the form in
+which AWS has them. After each fault the same command runs again without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+import pytest
+from aiohttp import web
+from botocore import endpoint
+from microburst.app import make_app
+from microburst.core.pipeline import Microburst
+from microburst.detection import rest_operations
+
+import bootstrap
+from conftest import Load, only_duckdb
+from raw_lines import event, song
+from recorded import record
+from redshift_stand_in import StandIn
+from sparkify.errors import SparkifyError
+from sparkify.raw import sources
+from test_mutations import QUICK
+from warehouses import (
+    Builder,
+    Warehouse,
+    assert_the_star_is_the_oracles,
+    put_into_bucket,
+    write_source,
+)
+
+BUCKET: Final = "faults"
+KEY: Final = "data/log_data/latest.json"
+"""The object that comes in new versions."""
+
+USUAL_TIMEOUT: Final = sources.READ_TIMEOUT
+SHORT_TIMEOUT: Final = 0.5
+READERS: Final = ("duckdb", "postgres", "spark", "redshift")
+
+READING: Final[dict[str, dict[str, Any]]] = {
+    "throttled (SlowDown, 503)": {"error": {"code": "SlowDown", "status": 503}},
+    "an internal error (500)": {"error": {"code": "InternalError", "status": 500}},
+    "a reset connection": {"reset": True},
+    "no answer in time": {"timeout_ms": 1000},
+    "a body cut off": {"response": {"abort_frac": 0.5}},
+    "a body shorter than its length": {
+        "response": {"set_headers": {"Content-Length": "100000"}}
+    },
+    "a body that ends early, of no length": {"response": {"truncate_frac": 0.5}},
+    "bytes that were changed on the way": {"response": {"corrupt_bytes": 3}},
+}
+LISTING: Final = {
+    name: READING[name]
+    for name in (
+        "throttled (SlowDown, 503)",
+        "a reset connection",
+        "no answer in time",
+        "a body cut off",
+        "a body that ends early, of no length",
+    )
+}
+SILENT: Final = ("no answer in time", "a body shorter than its length")
+"""Faults that a reader learns of by waiting alone."""
+
+OF_S3: Final = [
+    (operation, what, {"service": "s3", "operation": operation, **rule})
+    for operation, rules in (("GetObject", READING), ("ListObjectsV2", LISTING))
+    for what, rule in rules.items()
+]
+ONE: Final = [fault for fault in OF_S3 if fault[:2] == ("GetObject", "a body cut off")]
+
+# A client alters botocore's model of S3, by which the proxy tells requests apart. The
+# proxy reads a model of its own here, before conftest's tests share theirs.
+rest_operations("s3")
+
+
+@dataclass
+class Proxy:
+    """microburst before a server of AWS, in a thread of its own."""
+
+    upstream: str
+    url: str = ""
+    core: Microburst = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Make what decides on the faults."""
+        self.core = Microburst(self.upstream, resign=False)
+
+    def set(self, *rules: dict[str, Any]) -> None:
+        """Put these faults in the place of others."""
+        self.core.fired.clear()
+        self.core.engine.set_rules(list(rules))
+
+    @property
+    def fired(self) -> int:
+        """How many answers have been faults since these were set."""
+        return len(self.core.fired)
+
+    @contextmanager
+    def running(self) -> Iterator[Proxy]:
+        loop = asyncio.new_event_loop()
+        runner = web.AppRunner(make_app(self.core))
+        loop.run_until_complete(runner.setup())
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        loop.run_until_complete(site.start())
+        self.url = "http://{}:{}".format(*runner.addresses[0][:2])
+        thread = threading.Thread(target=loop.run_forever, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(30)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+
+@pytest.fixture(scope="module")
+def proxy(stand_in: StandIn) -> Iterator[Proxy]:
+    with Proxy(stand_in.endpoint_url).running() as started:
+        yield started
+
+
+@dataclass
+class Case:
+    """A warehouse that reads S3 through the proxy, and the folder S3 is a copy of."""
+
+    builder: Builder
+    stand_in: StandIn
+    proxy: Proxy
+    data: Path
+    capsys: pytest.CaptureFixture[str]
+    days: int = 0
+
+    @property
+    def warehouse(self) -> Warehouse:
+        return self.builder.warehouse
+
+    def load(self) -> int:
+        given = ["--data", f"s3://{BUCKET}/data"]
+        if self.warehouse.engine == "redshift":
+            given += ["--compact", f"s3://{BUCKET}/parts"]
+        return bootstrap.main(given)
+
+    def another_day(self) -> Path:
+        """Let files arrive, of which one comes in a new version; give that one."""
+        self.days += 1
+        day = self.days
+        logs = {
+            f"{day}.json": event(day, userId=str(day)),
+            "latest.json": event(1000 + day, level="paid"),
+        }
+        write_source(self.data, logs, {f"{day}.json": song(f"SO{day}")})
+        put_into_bucket(self.stand_in, BUCKET, self.data)
+        return self.data / "log_data" / "latest.json"
+
+    def rewrite(self, content: bytes) -> None:
+        """Let the file that comes in new versions come in another one right now."""
+        write_source(self.data, {"latest.json": content})
+        self.stand_in.s3().put_object(Bucket=BUCKET, Key=KEY, Body=content)
+
+    def loaded(self) -> list[tuple[Any, ...]]:
+        """Give the history's files and versions, and the sessions in them."""
+        if "load_history" not in self.warehouse.raw_tables():
+            return []
+        return self.warehouse.query(
+            "select path, version, sessionid from raw.load_history"
+            " left join raw.staging_events"
+            " on staging_events.source_path = load_history.path"
+            " order by 1, 3"
+        )
+
+    def expected(self) -> list[tuple[str, str, int | None]]:
+        """Give what is in the bucket now, in the same form."""
+        sessions = {f"log_data/{n}.json": n for n in range(1, self.days + 1)}
+        pages = self.stand_in.s3().get_paginator("list_objects_v2")
+        found = pages.paginate(Bucket=BUCKET, Prefix="data/")
+        versions = {
+            item["Key"].removeprefix("data/"): item["ETag"].strip('"')
+            for page in found
+            for item in page["Contents"]
+        }
+        latest = read_session(self.data / "log_data" / "latest.json")
+        sessions["log_data/latest.json"] = latest
+        return sorted(
+            (path, version, sessions.get(path)) for path, version in versions.items()
+        )
+
+    def assert_told(self) -> str:
+        """See that a failure was two sentences; give them."""
+        said = self.capsys.readouterr().err
+        assert said.startswith("error: ")
+        assert len(said.splitlines()) == 2, said
+        return said
+
+    def assert_made_good(self) -> None:
+        """See that the same command, with no fault in its way, loads what is there."""
+        self.proxy.set()
+        assert self.load() == 0
+        assert self.loaded() == self.expected()
+        self.capsys.readouterr()
+
+
+def read_session(path: Path) -> int:
+    session: int = json.loads(path.read_bytes())["sessionId"]
+    return session
+
+
+@pytest.fixture
+def aws(
+    proxy: Proxy, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Proxy]:
+    """The way to S3 through the proxy, and an empty bucket at its end."""
+    for name, value in stand_in.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+    monkeypatch.setattr(sources, "pause", lambda _: None)
+    # Five attempts of botocore's own wait half a minute in all.
+    monkeypatch.setattr(endpoint, "time", SimpleNamespace(sleep=lambda _: None))
+    put_into_bucket(stand_in, BUCKET, Path("no-such-folder"))
+    s3 = stand_in.s3()
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
+        for found in page.get("Contents", []):
+            s3.delete_object(Bucket=BUCKET, Key=found["Key"])
+    yield proxy
+    proxy.set()
+
+
+@pytest.fixture
+def case(
+    builder: Builder,
+    aws: Proxy,
+    stand_in: StandIn,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> Case:
+    """An empty warehouse of an engine."""
+    return Case(builder, stand_in, aws, tmp_path / "data", capsys)
+
+
+TIMEOUTS: Final = dict.fromkeys(SILENT, SHORT_TIMEOUT)
+"""Seconds that a reader waits for an answer, by fault."""
+
+
+def test_reading_survives_a_fault_or_reports_it(
+    aws: Proxy, stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each fault twice: it passes after two answers; it stays."""
+    logs = {f"{n}.json": event(n) for n in range(3)}
+    put_into_bucket(stand_in, BUCKET, write_source(tmp_path / "data", logs))
+
+    def read() -> list[bytes]:
+        source = sources.open_source(f"s3://{BUCKET}/data")
+        files = source.list_part("log_data").files
+        with source.fetch(files, lambda _: None) as paths:
+            return [Path(path).read_bytes() for path in paths]
+
+    for operation, what, rule in OF_S3:
+        monkeypatch.setattr(sources, "READ_TIMEOUT", TIMEOUTS.get(what, USUAL_TIMEOUT))
+        aws.set(rule | {"times": 2})
+        assert (read(), aws.fired) == (list(logs.values()), 2), (operation, what)
+        aws.set(rule)
+        with pytest.raises(SparkifyError):
+            read()
+        assert aws.fired > 0, (operation, what)
+
+
+ALL: Final = pytest.mark.long(
+    guard="tests/loaders/test_faults.py::test_a_load_survives_what_s3_does_or_says_so[duckdb-one]"
+)
+
+
+@pytest.mark.parametrize(
+    ("warehouse", "faults"),
+    [
+        *(pytest.param(e, ONE, id=f"{e}-one") for e in READERS if e != "spark"),
+        *(pytest.param(e, OF_S3, id=f"{e}-all", marks=ALL) for e in READERS),
+    ],
+    indirect=["warehouse"],
+)
+def test_a_load_survives_what_s3_does_or_says_so(
+    case: Case,
+    monkeypatch: pytest.MonkeyPatch,
+    faults: list[tuple[str, str, dict[str, Any]]],
+) -> None:
+    """Each fault twice: it passes after two answers; it stays for the whole command."""
+    engine = case.warehouse.engine
+    for operation, what, rule in faults:
+        monkeypatch.setattr(sources, "READ_TIMEOUT", TIMEOUTS.get(what, USUAL_TIMEOUT))
+        case.another_day()
+        case.proxy.set(rule | {"times": 2})
+        assert (case.load(), case.proxy.fired) == (0, 2), what
+        case.assert_made_good()
+
+        case.another_day()
+        before = case.loaded()
+        case.proxy.set(rule)
+        assert case.load() == 2, what
+        assert case.proxy.fired > 0, what
+        case.assert_told()
+        assert case.loaded() == before, what
+        case.assert_made_good()
+        record(
+            "faults",
+            engine=engine,
+            what=f"{operation}: {what}",
+            tried=2,
+            succeeded=1,
+            told=1,
+            right_after_the_next_command=2,
+        )
+    if faults is OF_S3:
+        case.builder.build(QUICK)
+        assert_the_star_is_the_oracles(case.builder, case.data)
+
+
+def after_listing(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """Do something once, as soon as the logs have been listed."""
+    list_part = sources.S3Prefix.list_part
+
+    def list_and_act(self: sources.S3Prefix, part: str) -> sources.Listing:
+        listing = list_part(self, part)
+        if part == "log_data":
+            monkeypatch.setattr(sources.S3Prefix, "list_part", list_part)
+            act()
+        return listing
+
+    monkeypatch.setattr(sources.S3Prefix, "list_part", list_and_act)
+
+
+CHANGES: Final = pytest.mark.long(
+    guard="tests/loaders/test_faults.py::"
+    "test_an_object_that_changes_is_loaded_in_one_version_or_not_at_all[duckdb]"
+)
+
+
+@pytest.mark.parametrize(
+    "warehouse",
+    [
+        "duckdb",
+        "redshift",
+        pytest.param("postgres", marks=CHANGES),
+        pytest.param("spark", marks=CHANGES),
+    ],
+    indirect=True,
+)
+def test_an_object_that_changes_is_loaded_in_one_version_or_not_at_all(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between listing and reading; between two attempts; or it is deleted by then."""
+    case.another_day()
+    after_listing(monkeypatch, lambda: case.rewrite(event(4000)))
+    assert case.load() == 2
+    assert "It changed while the command ran" in case.assert_told()
+    assert case.loaded() == []
+    case.assert_made_good()
+
+    for times, told in ((1, "It changed while"), (99, "cannot be read to its end")):
+        case.another_day()
+        before = case.loaded()
+        tag = case.stand_in.s3().head_object(Bucket=BUCKET, Key=KEY)["ETag"]
+        rule = READING["a body cut off"] | {"headers": {"if-match": tag}}
+        case.proxy.set(rule | {"times": times})
+        newer = event(5000 + times)
+        with monkeypatch.context() as patch:
+            patch.setattr(sources, "pause", lambda _, newer=newer: case.rewrite(newer))
+            assert case.load() == 2
+        assert case.proxy.fired >= 1
+        assert told in case.assert_told()
+        assert case.loaded() == before
+        case.assert_made_good()
+
+    case.another_day()
+    key = f"data/log_data/{case.days}.json"
+    s3 = case.stand_in.s3()
+    after_listing(monkeypatch, lambda: s3.delete_object(Bucket=BUCKET, Key=key))
+    assert case.load() == 2
+    assert "It was deleted while the command ran" in case.assert_told()
+    put_into_bucket(case.stand_in, BUCKET, case.data)
+    case.assert_made_good()
+    record(
+        "faults",
+        engine=case.warehouse.engine,
+        what="GetObject: the object changed or was deleted after it was listed",
+        tried=4,
+        succeeded=0,
+        told=4,
+        right_after_the_next_command=4,
+    )
+
+
+@only_duckdb
+def test_no_attempt_at_an_object_begins_after_the_deadline(
+    case: Case, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case.another_day()
+    monkeypatch.setattr(sources, "RETRY_SECONDS", -1)
+    case.proxy.set({"operation": "GetObject", "response": {"abort_frac": 0.5}})
+    assert case.load() == 2
+    assert "cannot be read to its end" in case.assert_told()
+    assert case.proxy.fired <= 3  # one attempt at each file
+    case.assert_made_good()
+
+
+@pytest.mark.parametrize("warehouse", ["duckdb", "postgres"], indirect=True)
+def test_a_file_of_a_folder_that_changes_while_it_is_read_is_not_loaded(
+    warehouse: Warehouse,
+    load: Load,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = write_source(tmp_path / "data", {"a.json": event()}, {"s.json": song()})
+    fetch = sources.Folder.fetch
+
+    @contextmanager
+    def fetch_and_write(self: sources.Folder, *arguments: Any) -> Iterator[list[str]]:
+        with fetch(self, *arguments) as paths:
+            yield paths
+            with (data / "log_data" / "a.json").open("ab") as file:
+                file.write(b"\n" + event(2))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sources.Folder, "fetch", fetch_and_write)
+        assert load(data) == 2
+    said = capsys.readouterr().err
+    assert "log_data/a.json changed while it was read" in said
+    assert len(said.splitlines()) == 2
+    assert load(data) == 0
+    rows = warehouse.query("select sessionid from raw.staging_events order by 1")
+    assert rows == [(1,), (2,)]

@@ -1,0 +1,1179 @@
+"""Loading Redshift, by boto3 against the stand-in: what arrives, what is refused."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
+
+import boto3
+import pytest
+import redshift_connector
+from botocore import endpoint
+
+import bootstrap
+import generate_events
+from conftest import Load, only_duckdb
+from oracle import read_folder
+from raw_lines import event, song
+from recorded import record
+from redshift_stand_in import StandIn
+from redshift_stand_in.proxy import CONFLICT
+from sparkify.loaders.redshift import compact, copying, data_api
+from sparkify.raw import reader
+from sparkify.raw.rules import EVENTS, SONGS, RawTable, RefusedRecordError, check_record
+from sparkify.raw.sources import S3Prefix
+from test_bootstrap import COMPRESSED, FORMS, indented
+from warehouses import (
+    PARTS,
+    PROJECT,
+    Warehouse,
+    documented_rights,
+    make_warehouse,
+    write_source,
+)
+
+PLACE = "s3://place/of mine"
+WAYS = {
+    "manifest": ["--manifest", PLACE],
+    "prefix": [],
+    "compact": ["--compact", PLACE],
+    "external": ["--external"],
+}
+COPIED = ("manifest", "prefix", "compact")
+SCHEMAS: Final = "analytics, raw, raw_external"
+
+
+def by_way(test: str, kept: str, *others: str) -> pytest.MarkDecorator:
+    """Try a test in several ways to load; only the first of them without --long."""
+    long = pytest.mark.long(
+        guard=f"tests/loaders/test_redshift_loader.py::{test}[{kept}]"
+    )
+    ways = (pytest.param(way, marks=long) for way in others)
+    return pytest.mark.parametrize("way", [kept, *ways])
+
+
+@dataclass(frozen=True)
+class Redshift:
+    """An empty warehouse in Redshift, and a bucket for its source."""
+
+    warehouse: Warehouse
+    stand_in: StandIn
+    bucket: str
+
+    @property
+    def data(self) -> str:
+        return f"s3://{self.bucket}"
+
+    def load(self, *arguments: str) -> int:
+        return bootstrap.main(["--data", self.data, *arguments])
+
+    def put(self, folder: Path) -> None:
+        """Copy a folder's files into the bucket."""
+        for path in (p for part in PARTS for p in (folder / part).rglob("*.json*")):
+            self.write(path.relative_to(folder).as_posix(), path.read_bytes())
+
+    def write(self, key: str, content: bytes) -> None:
+        self.stand_in.buckets.put(self.bucket, key, content)
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        return self.warehouse.query(sql)
+
+    def records(self, table: RawTable) -> list[tuple[Any, ...]]:
+        columns = ", ".join(f'"{c.name.lower()}"' for c in table.columns)
+        return in_order(self.query(f"select {columns} from raw.{table.name}"))
+
+    def counts(self) -> tuple[int, int, int]:
+        """Count the files of the history, records, and rejects."""
+        ((files,),) = self.query("select count(*) from raw.load_history")
+        ((events,),) = self.query("select count(*) from raw.staging_events")
+        ((songs,),) = self.query("select count(*) from raw.staging_songs")
+        ((rejects,),) = self.query("select count(*) from raw.rejected_records")
+        return files, events + songs, rejects
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the command in a process of its own."""
+        return subprocess.Popen(
+            [
+                sys.executable,
+                str(PROJECT / "scripts/bootstrap.py"),
+                "--data",
+                self.data,
+                *arguments,
+            ],
+            env=self.warehouse.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+def in_order(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    return sorted((tuple(row) for row in rows), key=repr)
+
+
+@pytest.fixture(scope="module")
+def shared(
+    stand_in: StandIn, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Warehouse, str]:
+    """The warehouse of this file, and its profile as it was made."""
+    folder = tmp_path_factory.mktemp("loader")
+    made = make_warehouse(folder, "redshift", stand_in=stand_in)
+    return made, (folder / "profiles.yml").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def redshift(
+    stand_in: StandIn,
+    shared: tuple[Warehouse, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Redshift:
+    """An empty warehouse that commands in this process take as theirs."""
+    warehouse, profile = shared
+    (warehouse.folder / "profiles.yml").write_text(profile, encoding="utf-8")
+    for name, value in warehouse.environment.items():
+        monkeypatch.setenv(name, value)
+    # botocore's own waits between attempts take half a minute in all.
+    monkeypatch.setattr(endpoint, "time", SimpleNamespace(sleep=lambda _: None))
+    with stand_in.databases.connect(warehouse.database) as connection:
+        connection.execute(f"drop schema if exists {SCHEMAS} cascade".encode())
+    for bucket in (warehouse.bucket, "place"):
+        stand_in.buckets.make(bucket)
+        stand_in.buckets.empty(bucket)
+    return Redshift(warehouse, stand_in, warehouse.bucket)
+
+
+@pytest.fixture(scope="session")
+def clean_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sample without dirty records."""
+    folder = tmp_path_factory.mktemp("clean") / "data"
+    arguments = ["--events", "500", "--days", "4", "--songs", "60"]
+    assert generate_events.main(["--out", str(folder), *arguments]) == 0
+    return folder
+
+
+def assert_holds(redshift: Redshift, folder: Path) -> None:
+    """Compare the raw tables with the oracle's reading of a folder."""
+    expected = read_folder(folder)
+    assert len(expected.events) > 0
+    assert redshift.records(EVENTS) == in_order([tuple(r) for r in expected.events])
+    assert redshift.records(SONGS) == in_order([tuple(r) for r in expected.songs])
+
+
+@contextmanager
+def lock_held(redshift: Redshift) -> Iterator[None]:
+    """Hold a lock that the load needs in a transaction of somebody else."""
+    here = redshift.stand_in
+    with redshift_connector.connect(
+        host=here.host,
+        port=here.port,
+        user=here.user,
+        password=here.password,
+        database=redshift.warehouse.database,
+        ssl=False,
+    ) as connection:
+        connection.cursor().execute('lock "raw".staging_events')
+        yield
+        connection.rollback()
+
+
+def wait_for(start: str, redshift: Redshift, seen: int) -> None:
+    """Wait until a statement that starts so runs after those that were seen."""
+    deadline = time.monotonic() + 60
+    while not any(s.startswith(start) for s in redshift.stand_in.statements[seen:]):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+# --- What arrives ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_all_records_arrive_once_and_later_files_alone(
+    redshift: Redshift,
+    clean_data: Path,
+    tmp_path: Path,
+    way: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    redshift.put(clean_data)
+    assert redshift.load(*WAYS[way]) == 0
+    assert_holds(redshift, clean_data)
+    files = [p for part in PARTS for p in (clean_data / part).rglob("*.json*")]
+    assert redshift.counts()[0] == len(files)
+    assert redshift.query(
+        "select sum(loaded_count), sum(rejected_count) from raw.load_history"
+    ) == [(redshift.counts()[1], 0)]
+    assert len(redshift.query("select distinct loaded_at from raw.staging_events")) == 1
+    assert redshift.load(*WAYS[way]) == 0
+    assert capsys.readouterr().out.endswith("Nothing new to load.\n")
+
+    more = tmp_path / "more"
+    shutil.copytree(clean_data, more)
+    write_source(more, {"2099/11/day.json": event(session=10**9)})
+    redshift.put(more)
+    assert redshift.load(*WAYS["manifest" if way == "prefix" else way]) == 0
+    assert_holds(redshift, more)
+    history = redshift.query(
+        "select path, loaded_count, rejected_count from raw.load_history"
+        " order by loaded_at desc limit 1"
+    )
+    assert history == [("log_data/2099/11/day.json", 1, 0)]
+    moments = redshift.query("select distinct loaded_at from raw.load_history")
+    assert len(moments) == 2
+
+
+@by_way("test_the_real_data_arrive", "manifest", "prefix", "compact", "external")
+def test_the_real_data_arrive(redshift: Redshift, real_data: Path, way: str) -> None:
+    redshift.put(real_data)
+    assert redshift.load(*WAYS[way]) == 0
+    assert_holds(redshift, real_data)
+    assert redshift.counts()[2] == 0
+
+
+ODD_NAMES: Final = (
+    "it's.json",
+    'quote".json',
+    "a b.json",
+    "ü ♫.json",
+    "semi;drop table x;--.json",
+    "year=2018/x.json",
+    "$files%20:name.json",
+    "back\\slash.json",
+    "LOUD.JSON",
+)
+
+
+@pytest.mark.parametrize("way", ["manifest", "compact", "external"])
+def test_a_key_may_have_any_name(redshift: Redshift, way: str) -> None:
+    for number, name in enumerate(ODD_NAMES):
+        redshift.write(f"log_data/{name}", event(item=number))
+    redshift.write("song_data/s.json", song())
+    counts = len(ODD_NAMES) + 1, len(ODD_NAMES) + 1, 0
+    assert redshift.load(*WAYS[way]) == 0
+    assert redshift.counts() == counts
+    paths = redshift.query("select path from raw.load_history where path like 'log%'")
+    assert {path for (path,) in paths} == {f"log_data/{name}" for name in ODD_NAMES}
+    assert redshift.load(*WAYS[way]) == 0
+    assert redshift.counts() == counts
+
+
+def test_odd_names_pass_as_literals_too(redshift: Redshift) -> None:
+    names = ["it's.json", "back\\slash.json", "ü $1 :a.json", "semi;--.json"]
+    for number, name in enumerate(names):
+        redshift.write(f"log_data/{name}", event(item=number))
+    redshift.write("song_data/s.json", song())
+    assert redshift.load() == 0
+    paths = redshift.query("select path from raw.load_history where path like 'log%'")
+    assert sorted(paths) == sorted((f"log_data/{name}",) for name in names)
+
+
+def test_gzipped_files_are_copied_beside_others(redshift: Redshift) -> None:
+    redshift.write("log_data/a.json", event(item=0))
+    redshift.write("log_data/b.json.gz", gzip.compress(event(item=1)))
+    redshift.write("song_data/s.json.gz", gzip.compress(song()))
+    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.counts() == (3, 3, 0)
+
+
+def test_a_folder_is_loaded_through_compaction(
+    redshift: Redshift, clean_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bootstrap.main(["--data", str(clean_data)]) == 2
+    assert "COPY reads S3" in capsys.readouterr().err
+    assert bootstrap.main(["--data", str(clean_data), "--compact", PLACE]) == 0
+    assert_holds(redshift, clean_data)
+
+
+def test_parts_are_one_or_a_multiple_of_four_and_hold_all(
+    redshift: Redshift, clean_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = sum(p.stat().st_size for p in (clean_data / "log_data").rglob("*.json"))
+    monkeypatch.setattr(compact, "PART_BYTES", size // 3)
+    assert compact.part_count(size // 3) == 1
+    assert compact.part_count(size) == 4
+    redshift.put(clean_data)
+    assert redshift.load("--compact", PLACE) == 0
+    assert_holds(redshift, clean_data)
+    names = [key.rpartition("/")[2] for key in objects_of(redshift)]
+    parts = [name for name in names if name.endswith(".json.gz")]
+    logs = [name for name in parts if name.startswith("staging_events")]
+    assert 1 < len(logs) <= 4
+    assert sum(name.startswith("staging_songs") for name in parts) == 1
+
+
+def objects_of(redshift: Redshift) -> list[str]:
+    return [key for key, _ in redshift.stand_in.buckets.objects("place")]
+
+
+def test_a_part_of_a_prefix_needs_a_manifest(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redshift.write("log_data/a.json", event())
+    redshift.write("song_data/s.json", song())
+    assert redshift.load() == 0
+    redshift.write("log_data/b.json", event(item=1))
+    assert redshift.load() == 2
+    said = capsys.readouterr().err
+    assert "COPY needs a list of files" in said
+    assert "--manifest s3://" in said
+    assert redshift.counts() == (2, 2, 0)
+    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.counts() == (3, 3, 0)
+
+
+def test_a_file_that_arrives_while_its_prefix_is_copied_is_told(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    redshift.write("log_data/a.json", event())
+    redshift.write("song_data/s.json", song())
+    run = data_api.DataApi.run
+
+    def run_and_write(*arguments: Any) -> Any:
+        done = run(*arguments)
+        if len(arguments) > 2:
+            redshift.write("log_data/late.json", event(item=1))
+        return done
+
+    monkeypatch.setattr(data_api.DataApi, "run", run_and_write)
+    assert redshift.load() == 2
+    assert "log_data/late.json arrived while" in capsys.readouterr().err
+
+
+# --- External -------------------------------------------------------------------------
+
+
+def test_external_records_are_seen_when_their_file_is_booked(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redshift.write("log_data/a.json", event(item=0))
+    redshift.write("song_data/s.json", song())
+    assert redshift.load("--external") == 0
+    redshift.write("log_data/b.json", event(item=1))
+    redshift.write("log_data/it's ü.json", event(item=2))
+    redshift.write("log_data/bad.json", event(item=7, ts=-1))
+    assert len(redshift.records(EVENTS)) == 1
+    assert redshift.load("--external") == 0
+    found = redshift.query(
+        "select e.iteminsession, e.source_path, e.loaded_at = h.loaded_at"
+        " from raw.staging_events e inner join raw.load_history h"
+        " on e.source_path = h.path order by 1"
+    )
+    assert found == [
+        (0, "log_data/a.json", True),
+        (1, "log_data/b.json", True),
+        (2, "log_data/it's ü.json", True),
+    ]
+    assert redshift.query(
+        "select path, line_number, reason from raw.rejected_records"
+    ) == [("log_data/bad.json", None, "ts is out of range")]
+    history = redshift.query(
+        "select path, loaded_count, rejected_count from raw.load_history"
+        " where path like 'log%' order by loaded_at, path"
+    )
+    assert history == [
+        ("log_data/a.json", 1, 0),
+        ("log_data/b.json", 1, 0),
+        ("log_data/bad.json", 0, 1),
+        ("log_data/it's ü.json", 1, 0),
+    ]
+    assert redshift.load("--external") == 0
+    assert capsys.readouterr().out.endswith("Nothing new to load.\n")
+    redshift.write("log_data/bad.json", event(item=7))
+    assert redshift.load("--external") == 0
+    assert redshift.counts() == (5, 5, 0)
+    assert redshift.query("select path from raw.load_history where is_new_version") == [
+        ("log_data/bad.json",)
+    ]
+
+
+def test_external_records_in_another_region_are_refused_before_all_else(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Spectrum reads its own region alone, and would fail at each query."""
+    small(redshift)
+    before = objects_of(redshift)
+    monkeypatch.setattr(S3Prefix, "region", lambda _: "eu-west-1")
+    for arguments in (["--external"], ["--external", "--dry-run"]):
+        assert redshift.load(*arguments) == 2
+        said = capsys.readouterr().err
+        assert "is in eu-west-1 and the warehouse in us-west-2" in said
+    assert redshift.warehouse.raw_tables() == []
+    assert objects_of(redshift) == before
+
+
+def test_copies_and_views_do_not_mix(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redshift.write("log_data/a.json", event())
+    redshift.write("song_data/s.json", song())
+    for arguments, said in (([], "copies"), (["--external"], "views on files")):
+        assert redshift.load("--reset", "--yes", *arguments) == 0
+        other = [] if arguments else ["--external"]
+        capsys.readouterr()
+        assert redshift.load(*other) == 2
+        assert f"raw tables of this warehouse are {said}" in capsys.readouterr().err
+
+
+def test_a_name_that_spectrum_does_not_read_is_told(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redshift.write("log_data/_a.json", event())
+    redshift.write("song_data/s.json", song())
+    assert redshift.load("--external") == 2
+    assert "begins with _: log_data/_a.json" in capsys.readouterr().err
+
+
+# --- Reload after a rule was fixed --------------------------------------------------
+
+
+@pytest.mark.parametrize("how", [["--manifest", PLACE], ["--compact", PLACE]])
+def test_a_fixed_rule_loads_quarantined_files_again(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    how: list[str],
+) -> None:
+    redshift.write("log_data/a.json", event() + b"\n" + event(item=1, userId="me"))
+    redshift.write("log_data/b.json", event(2))
+    redshift.write("song_data/s.json", song())
+
+    def check(table: RawTable, record: Any, on_record: Any) -> list[str | None]:
+        if record.get("sessionId") == "1":
+            raise RefusedRecordError("too strict")
+        return check_record(table, record, on_record)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reader, "check_record", check)
+        assert redshift.load(*how) == 0
+    is_compact = "--compact" in how
+    assert redshift.counts() == ((1, 1, 2) if is_compact else (2, 1, 1))
+    capsys.readouterr()
+    assert redshift.load(*how, "--reload-quarantined") == 0
+    said = capsys.readouterr().out
+    assert "1 of them are loaded again, because records of theirs are in" in said
+    assert redshift.counts() == (2, 1, 1)
+    assert redshift.query("select path, is_new_version from raw.load_history") == [
+        ("log_data/a.json", True),
+        ("log_data/b.json", not is_compact),
+        ("song_data/s.json", False),
+    ]
+
+
+# --- New versions ---------------------------------------------------------------------
+
+
+def test_a_new_version_brings_its_whole_load_again(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(3):
+        redshift.write(f"log_data/{number}.json", event(item=number))
+    redshift.write("song_data/s.json", song())
+    assert redshift.load("--manifest", PLACE) == 0
+    redshift.write("log_data/9.json", event(item=9))
+    assert redshift.load("--manifest", PLACE) == 0
+    redshift.write("log_data/1.json", event(item=1, song="new"))
+    assert redshift.load("--manifest", PLACE) == 0
+    assert "2 more files of log_data are loaded again" in capsys.readouterr().out
+    found = redshift.query(
+        "select iteminsession, song from raw.staging_events order by 1"
+    )
+    assert found == [(0, None), (1, "new"), (2, None), (9, None)]
+    again = redshift.query(
+        "select path from raw.load_history where is_new_version order by 1"
+    )
+    assert again == [("log_data/0.json",), ("log_data/1.json",), ("log_data/2.json",)]
+    assert redshift.counts() == (5, 5, 0)
+
+
+def test_a_whole_load_is_not_replaced_if_a_file_of_it_is_gone(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(2):
+        redshift.write(f"log_data/{number}.json", event(item=number))
+    redshift.write("song_data/s.json", song())
+    assert redshift.load() == 0
+    redshift.stand_in.s3().delete_object(Bucket=redshift.bucket, Key="log_data/0.json")
+    redshift.write("log_data/1.json", event(item=1, song="new"))
+    assert redshift.load("--manifest", PLACE) == 2
+    assert "log_data/0.json came with the earlier one" in capsys.readouterr().err
+    assert redshift.counts() == (3, 3, 0)
+
+
+def test_a_compacted_file_is_replaced_alone(redshift: Redshift) -> None:
+    for number in range(2):
+        redshift.write(f"log_data/{number}.json", event(item=number) + b"\nbad")
+    redshift.write("song_data/s.json", song())
+    assert redshift.load("--compact", PLACE) == 0
+    assert redshift.counts() == (3, 3, 2)
+    redshift.write("log_data/1.json", event(item=1, song="new"))
+    assert redshift.load("--compact", PLACE) == 0
+    assert redshift.counts() == (3, 3, 1)
+    found = redshift.query(
+        "select h.path, h.loaded_count, h.is_new_version, e.song"
+        " from raw.load_history h inner join raw.staging_events e"
+        " on h.path = e.source_path and h.loaded_at = e.loaded_at order by 1"
+    )
+    assert found == [
+        ("log_data/0.json", 1, False, None),
+        ("log_data/1.json", 1, True, "new"),
+    ]
+
+
+# --- Bad input ------------------------------------------------------------------------
+
+
+TAKEN_BY_COPY = (" stands twice", " is not text")
+WITHOUT_A_LINE = (
+    ("ts is out of range", 2),
+    ("userId is neither empty nor a whole number", 1),
+    ("artist_id is missing", 1),
+)
+
+
+def test_a_dirty_sample_by_copy_alone_differs_where_the_docs_say(
+    redshift: Redshift, sample_data: Path
+) -> None:
+    redshift.put(sample_data)
+    assert redshift.load("--manifest", PLACE) == 0
+    found = redshift.query(
+        "select path, line_number, reason, raw_text from raw.rejected_records"
+    )
+    reasons = [reason for path, _, reason, _ in found if path is None]
+    known = [reason for reason, count in WITHOUT_A_LINE for _ in range(count)]
+    assert sorted(reasons) == sorted(known)
+    expected = read_folder(sample_data)
+    taken = [r for r in expected.rejects if r.reason.endswith(TAKEN_BY_COPY)]
+    assert len(taken) == 4
+    with_a_line = {
+        (r.path, r.line_number, r.reason, r.raw_text)
+        for r in expected.rejects
+        if r not in taken and r.reason not in dict(WITHOUT_A_LINE)
+    }
+    assert {row for row in found if row[0]} == with_a_line
+    records = len(expected.events) + len(expected.songs)
+    assert redshift.counts()[1:] == (records + 4, len(expected.rejects) - 4)
+
+
+@by_way("test_what_copy_refuses_is_in_quarantine_with_its_line", "manifest", "prefix")
+def test_what_copy_refuses_is_in_quarantine_with_its_line(
+    redshift: Redshift, way: str
+) -> None:
+    lines = [
+        event(item=0),
+        b'{"not": json',
+        event(item=1, ts=None),
+        event(item=2, song="\\ 'quoted' ü"),
+        event(item=3, sessionId="x"),
+        event(item=4, song="x" * 1025),
+    ]
+    redshift.write("log_data/a.json", b"\n".join(lines))
+    redshift.write("log_data/b.json", event(item=9))
+    redshift.write("song_data/s.json", song())
+    assert redshift.load(*WAYS[way]) == 0
+    found = redshift.query(
+        "select path, line_number, reason, raw_text from raw.rejected_records"
+        " order by 2"
+    )
+    assert found == [
+        ("log_data/a.json", 2, "not JSON", lines[1].decode()),
+        ("log_data/a.json", 3, "ts is missing", lines[2].decode()),
+        ("log_data/a.json", 5, "sessionId is not a whole number", lines[4].decode()),
+        ("log_data/a.json", 6, "song is longer than 1024 bytes", lines[5].decode()),
+    ]
+    assert redshift.counts() == (3, 4, 4)
+    assert redshift.query(
+        "select sum(rejected_count) from raw.load_history"
+        " where path = 'log_data/a.json'"
+    ) == [(4,)]
+
+
+@pytest.mark.parametrize("way", ["compact", "manifest"])
+def test_files_of_other_forms_are_read(redshift: Redshift, way: str) -> None:
+    """COPY by itself reads no array, and no byte order mark but the first."""
+    files = {f"log_data/{form}.json": content for form, content in FORMS.items()}
+    cut = b"".join([event(), event(ts=None), event(ts=-1), b"{"])
+    for name, compress in COMPRESSED.items():
+        if not name.startswith(("named", "bz2")):
+            files[f"log_data/{name}"] = compress(FORMS["newline at end"])
+    for path, content in (files | {"log_data/cut.json": cut}).items():
+        redshift.write(path, content)
+    redshift.write("song_data/s.json", indented(song()))
+    assert redshift.load(*WAYS[way]) == 0
+    refused = redshift.query(
+        "select path, line_number, reason from raw.rejected_records"
+    )
+    count = 2 * len(files) + 1
+    expected: list[tuple[object, ...]] = [
+        ("log_data/cut.json", 1, "not JSON"),
+        ("log_data/cut.json", 1, "ts is missing"),
+    ]
+    if way == "compact":
+        expected.append(("log_data/cut.json", 1, "ts is out of range"))
+    else:
+        expected.append((None, None, "ts is out of range"))
+        arrays = [path for path in files if path.startswith("log_data/array")]
+        expected += [(path, 1, "not a JSON object") for path in arrays]
+        expected.append(("log_data/BOM inside.json", 2, "Invalid JSON"))
+        count -= 2 * len(arrays) + 1
+    assert sorted(refused, key=str) == sorted(expected, key=str)
+    assert redshift.counts()[1:] == (count + 1, len(expected))
+
+
+def test_what_copy_takes_and_a_rule_refuses_is_in_quarantine(
+    redshift: Redshift,
+) -> None:
+    lines = [
+        event(item=0, userId=" 7 "),
+        event(item=1, ts=-1),
+        event(item=2, ts=253402300800000),
+        event(item=3, registration=-0.5),
+        event(item=4, userId="x7"),
+        event(item=5, userId="1" * 19),
+        event(item=6, userId="", registration=1540919166796.0),
+        event(item=7, userId="\u00a07\u200b"),
+    ]
+    redshift.write("log_data/a.json", b"\n".join(lines))
+    names = ("SO1", " \t", "\u3000", "Ã\x82Â\xa0 ")
+    redshift.write("song_data/s.json", b"\n".join(map(song, names)))
+    assert redshift.load("--manifest", PLACE) == 0
+    found = redshift.query(
+        "select table_name, path, line_number, reason from raw.rejected_records"
+        " order by 1, 4"
+    )
+    assert found == [
+        ("staging_events", None, None, "registration is out of range"),
+        ("staging_events", None, None, "ts is out of range"),
+        ("staging_events", None, None, "ts is out of range"),
+        ("staging_events", None, None, "userId is neither empty nor a whole number"),
+        ("staging_events", None, None, "userId is out of range"),
+        *[("staging_songs", None, None, "song_id is missing")] * 3,
+    ]
+    assert redshift.counts() == (2, 4, 8)
+    assert redshift.query(
+        "select sum(loaded_count), sum(rejected_count) from raw.load_history"
+    ) == [(4, 8)]
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "manifest",
+        "compact",
+        pytest.param(
+            "prefix",
+            marks=pytest.mark.long(
+                guard="tests/loaders/test_redshift_loader.py"
+                "::test_more_rejects_than_allowed_load_nothing[manifest]"
+            ),
+        ),
+    ],
+)
+def test_more_rejects_than_allowed_load_nothing(
+    redshift: Redshift, way: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redshift.write("song_data/s.json", song())
+    anew = (*WAYS[way], "--reset", "--yes", "--max-rejects")
+    for bad in (b'{"not": \x1b[2J', event(item=1, ts=-1)):
+        redshift.write("log_data/a.json", b"\n".join([event(), bad, bad]))
+        for limit in ("0", "1"):
+            assert redshift.load(*anew, limit) == 2, bad
+            said = capsys.readouterr().err
+            assert f"More than {limit} records were refused" in said
+            assert len(said.splitlines()) == 2
+            assert "\x1b" not in said
+            assert redshift.counts() == (0, 0, 0), bad
+        assert redshift.load(*anew, "2") == 0
+        assert redshift.counts() == (2, 2, 2), bad
+
+
+# --- Once, whatever happens -----------------------------------------------------------
+
+
+def small(redshift: Redshift) -> None:
+    redshift.write("log_data/a.json", b"\n".join(event(item=n) for n in range(50)))
+    redshift.write("song_data/s.json", song())
+
+
+def before_the_load(
+    monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]
+) -> None:
+    """Let something happen just before the batch of the next load is submitted."""
+    run = data_api.DataApi.run
+
+    def act_and_run(*arguments: Any) -> Any:
+        if len(arguments) > 2:  # the one batch that bears a name is the load
+            monkeypatch.setattr(data_api.DataApi, "run", run)
+            action()
+        return run(*arguments)
+
+    monkeypatch.setattr(data_api.DataApi, "run", act_and_run)
+
+
+def lost(*, way: str, times: int, status: int, is_long: bool) -> Any:
+    test = "test_a_lost_answer_and_a_repeat_load_once[manifest-1-0]"
+    long = pytest.mark.long(guard=f"tests/loaders/test_redshift_loader.py::{test}")
+    return pytest.param(way, times, status, marks=long if is_long else ())
+
+
+@pytest.mark.parametrize(
+    ("way", "times", "status"),
+    [
+        lost(way=way, times=times, status=status, is_long=way in ("prefix", "compact"))
+        for way in WAYS
+        for times, status in ((1, 0), (9, 2))
+    ],
+)
+def test_a_lost_answer_and_a_repeat_load_once(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    way: str,
+    times: int,
+    status: int,
+) -> None:
+    small(redshift)
+    fail = redshift.stand_in.fail_next
+    before_the_load(
+        monkeypatch, lambda: fail("BatchExecuteStatement", "lost answer", times)
+    )
+    assert redshift.load(*WAYS[way]) == status
+    redshift.stand_in.faults.waiting.clear()
+    assert redshift.load(*WAYS[way]) == 0
+    assert redshift.counts() == (2, 51, 0)
+    record(
+        "faults",
+        engine="redshift",
+        what="BatchExecuteStatement: a lost answer to a load that did run",
+        tried=1,
+        succeeded=int(status == 0),
+        told=int(status != 0),
+        right_after_the_next_command=1,
+    )
+
+
+def test_another_load_in_between_makes_the_load_fail(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small(redshift)
+
+    def load_something_else() -> None:
+        redshift.write("log_data/b.json", event(item=99))
+        assert redshift.load("--manifest", PLACE) == 0
+
+    before_the_load(monkeypatch, load_something_else)
+    assert redshift.load("--manifest", PLACE) == 2
+    assert "Another load was committed" in capsys.readouterr().err
+    assert redshift.counts() == (3, 52, 0)
+
+
+def test_bootstraps_at_the_same_moment_load_once(redshift: Redshift) -> None:
+    small(redshift)
+    running = [redshift.start(*WAYS["manifest"]) for _ in range(3)]
+    said = [process.communicate()[1] for process in running]
+    codes = [process.returncode for process in running]
+    assert 0 in codes, said
+    record(
+        "bootstraps",
+        engine="redshift",
+        what="loads of one warehouse at the same moment",
+        tried=len(codes),
+        loaded_or_found_all_loaded=codes.count(0),
+        told_to_repeat=len(codes) - codes.count(0),
+    )
+    for code, error in zip(codes, said, strict=True):
+        assert code == 0 or "repeat the command" in error
+    assert redshift.load(*WAYS["manifest"]) == 0
+    assert redshift.counts() == (2, 51, 0)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        0.3,
+        *(
+            pytest.param(
+                moment,
+                marks=pytest.mark.long(
+                    guard="tests/loaders/test_redshift_loader.py"
+                    "::test_a_killed_load_is_repeated_once[0.3]"
+                ),
+            )
+            for moment in (0.0, 1.0)
+        ),
+    ],
+)
+def test_a_killed_load_is_repeated_once(redshift: Redshift, moment: float) -> None:
+    small(redshift)
+    seen = len(redshift.stand_in.statements)
+    process = redshift.start(*WAYS["manifest"])
+    wait_for("lock ", redshift, seen)
+    time.sleep(moment)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert redshift.load(*WAYS["manifest"]) == 0
+    assert redshift.counts() == (2, 51, 0)
+
+
+def test_a_load_that_failed_runs_again_a_day_later(redshift: Redshift) -> None:
+    """Statements leave the list after a day, and tokens hold eight hours."""
+    small(redshift)
+    api = redshift.stand_in.data_api
+    for hours in (0, 23, 2):
+        api.seconds_later += hours * 3600  # and time does not go back after the test
+        redshift.stand_in.conflicts[:] = [(CONFLICT_AT, "Disk Full")]
+        assert redshift.load(*WAYS["manifest"]) == 2
+        assert redshift.stand_in.conflicts == []
+    assert redshift.load(*WAYS["manifest"]) == 0
+
+
+def test_more_statements_than_a_request_may_have_ask_for_a_manifest(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small(redshift)
+    monkeypatch.setattr(copying, "MAX_BATCH_BYTES", 1000)
+    assert redshift.load() == 2
+    assert "with --manifest s3://bucket/prefix" in capsys.readouterr().err
+
+
+def test_records_that_copy_refuses_are_found_without_the_query_that_failed(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(redshift.stand_in.data_api, "tells_failed_queries", False)
+    redshift.write("log_data/a.json", event() + b"\n" + event(item=1, ts="x"))
+    redshift.write("song_data/s.json", song())
+    assert redshift.load("--manifest", PLACE, "--max-rejects", "0") == 2
+    assert "log_data/a.json" in capsys.readouterr().err
+    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.counts() == (2, 2, 1)
+
+
+def test_a_load_after_a_reset_runs_again(redshift: Redshift) -> None:
+    small(redshift)
+    assert redshift.load(*WAYS["manifest"]) == 0
+    assert redshift.load(*WAYS["manifest"], "--reset", "--yes") == 0
+    assert redshift.counts() == (2, 51, 0)
+
+
+def test_all_ways_to_log_in_load(
+    redshift: Redshift, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = redshift.stand_in
+    profile = redshift.warehouse.folder / "profiles.yml"
+    of_cluster = profile.read_text(encoding="utf-8")
+    by_iam = of_cluster.replace(f"user: {here.user},", "")
+    of_workgroup = by_iam.replace(f"cluster_id: {here.cluster},", "")
+    redshift.write("song_data/s.json", song())
+    identity = f'to "{here.credentials.identity}"'
+    here.databases.ensure_user(here.credentials.identity)
+    here.actions.clear()
+    for number, (text, name, value) in enumerate(
+        (
+            (of_cluster, "WORKGROUP", ""),
+            (by_iam, "WORKGROUP", ""),
+            (of_workgroup, "WORKGROUP", here.workgroup),
+            (of_cluster, "SECRET", here.secret_arn),
+        )
+    ):
+        profile.write_text(text, encoding="utf-8")
+        redshift.write(f"log_data/{number}.json", event(item=number))
+        with monkeypatch.context() as patch:
+            patch.setenv(f"SPARKIFY_REDSHIFT_{name}", value)
+            way = "--compact" if name == "SECRET" else "--manifest"
+            assert redshift.load(way, PLACE) == 0, (text, name)
+        assert redshift.counts() == (number + 2, number + 2, 0)
+        # An ordinary user, who may load what another one created by a grant alone.
+        with here.databases.connect(redshift.warehouse.database) as connection:
+            for what in ("schema raw", "all tables in schema raw"):
+                connection.execute(f"grant all on {what} {identity}".encode())
+    loads, _ = documented_rights()
+    unseen = {"CancelStatement", "ExecuteStatement"}  # on Ctrl-C, and --external
+    assert here.actions == loads - {f"redshift-data:{name}" for name in unseen}
+
+
+# --- Failures -------------------------------------------------------------------------
+
+
+def test_a_dry_run_prints_statements_and_no_secret_and_does_nothing(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small(redshift)
+    secret = "not-to-be-seen"  # noqa: S105 -- that is the point
+    monkeypatch.setenv("SPARKIFY_REDSHIFT_PASSWORD", secret)
+    before = objects_of(redshift)
+    for way in COPIED:
+        assert redshift.load("--dry-run", *WAYS[way]) == 0
+        said = capsys.readouterr().out
+        assert 'copy "copied_staging_events"' in said
+        assert 'lock "raw"."load_history"' in said
+        for value in (secret, os.environ["AWS_SECRET_ACCESS_KEY"]):
+            assert value not in said
+        assert redshift.stand_in.password not in said
+    assert redshift.warehouse.raw_tables() == []
+    assert objects_of(redshift) == before
+
+
+@only_duckdb
+def test_an_option_that_an_engine_does_not_have_is_refused(
+    load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_source(tmp_path / "data", {"a.json": event()})
+    for option in (["--manifest", "s3://x"], ["--compact", "s3://x"], ["--external"]):
+        assert load(data, *option) == 2
+        said = capsys.readouterr().err
+        assert f"The engine duckdb has no {option[0]}." in said
+
+
+def test_two_ways_at_once_are_refused(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(redshift)
+    for other in (["--manifest", PLACE], ["--external"]):
+        assert redshift.load("--compact", PLACE, *other) == 2
+        assert f"--compact and {other[0]} are two ways" in capsys.readouterr().err
+
+
+def test_a_place_that_is_none_is_told(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(redshift)
+    for place in ("folder", "s3://", "s3://no-such-bucket-here/x"):
+        assert redshift.load("--manifest", place) == 2, place
+        assert len(capsys.readouterr().err.splitlines()) == 2, place
+
+
+def test_a_place_in_another_region_is_told(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(redshift)
+    far = boto3.client("s3", region_name="eu-west-1")
+    far.create_bucket(
+        Bucket=f"{redshift.bucket}-far",
+        CreateBucketConfiguration={"LocationConstraint": "eu-west-1"},
+    )
+    assert redshift.load("--manifest", f"s3://{redshift.bucket}-far/x") == 2
+    assert "is in eu-west-1, and the data in us-west-2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("wrong", "advice"),
+    [
+        ("SPARKIFY_REDSHIFT_ROLE=arn:aws:iam::123456789012:role/none", "the role"),
+        ("AWS_PROFILE=nobody", "AWS_PROFILE"),
+        ("AWS_ENDPOINT_URL=http://127.0.0.1:9", "AWS_ENDPOINT_URL"),
+        ("SPARKIFY_REDSHIFT_WORKGROUP=both", "Set one of"),
+        ("SPARKIFY_REDSHIFT_SECRET=none", "secret"),
+    ],
+)
+def test_a_failure_is_two_sentences_and_status_2(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: str,
+    advice: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small(redshift)
+    monkeypatch.setenv(*wrong.split("=", 1))
+    assert redshift.load("--manifest", PLACE) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert len(said.splitlines()) == 2
+    assert advice in said.splitlines()[1]
+
+
+PASSING: Final = (
+    ("BatchExecuteStatement", "throttle", 2),
+    ("BatchExecuteStatement", "timeout", 1),
+    ("DescribeStatement", "reset", 2),
+    ("DescribeStatement", "500", 2),
+    ("DescribeStatement", "timeout", 1),
+    ("GetStatementResult", "reset", 2),
+    ("GetStatementResult", "throttle", 2),
+    ("PutObject", "throttle", 2),
+    ("PutObject", "reset", 2),
+)
+
+
+def test_a_passing_fault_is_no_failure(
+    redshift: Redshift, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_api, "LONGEST_WAIT", 1)
+    small(redshift)
+    for number, (operation, how, times) in enumerate(PASSING):
+        seconds = 3 if how == "timeout" else 60
+        monkeypatch.setattr(data_api, "READ_TIMEOUT", seconds)
+        redshift.write(f"log_data/{number}.json", event(item=100 + number))
+        redshift.stand_in.fail_next(operation, how, times)
+        assert redshift.load("--manifest", PLACE) == 0, (operation, how)
+        assert not redshift.stand_in.faults.waiting[operation], (operation, how)
+        assert redshift.counts() == (number + 3, number + 52, 0), (operation, how)
+        record(
+            "faults",
+            engine="redshift",
+            what=f"{operation}: {how}",
+            tried=1,
+            succeeded=1,
+        )
+
+
+@pytest.mark.parametrize(
+    ("how", "wrong", "advice"),
+    [
+        ("throttle", "Throttling", "repeat the command"),
+        ("expired", "ExpiredToken", "Log in again"),
+        ("denied", "AccessDenied", "docs/redshift.md"),
+    ],
+)
+def test_a_fault_that_stays_is_told(
+    redshift: Redshift,
+    how: str,
+    wrong: str,
+    advice: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small(redshift)
+    redshift.stand_in.fail_next("BatchExecuteStatement", how, times=9)
+    assert redshift.load("--manifest", PLACE) == 2
+    redshift.stand_in.faults.waiting.clear()
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert wrong in said[0]
+    assert advice in said[1]
+    record(
+        "faults",
+        engine="redshift",
+        what=f"BatchExecuteStatement: {how}, for the whole command",
+        tried=1,
+        told=1,
+    )
+
+
+def test_a_paused_cluster_is_told(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(redshift)
+    redshift.stand_in.pause()
+    try:
+        assert redshift.load("--manifest", PLACE) == 2
+    finally:
+        redshift.stand_in.resume()
+    said = capsys.readouterr().err.splitlines()
+    assert "paused" in said[0]
+    assert said[1].startswith("Resume the cluster")
+
+
+def test_a_cluster_that_is_not_there_is_told(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(redshift)
+    profile = redshift.warehouse.folder / "profiles.yml"
+    text = profile.read_text(encoding="utf-8")
+    assert redshift.stand_in.cluster in text
+    text = text.replace(redshift.stand_in.cluster, "gone-cluster")
+    profile.write_text(text, encoding="utf-8")
+    assert redshift.load("--manifest", PLACE) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[1].startswith("Check SPARKIFY_REDSHIFT_CLUSTER")
+    assert len(said) == 2
+
+
+def test_a_role_without_access_is_told(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    small(redshift)
+    here = redshift.stand_in
+    monkeypatch.setitem(here.roles, here.role_arn, ["s3://elsewhere/"])
+    assert redshift.load("--manifest", PLACE) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert "Access Denied" in said[0]
+    assert said[1].startswith("Let the role")
+    assert len(said) == 2
+
+
+def test_what_takes_too_long_is_cancelled(
+    redshift: Redshift, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small(redshift)
+    assert redshift.load("--manifest", PLACE) == 0
+    redshift.write("log_data/b.json", event(item=99))
+    with lock_held(redshift):
+        assert redshift.load("--manifest", PLACE, "--timeout", "0.02") == 2
+        said = capsys.readouterr().err
+        assert "not done within 0.02 minutes" in said
+    assert redshift.counts() == (2, 51, 0)
+    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.counts() == (3, 52, 0)
+
+
+def test_ctrl_c_cancels_the_statements(redshift: Redshift) -> None:
+    small(redshift)
+    assert redshift.load("--manifest", PLACE) == 0
+    redshift.write("log_data/b.json", event(item=99))
+    with lock_held(redshift):
+        seen = len(redshift.stand_in.statements)
+        process = redshift.start(*WAYS["manifest"])
+        wait_for('insert into "raw"."staging_events"', redshift, seen)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=60)
+    assert process.returncode == 130, error
+    assert redshift.counts() == (2, 51, 0)
+
+
+CONFLICT_AT = 'insert into "raw"."load_history"'
+
+
+@pytest.mark.parametrize(("times", "seconds"), [(2, 60), (1, 0)])
+def test_a_conflict_with_another_run_is_tried_again_and_told_as_one(
+    redshift: Redshift,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    times: int,
+    seconds: int,
+) -> None:
+    """Error 1023 is no failure of the load: all of its batch may run again."""
+    status = 0 if seconds else 2
+    monkeypatch.setattr(data_api, "CONFLICT_PAUSE", 0.01)
+    monkeypatch.setattr(data_api, "CONFLICT_SECONDS", seconds)
+    small(redshift)
+    redshift.stand_in.conflicts[:] = [(CONFLICT_AT, CONFLICT)] * times
+    assert redshift.load("--manifest", PLACE) == status
+    said = capsys.readouterr().err.splitlines()
+    if status:
+        assert "Another run changed the same tables at the same moment" in said[0]
+        assert "repeat the command" in said[1]
+        assert len(said) == 2
+    assert redshift.stand_in.conflicts == []
+    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.counts() == (2, 51, 0)
+    record(
+        "faults",
+        engine="redshift",
+        what="error 1023: another run changed the same tables",
+        tried=1,
+        succeeded=int(status == 0),
+        told=int(status != 0),
+        right_after_the_next_command=1,
+    )

@@ -1,0 +1,169 @@
+"""Dirty files: nothing crashes, nothing is lost, and every engine says the same."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conftest import Load, without_spark
+from dirty_files import write_dirty_files
+from oracle import Listening, Star, build_listening, build_star, read_folder
+from oracle.reading import (
+    EVENT_RULES,
+    SONG_RULES,
+    RefusedError,
+    find_files,
+    judge,
+    read_texts,
+    shown,
+)
+from raw_lines import event, song
+from recorded import record
+from sparkify.raw.extra_keys import MAX_KEYS, ExtraKeys
+from sparkify.raw.rules import EVENTS, RAW_TABLES, SONGS, RawTable
+from test_mutations import QUICK
+from warehouses import Builder, Warehouse, assert_table_is_the_oracles, write_source
+
+RULES = {EVENTS.name: EVENT_RULES, SONGS.name: SONG_RULES}
+SEED = 1
+LIMIT = "5000"
+
+
+@pytest.fixture(scope="module")
+def dirty_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source of dirty files."""
+    return write_dirty_files(tmp_path_factory.mktemp("dirty") / "data", SEED)
+
+
+@cache
+def judged(root: Path, table: RawTable) -> tuple[list[Any], list[Any], str]:
+    """Return a part's records, each after its file, its refused lines, and its keys.
+
+    The keys are the sentence on those that no column takes.
+    """
+    extra = ExtraKeys(table)
+    records, refused = [], []
+    for file in find_files(root / table.part):
+        path = file.relative_to(root).as_posix()
+        for text in read_texts(file):
+            try:
+                records.append((path, *judge(text, RULES[table.name])))
+                extra.look(json.loads(text.content))
+            except RefusedError as reason:
+                refused.append((path, text.line, str(reason), shown(text)))
+    return sorted(records, key=repr), sorted(refused), extra.sentence()
+
+
+def assert_all_is_there(warehouse: Warehouse, data: Path) -> None:
+    """Compare what the raw tables hold with what the oracle says of the files."""
+    for table in RAW_TABLES:
+        records, refused, _ = judged(data, table)
+        assert min(len(records), len(refused)) > 100
+        columns = ", ".join(f'"{column.name.lower()}"' for column in table.columns)
+        if warehouse.engine != "postgres":
+            columns = ", ".join(f'"{column.name}"' for column in table.columns)
+        found = warehouse.query(f"select source_path, {columns} from raw.{table.name}")
+        assert sorted(found, key=repr) == records
+        quarantine = (
+            "select path, line_number, reason, raw_text from raw.rejected_records"
+            f" where table_name = '{table.name}'"
+        )
+        assert sorted(warehouse.query(quarantine)) == refused
+        record(
+            "dirty",
+            engine=warehouse.engine,
+            what=f"lines of {table.part}",
+            tried=len(records) + len(refused),
+            loaded=len(records),
+            in_quarantine=len(refused),
+        )
+
+
+@cache
+def stars(root: Path) -> tuple[Star, Listening]:
+    """Return what the oracle makes of the files."""
+    records = read_folder(root)
+    star = build_star(records)
+    return star, build_listening(records, star)
+
+
+@pytest.mark.parametrize(
+    "warehouse",
+    [
+        "duckdb",
+        "postgres",
+        pytest.param(
+            "spark",
+            marks=pytest.mark.long(
+                guard="tests/rules/test_star.py::"
+                "test_the_quarantine_is_the_oracles[spark-grown]"
+            ),
+        ),
+    ],
+    indirect=True,
+)
+def test_each_dirty_line_is_a_record_or_in_quarantine(
+    builder: Builder,
+    load: Load,
+    dirty_data: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Load once; then build and compare the star too, but on Spark, which is slow."""
+    warehouse = builder.warehouse
+    assert load(dirty_data, "--max-rejects", LIMIT) == 0
+    said = capsys.readouterr().out
+    assert all(line.isprintable() for line in said.splitlines())
+    for table in RAW_TABLES:
+        assert judged(dirty_data, table)[-1] in said.splitlines()
+    assert_all_is_there(warehouse, dirty_data)
+    if warehouse.engine != "spark":
+        builder.build(QUICK)
+        for star in stars(dirty_data):
+            for name in star.tables():
+                assert_table_is_the_oracles(warehouse, star, name)
+
+
+@without_spark
+def test_keys_that_no_column_takes_are_counted_and_named(
+    load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A key in another case is one of them; what is refused is not counted."""
+    lines = [event(n, foo=1, **({"userid": 7} if n < 2 else {})) for n in range(3)]
+    lines += [event(ts=-1, bar=1), event(9, **{"a\n\x1b[31m": 1})]
+    files = {"a.json": lines[0], "b.json": b"\n".join(lines[1:]), "c.json": event(8)}
+    assert load(write_source(tmp_path / "data", files, {"s.json": song()})) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "3 keys of log_data that no column takes: foo (3 records), userid (2),"
+        " a\\n\\x1b[31m (1)."
+    )
+
+
+def test_of_very_many_keys_some_are_counted_and_few_named() -> None:
+    extra = ExtraKeys(SONGS)
+    assert extra.sentence() == ""
+    extra.look({"x" * 100: 1, "title": "T"})
+    one = f"1 key of song_data that no column takes: {'x' * 60}... (1 record)."
+    assert extra.sentence() == one
+    for number in range(2 * MAX_KEYS):
+        extra.look({f"key {number}": 1})
+    assert len(extra.records) == MAX_KEYS
+    said = extra.sentence()
+    assert said.startswith("More than 1,000 keys of song_data that no column takes: ")
+    assert said.endswith(", and 990 more.")
+
+
+@without_spark
+def test_what_an_error_shows_of_a_file_is_printable(
+    load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twice = event()[:-1] + b', "\\u001b": 1, "\\u001b": 2}'
+    root = write_source(tmp_path / "data", {"a\n\x1b[31m.json": twice})
+    assert load(root, "--max-rejects", "0") == 2
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 2
+    assert "log_data/a\\n\\x1b[31m.json, line 1" in said
+    assert "\x1b" not in said

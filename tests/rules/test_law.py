@@ -1,0 +1,250 @@
+"""The law: the star depends on the set of raw records, not on how they came.
+
+A course is some histories that share a warehouse; each is an example of its own.
+``pytest --long`` runs more of them. ``make law`` runs as many courses as LAW_COURSES
+says, each as wide as LAW_WIDTH says.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+import bootstrap
+from conftest import without_spark
+from histories import Course, courses, files_of, read_course, text_of
+from raw_lines import event, song
+from recorded import record
+from test_mutations import QUICK, Mutation, mutate
+from warehouses import (
+    NO_TESTS,
+    PROJECT,
+    Builder,
+    Warehouse,
+    assert_the_star_is_the_oracles,
+    write_source,
+)
+
+COURSES: Final = {"duckdb": 6, "postgres": 2}
+LONG_COURSES: Final = {"duckdb": 30, "postgres": 6}
+WIDTH: Final = int(os.environ.get("LAW_WIDTH", "40"))
+SEED: Final = int(os.environ.get("LAW_SEED", "1"))
+CASES: Final = sorted((PROJECT / "tests" / "law_cases").glob("*.json"))
+ON_POSTGRES: Final = ("a_file_in_a_new_version", "what_a_run_must_find_again")
+"""What ``make test`` follows on PostgreSQL too: a rebuild, and an increment."""
+
+BUILT_BY_ADDING = (
+    *("int_event_versions", "songplays", "time", "sessions", "int_user_days", "users"),
+)
+PARTS_OF_A_BUILD = {
+    "half": ("stg_events", "int_event_versions"),
+    "rest": (*BUILT_BY_ADDING[1:], "user_level_history"),
+}
+
+
+def follow(builder: Builder, course: Course, data: Path) -> None:
+    """Load and build as a course says, and all in the end; compare each whole build."""
+    shutil.rmtree(data, ignore_errors=True)
+    for part in ("log_data", "song_data"):
+        (data / part).mkdir(parents=True)
+    builder.empty()
+    for load, build in enumerate(course.builds):
+        for name, content in files_of(course, load).items():
+            (data / name).write_bytes(content)
+        builder.load(data)
+        if build == "half" or (build == "rest" and "whole" in course.builds[:load]):
+            builder.build(QUICK, "--select", *PARTS_OF_A_BUILD[build])
+        if build == "whole":
+            builder.build(QUICK)
+            assert_the_star_is_the_oracles(builder, data)
+    if course.builds[-1] != "whole":
+        builder.build(QUICK)
+        assert_the_star_is_the_oracles(builder, data)
+
+
+def holds(builder: Builder, course: Course, data: Path) -> bool:
+    try:
+        follow(builder, course, data)
+    except AssertionError:
+        return False
+    return True
+
+
+def reduced(builder: Builder, course: Course, data: Path) -> Course:
+    """Take away from a course that breaks the law all that it does so without."""
+
+    def smaller(course: Course) -> Iterator[Course]:
+        for one in course.histories if len(course.histories) > 1 else []:
+            yield replace(
+                course, histories=[one], rewriter=None if course.rewriter is None else 0
+            )
+        (first, *_) = course.histories
+        for load, files in enumerate(first):
+            for file in files:
+                fewer = [other for other in files if other is not file]
+                lines = [
+                    replace(file, lines=file.lines[:n] + file.lines[n + 1 :])
+                    for n in range(len(file.lines) if len(file.lines) > 1 else 0)
+                ]
+                for left in [fewer, *([*fewer, line] for line in lines)]:
+                    changed = [*first[:load], left, *first[load + 1 :]]
+                    yield replace(course, histories=[changed])
+        for load, build in enumerate(course.builds):
+            if build != "none":
+                builds = [*course.builds[:load], "none", *course.builds[load + 1 :]]
+                yield replace(course, builds=builds)
+
+    for candidate in smaller(course):
+        if not holds(builder, candidate, data):
+            return reduced(builder, candidate, data)
+    return course
+
+
+def increments(builder: Builder) -> int:
+    """Count the builds of songplays that added to the table before."""
+    ((count,),) = builder.warehouse.query(
+        "select count(*) - count(distinct generation) from analytics_builds.songplays"
+    )
+    return int(count)
+
+
+@without_spark
+def test_the_star_is_the_same_however_the_records_came(
+    builder: Builder,
+    tmp_path: Path,
+    tell: Callable[[str], None],
+    pytestconfig: pytest.Config,
+) -> None:
+    """Late, repeated, replaced and broken records; builds that were left out or cut."""
+    data = tmp_path / "data"
+    loads = []
+    added = 0
+    counts = LONG_COURSES if pytestconfig.getoption("--long") else COURSES
+    count = os.environ.get("LAW_COURSES", counts[builder.warehouse.engine])
+    for course in courses(int(count), WIDTH, SEED):
+        if not holds(builder, course, data):
+            found = text_of(reduced(builder, course, data))
+            pytest.fail(f"The law is broken; make this a file of law_cases:\n{found}")
+        loads.append(len(course.builds))
+        record(
+            "law",
+            engine=builder.warehouse.engine,
+            what=f"histories, {WIDTH} in a warehouse, seed {SEED}",
+            tried=WIDTH,
+            held=WIDTH,
+            loads=len(course.builds),
+            stars_compared=[*course.builds[:-1], "whole"].count("whole"),
+            increments=increments(builder),
+        )
+        added += increments(builder)
+    builder.build(QUICK)  # It finds nothing new, and changes nothing.
+    assert_the_star_is_the_oracles(builder, data)
+    tell(
+        f"The law held on {builder.warehouse.engine}: {len(loads) * WIDTH:,}"
+        f" histories in {len(loads)} courses, {sum(loads)} loads, {added} increments."
+    )
+    assert added > len(loads)
+
+
+BOUNDED: Final = {
+    "int_event_versions": "start_time",
+    "songplays": "start_time",
+    "time": "start_time",
+    "int_user_days": "event_date",
+}
+
+
+@pytest.mark.parametrize("engine", ["redshift"])
+def test_deletes_of_an_increment_are_bounded_by_sort_key(
+    built_warehouse: Callable[[str, str], Warehouse], engine: str
+) -> None:
+    """Redshift skips the blocks of a table that lie outside the bounds."""
+    warehouse = built_warehouse(engine, "grown")
+    assert warehouse.stand_in is not None
+    statements = [
+        text for text in warehouse.stand_in.statements if warehouse.database in text
+    ]
+    for table, sort in BOUNDED.items():
+        delete = re.compile(rf'\bdelete from \S*"{table}"\s+where ')
+        found = [text for text in statements if delete.search(text)]
+        bound = re.compile(
+            rf"\nand {sort} between '[^']+' and '[^']+'(;|$)", re.MULTILINE
+        )
+        assert found, table
+        assert [text for text in found if not bound.search(text)] == [], table
+
+
+NAMED_CASE = "tests/rules/test_law.py::test_the_law_holds_in_a_named_case"
+
+
+def named_case(engine: str, case: Path) -> Any:
+    """Return the parameters of a test; of most cases only DuckDB's is short."""
+    guard = f"{NAMED_CASE}[duckdb-{case.stem}]"
+    short = engine == "duckdb" or (engine == "postgres" and case.stem in ON_POSTGRES)
+    marks = [] if short else [pytest.mark.long(guard=guard)]
+    return pytest.param(engine, case, id=f"{engine}-{case.stem}", marks=marks)
+
+
+@pytest.mark.parametrize(
+    ("warehouse", "case"),
+    [
+        named_case(engine, case)
+        for engine in ("duckdb", "postgres", "redshift")
+        for case in CASES
+    ],
+    indirect=["warehouse"],
+)
+def test_the_law_holds_in_a_named_case(
+    builder: Builder, tmp_path: Path, case: Path
+) -> None:
+    follow(builder, read_course(case), tmp_path / "data")
+    record("cases", engine=builder.warehouse.engine, what="cases", tried=1, held=1)
+
+
+def on_duckdb_and_postgres(test: str) -> pytest.MarkDecorator:
+    """Return the parameters of a test that on PostgreSQL is long."""
+    long = pytest.mark.long(guard=f"tests/rules/test_law.py::{test}[duckdb]")
+    return pytest.mark.parametrize(
+        "warehouse", ["duckdb", pytest.param("postgres", marks=long)], indirect=True
+    )
+
+
+@on_duckdb_and_postgres("test_nothing_is_left_of_data_that_were_dropped")
+def test_nothing_is_left_of_data_that_were_dropped(
+    builder: Builder, tmp_path: Path
+) -> None:
+    one = write_source(tmp_path / "one", {"a.json": event()}, {"s.json": song()})
+    other = write_source(tmp_path / "other", {"a.json": event(2)}, {"s.json": song()})
+    builder.load(one)
+    builder.build(QUICK)
+    assert bootstrap.main(["--data", str(other), "--reset", "--yes"]) == 0
+    done = builder.dbt("build", *NO_TESTS, QUICK)
+    assert_the_star_is_the_oracles(builder, other)
+    why = ": full refresh, because a raw file was replaced or the raw tables were recre"
+    assert done.stdout.count(why) == len(BUILT_BY_ADDING)
+    assert "full refresh" not in builder.dbt("build", *NO_TESTS, QUICK).stdout
+
+
+@on_duckdb_and_postgres("test_a_changed_model_is_built_anew")
+def test_a_changed_model_is_built_anew(builder: Builder, tmp_path: Path) -> None:
+    """Rows of before, too, are as the changed SQL makes them."""
+    data = write_source(tmp_path / "data", {"a.json": event(userId="7", level="free")})
+    builder.load(data)
+    builder.build(QUICK)
+    level = "        max(level) as level,"
+    upper = "        upper(max(level)) as level,"
+    model = "models/intermediate/int_user_days.sql"
+    mutate(builder, Mutation("", model, level, upper, ""))
+    done = builder.dbt("build", *NO_TESTS, QUICK)
+    assert done.returncode == 0, done.stdout
+    rows = builder.warehouse.query("select user_id, level from analytics.users")
+    assert rows == [(7, "FREE")]
+    why = "int_user_days: full refresh, because its SQL or configuration, or that of"
+    assert why in done.stdout

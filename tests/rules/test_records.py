@@ -1,0 +1,248 @@
+"""The rules of a raw record, as the loaders follow them, are those of the oracle."""
+
+from __future__ import annotations
+
+import json
+import os
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from oracle.reading import EVENT_RULES, SONG_RULES, RefusedError, read_texts, shown
+from oracle.reading import judge as judge_text
+from oracle.reading import read_record as judge
+from raw_lines import event, lines_of, song
+from sparkify.raw import reader
+from sparkify.raw.reader import Record, read_records
+from sparkify.raw.rules import EVENTS, SONGS, RawTable, RefusedRecordError, read_record
+
+RULES = {EVENTS.name: EVENT_RULES, SONGS.name: SONG_RULES}
+EXAMPLES = 1000
+FUZZ_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "1000"))
+SPLICES = st.one_of(
+    st.binary(max_size=3),
+    st.sampled_from(
+        [b'"', b"\\", b"\\u", b"d83d", b"{", b"}", b"[", b":", b",", b"e9"]
+    ),
+    st.sampled_from([b"\x00", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"\xc0\x80", b"NaN"]),
+    st.sampled_from(
+        [b"0", b"-", b".", b"9" * 20, b"null", b"true", b'"ts": ', b"\x0b"]
+    ),
+)
+
+
+@st.composite
+def spliced_lines(draw: st.DrawFn, table: RawTable) -> bytes:
+    """Draw a line in which some places hold other bytes than before."""
+    line = draw(lines_of(table))
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(line)))
+        end = min(len(line), start + draw(st.integers(0, 4)))
+        line = line[:start] + draw(SPLICES) + line[end:]
+    return line
+
+
+def same(text: str | None, value: object) -> bool:
+    """Tell whether a text that is to be cast stands for a value of the oracle."""
+    match value:
+        case Decimal():
+            return text is not None and Decimal(text) == value
+        case float():
+            return text is not None and float(text) == value
+        case int():
+            return text is not None and int(text) == value
+        case _:
+            return text == value
+
+
+def verdict_of(table: RawTable, line: bytes) -> list[str | None] | str:
+    """Give what the loaders take from a line, or why they refuse it."""
+    try:
+        return read_record(table, line)
+    except RefusedRecordError as reason:
+        return str(reason)
+
+
+def verdict_of_oracle(table: RawTable, line: bytes) -> list[object] | str:
+    """Give what the oracle takes from a line, or why it refuses it."""
+    try:
+        return judge(line, RULES[table.name])
+    except RefusedError as reason:
+        return str(reason)
+
+
+def assert_agreed(table: RawTable, line: bytes) -> None:
+    expected = verdict_of_oracle(table, line)
+    found = verdict_of(table, line)
+    if isinstance(expected, str) or isinstance(found, str):
+        assert found == expected
+    else:
+        assert len(found) == len(expected)
+        assert all(map(same, found, expected)), (found, expected)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(lines_of(EVENTS))
+@example(event(length=9999999.999999995))
+@example(event(userId="9" * 19))
+@example(event(userId=" " * 1025))
+@example(event(userId="x" * 1025))
+@example(event(userId="\u00a07\u3000"))
+@example(event(registration=253402300799999.001))
+@example(event(artist=-0.0))
+@example(b"[" * 101 + b"]" * 101)
+@example(event(extra=[[[["["]]]]))
+@example(b'{"a": {"b": 1, "b": 2}, "c": 1, "c": 2')
+@example(b'{"extra": ' + b"[" * 99 + b"]" * 99 + b"}")
+@example(b'{"extra": ' + b"[" * 100 + b"]" * 100 + b"}")
+def test_an_event_is_judged_as_the_oracle_judges_it(line: bytes) -> None:
+    assert_agreed(EVENTS, line)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(lines_of(SONGS))
+@example(song(artist_latitude="1e400"))
+@example(song(artist_latitude="-0"))
+@example(song(song_id="\u00a0"))
+@example(song(song_id="Ã\x82Â\xa0 "))
+@example(song(song_id="Ã\x82Â\xa0x"))
+@example(song(year=-(2**31) - 1))
+def test_a_song_is_judged_as_the_oracle_judges_it(line: bytes) -> None:
+    assert_agreed(SONGS, line)
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.binary(max_size=60))
+def test_no_bytes_make_the_rules_fail_otherwise_than_by_a_reason(line: bytes) -> None:
+    assert_agreed(EVENTS, line)
+
+
+@settings(max_examples=FUZZ_EXAMPLES, deadline=None)
+@given(st.sampled_from((EVENTS, SONGS)), st.data())
+def test_a_line_with_bytes_changed_anywhere_is_judged_as_the_oracle_judges_it(
+    table: RawTable, data: st.DataObject
+) -> None:
+    """The fuzz test of the rules; FUZZ_EXAMPLES is its budget."""
+    assert_agreed(table, data.draw(spliced_lines(table)))
+
+
+# --- Files: a sequence of JSON values -------------------------------------------------
+
+
+def written(value: object, form: str) -> str:
+    """Write a record on one line or on several."""
+    return json.dumps(value, indent=None if form == "lines" else form)
+
+
+SMALL = {"num_songs": 1, "artist_id": "AR1", "song_id": "SO1", "deep": [{"a": [1]}]}
+PIECES = st.one_of(
+    st.builds(
+        written,
+        st.sampled_from([SMALL, [SMALL, SMALL], [SMALL, 1], {"song_id": "}{[],"}]),
+        st.sampled_from(["lines", "", "  ", "\t"]),
+    ),
+    st.sampled_from(["[", "]", "{", "}", ",", "[]", "[[", "1", "12 x", "1,2", "NaN"]),
+    st.sampled_from(["\ufeff", "\udcff", "\0", '"', "[Error] x", "[" * 101]),
+)
+SEPARATORS = st.sampled_from(["\n", "\n", "\r\n", "\r", "", " ", ",", ",\n  ", "\n  "])
+
+
+@st.composite
+def files(draw: st.DrawFn) -> bytes:
+    """Draw a file of which much is records, of any form, and some is cut or spoiled."""
+    text = ""
+    for piece in draw(st.lists(PIECES, max_size=6)):
+        end = draw(st.integers(1, 20 * len(piece)))
+        text += piece[:end] + draw(SEPARATORS)
+    return text.encode(errors="surrogateescape")
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(files(), st.sampled_from([1, 3, 16, 1 << 18]))
+def test_a_file_is_cut_into_records_as_the_oracle_cuts_it(
+    tmp_path: Path, content: bytes, chunk: int
+) -> None:
+    """However much of it is in memory at a time."""
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    expected: list[tuple[int, str]] = []
+    for text in read_texts(path):
+        try:
+            judge_text(text, SONG_RULES)
+            expected.append((text.line, ""))
+        except RefusedError as reason:
+            expected.append((text.line, f"{reason}: {shown(text)}"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reader, "_CHUNK", chunk)
+        found = list(read_records(SONGS, str(path), "a.json"))
+    assert expected == [
+        (record.line, record.reason and f"{record.reason}: {record.text}")
+        for record in found
+    ]
+
+
+INDENTED = json.dumps(json.loads(song()), indent=2).encode()
+FORMS = {
+    "one record per line": (b"%b\n%b\n", [1, 2]),
+    "lines that end in CR alone": (b"%b\r%b", [1, 1]),
+    "an array on one line": (b"[%b, %b]", [1, 1]),
+    "an array over several lines": (b"[\n%b,\n%b\n]\n", [2, 3]),
+    "records one after the other": (b"%b%b", [1, 1]),
+    "arrays": (b"[%b]\n[%b]", [1, 2]),
+    "byte order marks inside": (b"\xef\xbb\xbf%b\n\xef\xbb\xbf%b", [1, 2]),
+}
+
+
+def read(path: Path, content: bytes) -> list[Record]:
+    path.write_bytes(content)
+    return list(read_records(SONGS, str(path), "a.json"))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_file_may_have_another_form(tmp_path: Path, form: str) -> None:
+    content, lines = FORMS[form]
+    found = read(tmp_path / "a.json", content % (song(), song("SO2")))
+    assert [record.line for record in found if record.values] == lines
+
+
+def test_a_record_over_several_lines_has_one_reason(tmp_path: Path) -> None:
+    broken = INDENTED.replace(b'"num_songs": 1', b'"num_songs": ,')
+    content = b"\n".join([INDENTED, broken, INDENTED, INDENTED[:-9]])
+    found = read(tmp_path / "a.json", content)
+    assert [(r.line, r.reason) for r in found] == [
+        (1, ""),
+        (13, "not JSON"),
+        (25, ""),
+        (37, "not JSON"),
+    ]
+
+
+def test_a_record_that_is_cut_off_takes_no_other_with_it(tmp_path: Path) -> None:
+    content = b"\n".join(
+        [song()[:-20], song(), b'{"a": [', song(), song() + b"}}", b"x"]
+    )
+    found = read(tmp_path / "a.json", content + song() + b"{" + song())
+    assert [(r.line, r.reason) for r in found] == [
+        (1, "not JSON"),
+        (2, ""),
+        (3, "not JSON"),
+        (4, ""),
+        (5, ""),
+        (5, "not JSON"),
+        (6, "not JSON"),
+        (6, "not JSON"),
+    ]
+
+
+def test_a_file_in_utf16_is_named_so_once_per_record(tmp_path: Path) -> None:
+    text = (song() + b"\n" + INDENTED).decode()
+    found = read(tmp_path / "a.json", text.encode("utf-16"))
+    named = "not UTF-8 but UTF-16"
+    assert [(r.line, r.reason) for r in found] == [(1, named), (2, named)]

@@ -1,0 +1,133 @@
+"""With ``tests: changed``, tests look at what changed since all of them passed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import pytest
+
+from conftest import only_duckdb
+from raw_lines import event, song
+from test_mutations import QUICK
+from warehouses import NO_UNIT_TESTS, Builder, Warehouse, copy_of, write_source
+
+CHANGED: Final = ("--vars", "tests: changed")
+MISSING: Final = "assert_every_next_song_event_is_one_songplay"
+DOUBLED: Final = "unique_songplays_songplay_id"
+NARROWED: Final = (
+    MISSING,
+    DOUBLED,
+    "assert_every_raw_record_is_accounted_for",
+    "assert_every_songplay_is_once_among_the_plays",
+    "dbt_utils_unique_combination_of_columns_int_event_versions_session_id__item_in_session",
+    "relationships_songplays_start_time__start_time__ref_time_",
+    "unique_time_start_time",
+)
+LOSE: Final = "delete from analytics.songplays where session_id = {}"
+DOUBLE: Final = (
+    "insert into analytics.songplays"
+    " select * from analytics.songplays where session_id = {}"
+)
+
+
+def write_into(warehouse: Warehouse, sql: str) -> None:
+    """Change the star behind dbt's back."""
+    with duckdb.connect(str(warehouse.path)) as connection:
+        connection.execute(sql)
+
+
+def play(session: int) -> bytes:
+    return event(session, page="NextSong", userId=str(session), level="free")
+
+
+def add_to(data: Path, session: int) -> Path:
+    """Let a log arrive that has one play."""
+    return write_source(data, {f"{session}.json": play(session)})
+
+
+def failed(builder: Builder, *command: str) -> set[str]:
+    """Run dbt, without unit tests; return the names of what failed."""
+    done = builder.dbt(*command, QUICK, *NO_UNIT_TESTS)
+    assert done.result.exception is None, done.stdout
+    good = ("success", "pass", "skipped", "no-op")
+    return {name for name, status in done.statuses.items() if status not in good}
+
+
+def notices(builder: Builder, *options: str) -> bool:
+    """Tell whether the test fails that looks for lost plays."""
+    return MISSING in failed(builder, "test", "--select", MISSING, *options)
+
+
+@only_duckdb
+def test_what_changed_since_all_tests_passed_is_tested_and_nothing_before_it(
+    builder: Builder, tmp_path: Path
+) -> None:
+    data = write_source(tmp_path / "data", {"1.json": play(1)}, {"s.json": song()})
+    builder.parse()
+    builder.load(data)
+    # Not all tests: what passed now is not yet known to be right.
+    assert failed(builder, "build", "--exclude", "level_is_known") == set()
+    write_into(builder.warehouse, LOSE.format(1))
+    assert notices(builder, *CHANGED)
+
+    assert failed(builder, "build", "--full-refresh", *CHANGED) == set()
+    write_into(builder.warehouse, LOSE.format(1))
+    assert not notices(builder, *CHANGED)
+    assert notices(builder)
+
+    builder.load(add_to(data, 2))
+    builder.build(QUICK)
+    write_into(builder.warehouse, DOUBLE.format(2))
+    for _ in range(2):
+        both = failed(builder, "test", "--select", MISSING, DOUBLED, *CHANGED)
+        assert both == {MISSING, DOUBLED}
+
+    # A replaced file: every table is refreshed fully, so all rows are tested.
+    write_source(data, {"1.json": play(1) + b"\n" + play(3)})
+    builder.load(data)
+    builder.build(QUICK)
+    write_into(builder.warehouse, LOSE.format(2))
+    assert notices(builder, *CHANGED)
+    assert failed(builder, "build", "--full-refresh") == set()
+    assert failed(builder, "test", "--select", *NARROWED, *CHANGED) == set()
+
+
+GUARD: Final = (
+    "tests/rules/test_untested.py::test_each_engine_knows_what_is_tested[duckdb]"
+)
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        "duckdb",
+        *(
+            pytest.param(engine, marks=pytest.mark.long(guard=GUARD))
+            for engine in ("postgres", "redshift")
+        ),
+    ],
+)
+def test_each_engine_knows_what_is_tested(
+    sample_warehouse: Warehouse,
+    built_warehouse: Callable[[str, str], Warehouse],
+    tmp_path: Path,
+    engine: str,
+) -> None:
+    """Also refuse other values of the variable."""
+    if engine == "duckdb":
+        warehouse = copy_of(sample_warehouse, tmp_path / "warehouse")
+    else:
+        warehouse = built_warehouse(engine, "grown")
+    builder = Builder(warehouse)
+    done = builder.dbt("test", "--select", *NARROWED, *CHANGED)
+    assert done.returncode == 0, done.stdout
+    compiled = warehouse.folder / "target" / "run" / "sparkify"
+    for name in NARROWED:
+        texts = [p.read_text("utf-8") for p in compiled.rglob(f"{name[:30]}*.sql")]
+        assert any("as untested" in text for text in texts), name
+    done = builder.dbt("test", "--select", MISSING, "--vars", "tests: some")
+    assert done.returncode != 0
+    assert "The variable tests is all or changed, and not 'some'." in done.stdout

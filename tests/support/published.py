@@ -1,0 +1,319 @@
+"""What other versions of this warehouse print for the course's data, and why.
+
+Each other way is a small query on the raw records, so that docs/published.md says what
+it gives on the data at hand, beside what the oracle says is right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from oracle import Evidence, evidence_of, read_folder
+from oracle.cleaning import clean_text
+from oracle.measures import group_by, listening_hours
+
+PLAYS: Final = "from events where page = 'NextSong'"
+JOINED: Final = """\
+from events inner join songs on {condition} where page = 'NextSong'"""
+BOTH: Final = "song = title and artist = artist_name"
+PEAK: Final = """\
+select hour || ' h, ' || format('{:,}', count(*)) || ' plays'
+from (select hour(epoch_ms(ts)) as hour %s)
+group by hour order by count(*) desc, hour limit 1"""
+LEVEL: Final = """\
+select count(*) from (
+    select %s as level, max_by(level, ts) as latest
+    from events where userId != '' group by userId
+) where level != latest"""
+COLUMNS: Final = "userId, firstName, lastName, gender, level"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to fill a table, what public versions print for it, and why."""
+
+    table: str
+    why: str
+    query: str
+    printed: str = "-"
+
+
+def count(rest: str) -> str:
+    """Count rows."""
+    return f"select count(*) {rest}"
+
+
+def joined(condition: str) -> str:
+    """Count what an inner join of plays with the catalogue gives."""
+    return count(JOINED.format(condition=condition))
+
+
+WRONG: Final = (
+    Variant(
+        "songplays",
+        "inner join on title and artist: plays that the catalogue lacks are dropped",
+        joined(BOTH),
+        "333",
+    ),
+    Variant(
+        "songplays",
+        "the same, and the durations must be equal",
+        joined(f"{BOTH} and length = duration"),
+        "319",
+    ),
+    Variant(
+        "songplays",
+        "the same, and they may differ by two seconds",
+        joined(f"{BOTH} and abs(length - duration) <= 2"),
+        "320",
+    ),
+    Variant(
+        "songplays",
+        "matched through `artists` with one name each, which loses the others",
+        """\
+select count(*) from events inner join songs on song = title
+inner join (
+    select artist_id, min(artist_name) as name from songs group by artist_id
+) as artists on songs.artist_id = artists.artist_id and artist = name
+where page = 'NextSong'""",
+        "309",
+    ),
+    Variant(
+        "songplays",
+        "run twice, and no key says which rows are there already",
+        f"select 2 * count(*) {JOINED.format(condition=BOTH)}",
+        "666",
+    ),
+    Variant(
+        "songplays",
+        "inner join on the title alone: songs of others, and a play several times",
+        joined("song = title"),
+        "1,144",
+    ),
+    Variant(
+        "songplays",
+        "inner join on the artist alone: every song of his for each play",
+        joined("artist = artist_name"),
+        "9,957",
+    ),
+    Variant(
+        "songplays",
+        "left join on the title alone",
+        count("from events left join songs on song = title where page = 'NextSong'"),
+        "7,154",
+    ),
+    Variant(
+        "songplays",
+        "left join on the title alone, of all pages",
+        count("from events left join songs on song = title"),
+        "8,390",
+    ),
+    Variant("songplays", "no filter on the page", count("from events"), "8,056"),
+    Variant(
+        "users",
+        "one row per user and level, of plays",
+        count(f"from (select distinct {COLUMNS} {PLAYS})"),
+        "104",
+    ),
+    Variant(
+        "users",
+        "one row per user and level, of all pages",
+        count(f"from (select distinct {COLUMNS} from events where userId != '')"),
+        "105",
+    ),
+    Variant(
+        "users",
+        "the same, with rows for the empty user",
+        count(f"from (select distinct {COLUMNS} from events)"),
+        "107",
+    ),
+    Variant(
+        "users",
+        "one row per user, but only of those with a play",
+        f"select count(distinct userId) {PLAYS}",
+        "96",
+    ),
+    Variant(
+        "users with a wrong level",
+        "`MIN(level)`, which is `free` for whoever ever was",
+        LEVEL % "min(level)",
+    ),
+    Variant(
+        "users with a wrong level",
+        "the level of the first event, by `ON CONFLICT DO NOTHING`",
+        LEVEL % "min_by(level, ts)",
+    ),
+    Variant(
+        "artists",
+        "distinct over all five columns: ids with several names or places repeat",
+        """\
+select count(*) from (
+    select distinct artist_id, artist_name, artist_location, artist_latitude,
+        artist_longitude
+    from songs
+)""",
+        "10,025",
+    ),
+    Variant("time", "of all pages", "select count(distinct ts) from events", "8,023"),
+    Variant(
+        "time",
+        "of the matched plays only",
+        f"select count(distinct ts) {JOINED.format(condition=BOTH)}",
+        "333, 319",
+    ),
+    Variant(
+        "hours listened",
+        "durations in an unscaled `NUMERIC`, which rounds to whole seconds",
+        f"select round(sum(cast(length as numeric(18, 0))) / 3600, 2) {PLAYS}",
+    ),
+    Variant(
+        "peak hour",
+        "inner join on the artist alone: not all plays, and these several times",
+        PEAK % JOINED.format(condition="artist = artist_name"),
+    ),
+    Variant(
+        "peak hour",
+        "inner join on title and artist: a handful of plays decides",
+        PEAK % JOINED.format(condition=BOTH),
+    ),
+    Variant(
+        "peak hour",
+        "local time of California in `start_time`",
+        f"""\
+select hour || ' h, ' || format('{{:,}}', count(*)) || ' plays'
+from (select hour(epoch_ms(ts) - interval 8 hour) as hour {PLAYS})
+group by hour order by count(*) desc, hour limit 1""",
+    ),
+)
+EVENTS: Final = """\
+create table events as select * from read_json($files, format = 'newline_delimited',
+columns = {artist: 'varchar', firstName: 'varchar', gender: 'varchar',
+itemInSession: 'integer', lastName: 'varchar', length: 'decimal(12, 5)',
+level: 'varchar', page: 'varchar', sessionId: 'bigint', song: 'varchar',
+ts: 'bigint', userId: 'varchar'})"""
+SONGS: Final = """\
+create table songs as select * from read_json($files, format = 'newline_delimited',
+columns = {artist_id: 'varchar', artist_latitude: 'double',
+artist_longitude: 'double', artist_location: 'varchar', artist_name: 'varchar',
+song_id: 'varchar', title: 'varchar', duration: 'decimal(12, 5)'})"""
+RIGHT: Final = {
+    "songplays": "one row per `NextSong` event",
+    "users": "one row per user of the app, on whatever page",
+    "users with a wrong level": "the level of the latest event",
+    "artists": "one row per id",
+    "time": "the moments of songplays",
+    "hours listened": "durations to five places, as the logs have them",
+    "peak hour": "all plays, in UTC",
+}
+"""Each table and what is right; the oracle says how much that is."""
+
+
+def right_of(evidence: Evidence) -> dict[str, str]:
+    """Give what is right, by the oracle."""
+    hours = group_by(evidence.plays, lambda play: play.start_time.hour)
+    peak = min(hours, key=lambda hour: (-len(hours[hour]), hour))
+    return {
+        "songplays": f"{len(evidence.plays):,}",
+        "users": f"{len(evidence.star.users):,}",
+        "users with a wrong level": "0",
+        "artists": f"{len(evidence.star.artists):,}",
+        "time": f"{len(evidence.star.time):,}",
+        "hours listened": f"{listening_hours(evidence.plays):,}",
+        "peak hour": f"{peak} h, {len(hours[peak]):,} plays",
+    }
+
+
+def counted(data: Path) -> list[str]:
+    """Give what each other way gives on a folder of data, in the order of WRONG."""
+    with duckdb.connect() as connection:
+        for statement, part in ((EVENTS, "log_data"), (SONGS, "song_data")):
+            files = {"files": str(data / part / "**" / "*.json")}
+            connection.execute(statement, files)
+        found = [connection.execute(v.query).fetchall()[0][0] for v in WRONG]
+    return [value if isinstance(value, str) else f"{value:,}" for value in found]
+
+
+HEAD: Final = """\
+# The course's data: what others print, and what is right
+
+Many public repositories build this warehouse from the same data, `s3://udacity-dend`,
+and print different row counts. This page says where they come from: each way to fill a
+table is a query in `tests/support/published.py`, and `make published REAL_DATA=folder`
+runs it on the raw records and writes this page. A test compares the page with the
+queries where the data are present.
+
+What was run here: {events} events in {log_files} log files, all that the bucket has,
+and {songs} songs in {song_files} files, a part of the bucket's 14,896. So what depends
+on the logs alone comes out here as others print it. What depends on the catalogue comes
+out otherwise, by the same mistake: what others print for it, from the whole catalogue,
+stands beside it and was not run here.
+
+| table | how it is filled | others print | gives here | right here |
+|---|---|---|---|---|
+"""
+TAIL: Final = """
+One version prints a peak hour of 17 h with 10,050 plays, more than there are at all: a
+join that repeats plays. Which one is not known here.
+
+What follows from it:
+
+- **Most plays match no song.** {matched} of {plays} plays name a title and an artist
+  that these {songs} songs have. An inner join keeps those and loses the rest, and
+  whatever is counted afterwards (users, moments, the peak hour) is of those few. Here
+  `songplays` keeps every play, and `song_id` is null where nothing matches.
+- **A user is a key, a level is not.** {changing} users change their level; a row per
+  user and level makes each of them two, and a join to such a table doubles their plays.
+  Here `users` has the latest level, `songplays` the level at the play, and
+  `user_level_history` all of it.
+- **A duration is no key.** The logs and the catalogue hold different recordings of one
+  song. Here it decides only between several songs of one title and artist.
+- **Local time is not in the data.** `ts` counts milliseconds in UTC; a database that
+  turns it into the time of its own zone moves the peak hour.
+- **Text is repaired.** {repaired} plays have a title or artist that is UTF-8 encoded
+  twice (`Caf\u00c3\u0083\u00c2\u00a9` for `Caf\u00e9`).
+
+The right numbers are the oracle's (`tests/oracle`), in plain Python; `make test
+REAL_DATA=folder` compares the warehouse with it, value by value, on every engine.
+"""
+
+
+def page(data: Path) -> str:
+    """Write the page about a folder of data."""
+    records = read_folder(data)
+    evidence = evidence_of(records)
+    right = right_of(evidence)
+    lines: list[str] = []
+    gives = list(zip(WRONG, counted(data), strict=True))
+    for table, how in RIGHT.items():
+        lines += [
+            f"| {table} | {way.why} | {way.printed} | {found} | |"
+            for way, found in gives
+            if way.table == table
+        ]
+        lines.append(f"| {table} | **{how}** | | | **{right[table]}** |")
+    levels = group_by(
+        (event for event in evidence.events if event.user_id is not None),
+        lambda event: event.user_id,
+    )
+    numbers = {
+        "events": len(records.events),
+        "log_files": records.file_counts["staging_events"],
+        "songs": len(records.songs),
+        "song_files": records.file_counts["staging_songs"],
+        "plays": len(evidence.plays),
+        "matched": len(evidence.matched_plays),
+        "changing": sum(len({e.level for e in of}) > 1 for of in levels.values()),
+        "repaired": sum(
+            raw.page == "NextSong"
+            and any(
+                text and clean_text(text) != text for text in (raw.song, raw.artist)
+            )
+            for raw in records.events
+        ),
+    }
+    shown = {name: f"{number:,}" for name, number in numbers.items()}
+    return HEAD.format(**shown) + "\n".join(lines) + "\n" + TAIL.format(**shown)
