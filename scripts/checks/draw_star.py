@@ -54,7 +54,11 @@ def draw(models: Mapping[str, Any]) -> str:
         lines += [f"    {line}" for line in _relationships(table, model)]
     for table, model in models.items():
         lines.append(f"    {table} {{")
-        lines += [f"        {_column(column)}" for column in model["columns"]]
+        lines += [
+            f"        {_column(column)}"
+            for column in model["columns"]
+            if column["name"] != "loaded_at"
+        ]
         lines.append("    }")
     return "\n".join([*lines, "```"])
 

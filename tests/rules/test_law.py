@@ -49,16 +49,21 @@ PARTS_OF_A_BUILD = {
 }
 
 
+def arrive(builder: Builder, course: Course, load: int, data: Path) -> None:
+    """Write the files of one load of a course, and load them."""
+    for part in ("log_data", "song_data"):
+        (data / part).mkdir(parents=True, exist_ok=True)
+    for name, content in files_of(course, load).items():
+        (data / name).write_bytes(content)
+    builder.load(data)
+
+
 def follow(builder: Builder, course: Course, data: Path) -> None:
     """Load and build as a course says, and all in the end; compare each whole build."""
     shutil.rmtree(data, ignore_errors=True)
-    for part in ("log_data", "song_data"):
-        (data / part).mkdir(parents=True)
     builder.empty()
     for load, build in enumerate(course.builds):
-        for name, content in files_of(course, load).items():
-            (data / name).write_bytes(content)
-        builder.load(data)
+        arrive(builder, course, load, data)
         if build == "half" or (build == "rest" and "whole" in course.builds[:load]):
             builder.build(QUICK, "--select", *PARTS_OF_A_BUILD[build])
         if build == "whole":

@@ -274,16 +274,18 @@ MUTATIONS = [
 ]
 
 
-def mutate(builder: Builder, mutation: Mutation) -> None:
+def mutate(builder: Builder, mutation: Mutation, *, seen: bool = True) -> None:
     """Change the manifest of a builder as an edit of the file would.
 
-    dbt runs the text that the manifest holds: nothing has to be parsed again.
+    dbt runs the text in the manifest: nothing has to be parsed again. Without ``seen``
+    the model keeps its checksum, so that the next build is an increment.
     """
     builder.parse()
     for node in builder.manifest.nodes.values():
         if node.original_file_path == mutation.file and mutation.old in node.raw_code:
             node.raw_code = node.raw_code.replace(mutation.old, mutation.new, 1)
-            node.checksum = FileHash.from_contents(node.raw_code)
+            if seen:
+                node.checksum = FileHash.from_contents(node.raw_code)
             return
     for macro in builder.manifest.macros.values():
         if (
