@@ -86,7 +86,7 @@ def test_dbt_waits_for_the_file_and_names_who_has_it_open(
 ) -> None:
     profile = builder.warehouse.folder / "profiles.yml"
     text = profile.read_text(encoding="utf-8")
-    plugin = "plugins: [{module: duckdb_plugin}], path:"
+    plugin = "plugins: [{module: sparkify.loaders.duckdb.plugin}], path:"
     profile.write_text(text.replace("path:", plugin), encoding="utf-8")
     path = builder.warehouse.path
     holder = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(1); input()"

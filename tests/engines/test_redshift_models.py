@@ -198,7 +198,7 @@ def test_the_analysts_may_read_the_marts_and_nothing_else(
     with stand_in.databases.connect(small.warehouse.database) as connection:
         connection.execute("create group analysts")
     monkeypatch.setenv("SPARKIFY_ANALYSTS", "analysts")
-    stand_in.statements.clear()
+    before = len(stand_in.statements)
     done = small.dbt("run", "--select", "+users")
     assert done.returncode == 0, done.stdout
     rows = small.warehouse.query(
@@ -206,11 +206,12 @@ def test_the_analysts_may_read_the_marts_and_nothing_else(
         " where grantee = 'analysts'"
     )
     assert {(str(a), str(b)) for a, b in rows} == {("users", "SELECT")}
-    granted = [sql for sql in stand_in.statements if "grant usage" in sql]
+    statements = stand_in.statements[before:]
+    granted = [sql for sql in statements if "grant usage" in sql]
     assert len(granted) == 1
     # After the last model: models side by side would change one row of the catalogue.
-    at = stand_in.statements.index(granted[0])
-    assert not any("create" in sql for sql in stand_in.statements[at:])
+    at = statements.index(granted[0])
+    assert not any("create" in sql for sql in statements[at:])
 
 
 def log_in(warehouse: Warehouse, **place: Any) -> Connection:
@@ -311,12 +312,12 @@ def test_keys_are_declared_from_one_build_to_the_next(
     assert done.returncode == 1
     gone = {"songplays_artist_id_fk", "songs_artist_id_fk"}
     assert keys_of(small.warehouse) & KEYS == KEYS - gone
-    stand_in.statements.clear()
+    before = len(stand_in.statements)
     # The next build takes them away before it writes, so that a table can be dropped.
     done = small.dbt("run", "--select", "songs")
     assert done.returncode == 0, done.stdout
     assert keys_of(small.warehouse) == set()
-    said = "\n".join(stand_in.statements)
+    said = "\n".join(stand_in.statements[before:])
     assert said.rindex("drop constraint") < said.index("create  table")
 
 
@@ -334,13 +335,13 @@ def test_a_build_that_met_another_run_says_so(
     note = f'insert into "{small.warehouse.database}"."analytics_builds"."users"'
     for part, reason in ((note, CONFLICT), (strategy, CONCURRENT)):
         stand_in.conflicts[:] = [(part, reason)]
-        stand_in.statements.clear()
+        before = len(stand_in.statements)
         outcome = build.Outcome()
         outcome.take(small.dbt("run", "--select", "users").result)
         assert (outcome.success, outcome.met_another_run) == (False, True)
         assert stand_in.conflicts == []
         # dbt does not send it again, on a connection that has no temporary table.
-        assert sum(part in sql for sql in stand_in.statements) == 1
+        assert sum(part in sql for sql in stand_in.statements[before:]) == 1
         raw_rows = dict.fromkeys((*RAW_TABLES, "load_history"), 0)
         said = build.summary("redshift", LoadResult(), raw_rows, {}, outcome)
         assert "Another run changed the same tables at the same moment" in said

@@ -401,7 +401,8 @@ def test_without_java_17_it_is_one_sentence_and_status_2(
         (tmp_path / "bin" / "java").chmod(0o755)
     done = subprocess.run(
         [sys.executable, str(PROJECT / "scripts" / "checks" / "java.py")],
-        env=os.environ | {"JAVA_HOME": str(tmp_path)},
+        env=os.environ
+        | {"JAVA_HOME": str(tmp_path), "PYTHONPATH": str(PROJECT / "scripts")},
         capture_output=True,
         text=True,
         check=False,

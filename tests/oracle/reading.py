@@ -460,7 +460,7 @@ DATA_FILE = re.compile(r"(?is).+\.(json|jsonl|ndjson)(\.(gz|bz2|zst))?")
 
 
 class Text(NamedTuple):
-    """The text of a record of a file, and its line; why all of the file is refused."""
+    """The text of a record of a file, and its line; why it is refused unread."""
 
     line: int
     content: bytes
@@ -482,18 +482,23 @@ def read_texts(path: Path) -> Iterator[Text]:
     form = next((FORMS[mark] for mark in FORMS if content.startswith(mark)), "")
     if not form:
         text = content.decode("utf-8", errors="surrogateescape")
-        for place, record in split(text):
+        for place, record, is_alone in split(text):
             line = text.count("\n", 0, place) + 1
-            yield Text(line, record.encode("utf-8", errors="surrogateescape"))
+            content = record.encode("utf-8", errors="surrogateescape")
+            is_text = not SURROGATE.search(record)
+            yield Text(line, content, NOT_JSON if is_text and not is_alone else "")
         return
     text = content.decode(form, errors="replace")
-    for place, record in split(text):
+    for place, record, _ in split(text):
         line = text.count("\n", 0, place) + 1
         yield Text(line, record.encode(form), f"{NOT_UTF8} but {form.upper()}")
 
 
-def split(text: str) -> Iterator[tuple[int, str]]:
-    """Give the place and text of each record, whether it is JSON or not."""
+def split(text: str) -> Iterator[tuple[int, str, bool]]:
+    """Yield the place and text of each record, whether it is JSON or not.
+
+    The last value is false for a value that may only be alone on its line, and is not.
+    """
     place = 0
     open_array: int | None = None
     while True:
@@ -507,23 +512,25 @@ def split(text: str) -> Iterator[tuple[int, str]]:
             place += 1
         elif re.compile(r"\[[ \t\n\r]*\{").match(text, place):
             if open_array is not None:
-                yield open_array, "["
+                yield open_array, "[", True
             open_array = place
             place += 1
         else:
+            is_alone = True
             try:
                 _, end = PARSER.value_at(text, place)
                 among = r"\s*([,\]]|\Z)" if open_array is not None else r"[ \t\v\f]*$"
                 rest = re.compile(among, re.ASCII | re.MULTILINE)
                 before_cr = rest.match(text.replace("\r", "\n"), end)
                 if text[place] not in "{[" and not before_cr:
+                    is_alone = False
                     raise FaultError(end)  # noqa: TRY301 -- as if it were found above
             except FaultError as fault:
                 end = end_of_fault(text, place, fault.args[0])
-            yield place, text[place:end].rstrip(BLANKS.decode())
+            yield place, text[place:end].rstrip(BLANKS.decode()), is_alone
             place = end
     if open_array is not None:
-        yield open_array, "["
+        yield open_array, "[", True
 
 
 def end_of_fault(text: str, start: int, fault: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -274,13 +274,17 @@ MUTATIONS = [
 ]
 
 
-def mutate(builder: Builder, mutation: Mutation, *, seen: bool = True) -> None:
+def mutate(
+    builder: Builder, mutation: Mutation, *, seen: bool = True, parse: bool = True
+) -> None:
     """Change the manifest of a builder as an edit of the file would.
 
     dbt runs the text in the manifest: nothing has to be parsed again. Without ``seen``
-    the model keeps its checksum, so that the next build is an increment.
+    the model keeps its checksum, so that the next build is an increment. Without
+    ``parse``, earlier mutations of the manifest stay.
     """
-    builder.parse()
+    if parse:
+        builder.parse()
     for node in builder.manifest.nodes.values():
         if node.original_file_path == mutation.file and mutation.old in node.raw_code:
             node.raw_code = node.raw_code.replace(mutation.old, mutation.new, 1)
@@ -304,6 +308,29 @@ def failed_tests(done: Done) -> list[str]:
     return [name for name, how in done.statuses.items() if how in ("fail", "error")]
 
 
+def batches(builder: Builder) -> Iterator[list[Mutation]]:
+    """Yield mutations that one run of dbt can try together, each in its own model.
+
+    A unit test reads the SQL of its own model, and macros. So a mutation that the unit
+    test of its own model catches is tried beside mutations of other models; each other
+    mutation is tried alone.
+    """
+    models = {node.name: node for node in builder.manifest.nodes.values()}
+    own = {
+        test.name: models[test.model].original_file_path
+        for test in builder.manifest.unit_tests.values()
+    }
+    rest = list(MUTATIONS)
+    while rest:
+        batch = [rest.pop(0)]
+        for other in list(rest) if own.get(batch[0].killer) == batch[0].file else []:
+            is_own = own.get(other.killer) == other.file
+            if is_own and other.file not in {mutation.file for mutation in batch}:
+                batch.append(other)
+                rest.remove(other)
+        yield batch
+
+
 def test_every_mutation_of_a_rule_turns_the_tests_red(
     sample_warehouse: Warehouse, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
@@ -314,15 +341,23 @@ def test_every_mutation_of_a_rule_turns_the_tests_red(
     assert set(unmutated.statuses) >= set(killers)
     assert failed_tests(unmutated) == []
     verdicts: dict[str, list[str]] = {}
-    for number, mutation in enumerate(MUTATIONS):
-        mutate(builder, mutation)
-        failed = failed_tests(builder.dbt("test", QUICK, "--select", mutation.killer))
-        if not failed:
-            copy = copy_of(sample_warehouse, tmp_path / str(number))
+    for number, batch in enumerate(batches(builder)):
+        builder.parse()
+        for mutation in batch:
+            mutate(builder, mutation, parse=False)
+        killers = sorted(mutation.killer for mutation in batch)
+        failed = failed_tests(builder.dbt("test", QUICK, "--select", *killers))
+        for mutation in batch:
+            verdicts[mutation.rule] = [
+                name for name in failed if len(batch) == 1 or name == mutation.killer
+            ]
+            if verdicts[mutation.rule]:
+                continue
+            mutate(builder, mutation)
+            copy = copy_of(sample_warehouse, tmp_path / f"{number}_{mutation.killer}")
             everything = Builder(copy, manifest=builder.manifest)
             done = everything.dbt("build", QUICK, "--full-refresh", "--fail-fast")
-            failed = failed_tests(done)
-        verdicts[mutation.rule] = failed
+            verdicts[mutation.rule] = failed_tests(done)
     score = sum(map(bool, verdicts.values()))
     tell(f"Mutations caught by dbt's tests: {score} of {len(verdicts)}")
     for rule, failed in sorted(verdicts.items()):
