@@ -27,9 +27,10 @@ ifdef REAL_DATA
 REAL_DATA_FOLDER := $(shell cd "$(REAL_DATA)" 2>/dev/null && pwd -P)
 endif
 
-# Tests run side by side in so many processes: each may hold a gigabyte or two of Spark.
+# Tests run side by side in so many processes. One more than there are processors, since
+# some wait; four at most, since each may need two gigabytes.
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); \
-	echo $$((n > 4 ? 4 : n)))
+	echo $$((n > 3 ? 4 : n + 1)))
 
 # What a target's engine needs beside the embedded one, if the project knows it by name.
 ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \

@@ -32,7 +32,7 @@ from warehouses import (
     write_source,
 )
 
-COURSES: Final = {"duckdb": 6, "postgres": 2}
+COURSES: Final = {"duckdb": 5, "postgres": 2}
 LONG_COURSES: Final = {"duckdb": 30, "postgres": 6}
 WIDTH: Final = int(os.environ.get("LAW_WIDTH", "40"))
 SEED: Final = int(os.environ.get("LAW_SEED", "1"))
