@@ -101,9 +101,8 @@ mutations: setup $(VENV)/.test-installed ## break each rule of the models once, 
 	@RECORD_RUNS=1 $(PYTHON) -m pytest tests/rules/test_mutations.py \
 		tests/rules/test_incremental_mutations.py
 
-reliability: setup $(VENV)/.test-installed ## run what docs/reliability.md tells of, and write that page
-	@echo 'Trying faults, mutations and named cases; make law and make kill take longer'
-	@RECORD_RUNS=1 $(PYTHON) -m pytest --long $(RELIABILITY_TESTS)
+reliability: ## run all tests, the long ones too, and write docs/reliability.md from them
+	@RECORD_RUNS=1 $(MAKE) --no-print-directory test-all
 	@WRITE_RELIABILITY=1 $(PYTHON) -m pytest tests/docs/test_reliability.py
 
 lint: lint-yaml lint-python lint-sql lint-infra ## check Python, SQL, YAML and templates
@@ -129,7 +128,8 @@ lint-infra: $(VENV)/.test-installed
 
 audit: $(AUDIT)/.installed ## look the locked packages up in a database of vulnerabilities
 	@echo 'Looking for known vulnerabilities (pip-audit)'
-	@$(CHECK)/audit.py $(AUDIT)/bin/pip-audit
+	@for lock in requirements/*.txt; do echo "$$lock:"; $(AUDIT)/bin/pip-audit --strict --disable-pip \
+		--no-deps --progress-spinner off --requirement $$lock || exit 1; done
 
 fix: setup $(VENV)/.test-installed ## mend what the linters can mend by themselves
 	@echo 'Mending Python (ruff) and SQL (sqlfluff)'
@@ -205,14 +205,6 @@ clean: ## remove what was generated, but no data and no database
 
 # --- What the commands above need, each made once and again when its source changes ---
 
-LAW = tests/rules/test_law.py::test_the
-# The long run of the law on the embedded engine is that of `make law`.
-RELIABILITY_TESTS = '$(LAW)_star_is_the_same_however_the_records_came[postgres]' \
-	$(LAW)_law_holds_in_a_named_case tests/loaders/test_faults.py tests/rules/test_mutations.py \
-	tests/engines/test_spark_builds.py \
-	tests/rules/test_incremental_mutations.py tests/loaders/test_redshift_loader.py \
-	tests/loaders/test_kill.py::test_loads_at_the_same_moment_load_every_record_once \
-	$(wildcard tests/rules/test_dirty.py)
 SQL_FOLDERS = $(wildcard models tests analyses)
 # To compile is enough: an empty warehouse in memory needs no data and is never locked.
 SQLFLUFF = SPARKIFY_DUCKDB=:memory: $(PYTHON) -m sqlfluff
@@ -290,6 +282,7 @@ $(AUDIT)/.installed: requirements/audit.txt $(VENV)/.installed
 dbt_packages/.installed: packages.yml $(VENV)/.installed
 	@echo 'Installing the dbt packages of packages.yml'
 	@$(CHECK)/install_packages.py
+	@touch $@
 
 profiles.yml:
 	@echo 'Copying profiles.example.yml to profiles.yml'

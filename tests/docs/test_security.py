@@ -6,7 +6,6 @@ the templates may do (test_infra.py), that .env is private (test_warehouse.py).
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -27,7 +26,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from moto.server import ThreadedMotoServer
 
-import audit
 import bootstrap
 from raw_lines import event, song
 from sparkify.loaders import open_warehouse
@@ -348,47 +346,3 @@ def test_each_requirement_has_one_version_and_its_hashes(lock: Path) -> None:
         r"( +--hash=sha256:[0-9a-f]{64})+"
     )
     assert [line for line in lines if not re.fullmatch(form, line)] == []
-
-
-def pip_audit(folder: Path, report: object) -> str:
-    """Write what stands in for pip-audit and prints a report."""
-    command = folder / "pip-audit"
-    command.write_text(f"#!/bin/sh\ncat <<'END'\n{json.dumps(report)}\nEND\nexit 1\n")
-    command.chmod(0o755)
-    return str(command)
-
-
-def test_a_known_vulnerability_is_named_with_its_mended_version(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    known = [{"id": "PYSEC-1", "fix_versions": ["2.0"]}]
-    package = {"name": "a", "version": "1.0", "vulns": known}
-    assert audit.main([pip_audit(tmp_path, {"dependencies": [package]})]) == 1
-    assert "a 1.0: PYSEC-1, mended in 2.0\n" in capsys.readouterr().out
-    clean = {"dependencies": [package | {"vulns": []}]}
-    assert audit.main([pip_audit(tmp_path, clean)]) == 0
-    assert "None is known of " in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    "report", [{"dependencies": [{"name": "a", "skip_reason": "not found"}]}, None]
-)
-def test_an_audit_that_could_not_be_is_no_success(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], report: object
-) -> None:
-    command = pip_audit(tmp_path, report)
-    if report is None:
-        Path(command).write_text("#!/bin/sh\necho ConnectionError >&2\nexit 1\n")
-    assert audit.main([command]) == 2
-    said = capsys.readouterr().err
-    assert "not audited: no database of vulnerabilities could be reached." in said
-    assert len(said.splitlines()) == 2
-
-
-def test_each_package_is_looked_up_in_each_of_its_versions() -> None:
-    assert audit.parts([("a", "1"), ("a", "2"), ("b", "1")]) == [
-        "a==1\nb==1\n",
-        "a==2\n",
-    ]
-    locked = {name for name, _ in audit.pins(PROJECT / "requirements" / "duckdb.txt")}
-    assert {"dbt-core", "duckdb", "boto3"} <= locked
