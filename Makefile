@@ -129,7 +129,7 @@ lint-infra: $(VENV)/.test-installed
 audit: $(AUDIT)/.installed ## look the locked packages up in a database of vulnerabilities
 	@echo 'Looking for known vulnerabilities (pip-audit)'
 	@for lock in requirements/*.txt; do echo "$$lock:"; $(AUDIT)/bin/pip-audit --strict --disable-pip \
-		--no-deps --progress-spinner off --requirement $$lock || exit 1; done
+		--progress-spinner off --requirement $$lock || exit 1; done
 
 fix: setup $(VENV)/.test-installed ## mend what the linters can mend by themselves
 	@echo 'Mending Python (ruff) and SQL (sqlfluff)'
