@@ -214,6 +214,27 @@ def test_the_analysts_may_read_the_marts_and_nothing_else(
     assert not any("create" in sql for sql in statements[at:])
 
 
+def test_builds_of_two_models_do_not_wait_for_each_other(
+    small: Builder, stand_in: StandIn
+) -> None:
+    """An insert locks its table until the commit: each model notes builds in its own."""
+    done = small.dbt("run", "--select", "+users", "+songplays")
+    assert done.returncode == 0, done.stdout
+    with stand_in.databases.connect(small.warehouse.database) as settings:
+        database = f'alter database "{small.warehouse.database}"'
+        settings.execute(f"{database} set lock_timeout = '5s'")
+        with stand_in.databases.connect(small.warehouse.database) as other:
+            other.autocommit = False
+            other.execute("lock table analytics_builds.users in exclusive mode")
+            beside = small.dbt("run", "--select", "songplays")
+            waits = small.dbt("run", "--select", "users")
+            other.rollback()
+        settings.execute(f"{database} reset lock_timeout")
+    assert beside.returncode == 0, beside.stdout
+    assert waits.returncode == 1
+    assert "lock timeout" in waits.stdout
+
+
 def log_in(warehouse: Warehouse, **place: Any) -> Connection:
     """Connect by IAM, as dbt does."""
     assert warehouse.stand_in is not None

@@ -72,9 +72,10 @@ FILES = st.builds(
 HISTORIES = st.lists(st.lists(FILES, max_size=2), min_size=1, max_size=LOADS)
 """A history: for each load the files that arrive before it."""
 
-BUILDS = st.sampled_from(["whole", "whole", "none", "half", "rest"])
+BUILDS = st.sampled_from(["whole", "whole", "none", "half", "rest", "empty", "both"])
 SCHEDULES = st.lists(BUILDS, min_size=LOADS, max_size=LOADS)
-"""What becomes of the build after each load."""
+"""The build after each load: ``empty`` is ``dbt build --empty``, ``both`` is two builds
+at the same time."""
 
 COURSES_PER_REWRITE = 5
 """A new version of a file has every table rebuilt, which tests no increment."""
