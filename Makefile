@@ -1,38 +1,38 @@
-# Every way to run this project, in the order of need. `make` alone lists them.
-# GNU make 3.81 or newer and python3 are all it takes; whatever is installed goes into .venv.
+# All commands of this project. `make` without a target lists them.
+# Requires GNU make 3.81 or newer and python3. Everything is installed into .venv.
 
 PYTHON3 ?= python3
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 AUDIT := .venv-audit
-# What only make and CI run finds the library of scripts/ by this.
+# Scripts that only make and CI run. They import the library scripts/sparkify.
 CHECK := PYTHONPATH=scripts $(PYTHON) scripts/checks
 
-# Tools that report usage statistics are asked not to.
+# Ask tools not to send usage statistics.
 export DO_NOT_TRACK := 1
-# uv trusts what the system trusts: a company's proxy may sign with a key of its own.
+# Let uv use the system's certificates, which may include those of a company proxy.
 export UV_SYSTEM_CERTS ?= 1
-# The package index that pip was told of is uv's too.
+# Use pip's package index with uv too.
 ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 
-# An environment can't be moved or copied: it is good where it was made, and only while its
-# Python is there.
+# A virtual environment cannot be moved or copied. Rebuild it if its path has changed or
+# its Python is missing.
 ENVIRONMENT_IS_GOOD := $(shell test -x $(PYTHON) && \
 	test "$$(cat $(VENV)/.made-in 2>/dev/null)" = "$$(pwd -P)" && echo yes)
 
-# Tests run in any folder, so the path is made absolute; without the folder they do without.
+# Make the path absolute, because tests change folders. It is empty without the folder.
 ifdef REAL_DATA
 REAL_DATA_FOLDER := $(shell cd "$(REAL_DATA)" 2>/dev/null && pwd -P)
 endif
 
-# Tests run side by side in so many processes. One more than there are processors, since
-# some wait; four at most, since each may need two gigabytes.
+# Number of test processes: one more than processors, because some processes wait; at most
+# four, because each may need 2 GB.
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); \
 	echo $$((n > 3 ? 4 : n + 1)))
 
-# What a target's engine needs beside the embedded one, if the project knows it by name.
+# The requirements file of the target's engine, if there is one with the target's name.
 ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 	$(filter-out requirements/duckdb.txt,$(TARGET:%=requirements/%.txt))))
 
@@ -49,7 +49,7 @@ help: ## list these commands
 setup: $(VENV)/.installed dbt_packages/.installed profiles.yml ## make .venv, install dbt and its packages
 	@:
 
-build: setup $(ENGINE) ## load the raw JSON, build the star; DATA=folder or s3://..., TARGET=name
+build: setup $(ENGINE) ## load the raw JSON and build the models; DATA=folder or s3://..., TARGET=name
 	@$(PYTHON) scripts/build.py $(if $(DATA),--data "$(DATA)") \
 		$(if $(TARGET),--target "$(TARGET)") $(if $(LOG_DATA),--log-data "$(LOG_DATA)") \
 		$(if $(SONG_DATA),--song-data "$(SONG_DATA)") \
@@ -67,29 +67,29 @@ export: setup $(ENGINE) ## write the tables to files; OUT=folder, FORMAT=parquet
 	@$(PYTHON) scripts/export.py --out "$(or $(OUT),data/export)" \
 		$(if $(FORMAT),--format "$(FORMAT)") $(if $(TARGET),--target "$(TARGET)")
 
-expected: setup $(VENV)/.test-installed ## write what the oracle answers; DATA=folder EXPECTED=folder for your data
+expected: setup $(VENV)/.test-installed ## write the expected answers; DATA=folder EXPECTED=folder for your data
 	@PYTHONPATH=scripts:tests $(PYTHON) tests/support/expected_answers.py \
 		$(if $(DATA),--data "$(DATA)") $(if $(EXPECTED),--out "$(EXPECTED)")
 
-published: setup $(VENV)/.test-installed ## write docs/published.md from the course's data; REAL_DATA=folder
+published: setup $(VENV)/.test-installed ## write docs/published.md from the course data; REAL_DATA=folder
 	@WRITE_PUBLISHED=1 REAL_DATA="$(REAL_DATA_FOLDER)" $(PYTHON) -m pytest \
 		tests/docs/test_published.py
 
 test: test-environment ## lint and test in ten minutes; REAL_DATA=folder adds real data, WORKERS=n processes
-	@$(if $(REAL_DATA),$(if $(REAL_DATA_FOLDER),,echo 'There is no folder $(REAL_DATA): the tests on real data are skipped.'))
+	@$(if $(REAL_DATA),$(if $(REAL_DATA_FOLDER),,echo 'The folder $(REAL_DATA) does not exist. The tests on real data are skipped.'))
 	@$(MAKE) --no-print-directory --jobs 2 lint run-tests
 
 test-all: ## also run the long tests: kills, long histories, all faults, every README command
 	@$(MAKE) --no-print-directory test LONG=--long
 
-changed: setup $(ENGINE) ## build what changed since the last good build, beside it; TARGET=name
+changed: setup $(ENGINE) ## build changed models into a schema of their own; TARGET=name
 	@$(PYTHON) scripts/changed.py build $(if $(TARGET),--target "$(TARGET)")
 
-diff: setup $(ENGINE) ## say what that does to the data; TARGET=name, MARKDOWN=1
+diff: setup $(ENGINE) ## compare the tables of make changed with the last build; TARGET=name, MARKDOWN=1
 	@$(PYTHON) scripts/changed.py diff $(if $(TARGET),--target "$(TARGET)") \
 		$(if $(MARKDOWN),--markdown)
 
-law: setup $(VENV)/.test-installed ## look for histories that break the law; COURSES=n, WIDTH=n, SEED=n
+law: setup $(VENV)/.test-installed ## search for load orders that change the result; COURSES=n, WIDTH=n, SEED=n
 	@RECORD_RUNS=1 LAW_COURSES=$(or $(COURSES),50) LAW_WIDTH=$(or $(WIDTH),200) \
 		LAW_SEED=$(or $(SEED),1) $(PYTHON) -m pytest tests/rules/test_law.py -k 'however and duckdb'
 
@@ -97,11 +97,11 @@ kill: setup $(VENV)/.test-installed ## kill loads and builds at random moments; 
 	@RECORD_RUNS=1 KILLS=$(or $(KILLS),50) $(PYTHON) -m pytest --long tests/loaders/test_kill.py \
 		tests/engines/test_spark_builds.py -k killed
 
-mutations: setup $(VENV)/.test-installed ## break each rule of the models once, and see the tests notice
+mutations: setup $(VENV)/.test-installed ## break each rule of the models, check that a test fails
 	@RECORD_RUNS=1 $(PYTHON) -m pytest tests/rules/test_mutations.py \
 		tests/rules/test_incremental_mutations.py
 
-reliability: ## run all tests, the long ones too, and write docs/reliability.md from them
+reliability: ## run all tests, including long ones, and write docs/reliability.md
 	@RECORD_RUNS=1 $(MAKE) --no-print-directory test-all
 	@WRITE_RELIABILITY=1 $(PYTHON) -m pytest tests/docs/test_reliability.py
 
@@ -126,13 +126,13 @@ lint-infra: $(VENV)/.test-installed
 	@echo 'Checking the CloudFormation templates (cfn-lint)'
 	@$(VENV)/bin/cfn-lint infra/*.yaml
 
-audit: $(AUDIT)/.installed ## look the locked packages up in a database of vulnerabilities
-	@echo 'Looking for known vulnerabilities (pip-audit)'
+audit: $(AUDIT)/.installed ## check the locked packages for known vulnerabilities
+	@echo 'Checking for known vulnerabilities (pip-audit)'
 	@for lock in requirements/*.txt; do echo "$$lock:"; $(AUDIT)/bin/pip-audit --strict --disable-pip \
 		--progress-spinner off --requirement $$lock || exit 1; done
 
-fix: setup $(VENV)/.test-installed ## mend what the linters can mend by themselves
-	@echo 'Mending Python (ruff) and SQL (sqlfluff)'
+fix: setup $(VENV)/.test-installed ## format the code and fix simple lint errors
+	@echo 'Fixing Python (ruff) and SQL (sqlfluff)'
 	@$(PYTHON) -m ruff check --quiet --fix --exit-zero
 	@$(PYTHON) -m ruff format --quiet
 	@$(SQLFLUFF) fix --quiet $(SQL_FOLDERS)
@@ -145,7 +145,7 @@ serve: setup $(VENV)/.charts-installed $(ENGINE) ## serve the dashboards live, w
 	@$(PYTHON) scripts/dashboard.py serve $(if $(TARGET),--target "$(TARGET)") \
 		$(if $(PORT),--port "$(PORT)")
 
-docs: setup $(ENGINE) ## write the docs and the lineage as one HTML file; TARGET=name
+docs: setup $(ENGINE) ## write the dbt docs with lineage as one HTML file; TARGET=name
 	@echo 'Writing the docs site'
 	@$(VENV)/bin/dbt --quiet docs generate --static $(if $(TARGET),--target "$(TARGET)")
 	@echo 'Open target/static_index.html in a browser, or run dbt docs serve.'
@@ -153,40 +153,40 @@ docs: setup $(ENGINE) ## write the docs and the lineage as one HTML file; TARGET
 stop: setup $(VENV)/.postgres-installed ## stop the PostgreSQL server that TARGET=postgres started
 	@$(CHECK)/stop_postgres.py
 
-check-redshift: setup $(VENV)/.redshift-installed ## find SQL that Redshift refuses, with no cluster
+check-redshift: setup $(VENV)/.redshift-installed ## find SQL that Redshift rejects, without a cluster
 	@echo 'Compiling the project for Redshift and checking its SQL'
 	@$(CHECK)/redshift_sql.py
 
-bench: setup $(VENV)/.postgres-installed ## measure how fast it is; EVENTS=n, ONLY=name,name, RUNS=n, AGAIN=1
+bench: setup $(VENV)/.postgres-installed ## measure run times; EVENTS=n, ONLY=name,name, RUNS=n, AGAIN=1
 	@if $(CHECK)/java.py; then $(MAKE) --no-print-directory $(VENV)/.spark-installed; \
-		else echo 'So Spark cannot be measured: name others with ONLY=.'; fi
+		else echo 'Spark cannot be measured. Name other measurements with ONLY=.'; fi
 	@PYTHONPATH=scripts $(PYTHON) benchmarks/run.py $(if $(EVENTS),--events $(EVENTS)) \
 		$(if $(ONLY),--only "$(ONLY)") $(if $(RUNS),--runs $(RUNS)) $(if $(AGAIN),--again)
 
-star: setup ## draw the star of the README anew from the relationships tests
-	@echo 'Drawing the star'
+star: setup ## update the diagram in README.md from the relationships tests
+	@echo 'Drawing the star schema'
 	@$(CHECK)/draw_star.py
 
-engines: setup $(VENV)/.test-installed ## write docs/engines.md from a run on each engine
+engines: setup $(VENV)/.test-installed ## try dbt features on each engine, write docs/engines.md
 	@if $(CHECK)/java.py; then $(MAKE) --no-print-directory $(VENV)/.spark-installed; \
-		else echo 'So the column of Spark stays as it is.'; fi
-	@echo 'Trying dbt on each engine'
+		else echo 'The Spark column is not updated.'; fi
+	@echo 'Trying dbt features on each engine'
 	@WRITE_ENGINES=1 $(PYTHON) -m pytest --long tests/engines/test_engines.py
 
-check-design: setup $(VENV)/.redshift-installed ## compare Redshift's keys with the models'; TARGET=name
+check-design: setup $(VENV)/.redshift-installed ## compare dist and sort keys on Redshift with the models; TARGET=name
 	@$(CHECK)/physical_design.py --target "$(or $(TARGET),redshift)"
 
-metrics: setup $(ENGINE) $(VENV)/.metrics-installed ## list the metrics, or ask for some; QUERY="--metrics plays", TARGET=name
+metrics: setup $(ENGINE) $(VENV)/.metrics-installed ## list or query the metrics; QUERY="--metrics plays", TARGET=name
 	@$(if $(TARGET),DBT_TARGET="$(TARGET)") $(VENV)/bin/dbt --quiet parse
 	@$(if $(QUERY),$(if $(TARGET),DBT_TARGET="$(TARGET)") $(VENV)/bin/mf query $(QUERY), \
-		$(VENV)/bin/mf list metrics && echo && echo 'Ask, for example:' && \
+		$(VENV)/bin/mf list metrics && echo && echo 'Example query:' && \
 		echo '  make metrics QUERY="--metrics listeners --group-by metric_time__week --order metric_time__week"')
 
 packages: $(VENV)/.installed ## fetch the dbt packages of packages.yml from the hub
 	@echo 'Installing the dbt packages of packages.yml'
 	@$(CHECK)/install_packages.py
 
-lock: $(VENV)/.installed ## write requirements/*.txt anew from *.in; UPGRADE=1 takes newer versions
+lock: $(VENV)/.installed ## compile requirements/*.txt from *.in; UPGRADE=1 for newer versions
 	@echo 'Locking requirements/*.txt'
 	@$(FIND_UV); \
 	lock() { name=$$1; shift; "$$uv" pip compile --quiet --universal --python-version 3.11 \
@@ -197,24 +197,24 @@ lock: $(VENV)/.installed ## write requirements/*.txt anew from *.in; UPGRADE=1 t
 	for part in duckdb charts metrics postgres redshift spark; do \
 		lock $$part --constraints requirements/test.txt || exit 1; done
 
-clean: ## remove what was generated, but no data and no database
-	@echo 'Removing the environment, the dbt packages, targets, logs and caches'
+clean: ## delete generated files, but not data or databases
+	@echo 'Deleting the environment, dbt packages, targets, logs and caches'
 	@rm -rf $(VENV) $(AUDIT) dbt_packages package-lock.yml target*/ logs .user.yml \
 		.hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# --- What the commands above need, each made once and again when its source changes ---
+# --- Prerequisites of the commands, rebuilt when their sources change ---
 
 SQL_FOLDERS = $(wildcard models tests analyses)
-# To compile is enough: an empty warehouse in memory needs no data and is never locked.
+# sqlfluff only compiles, so an empty in-memory database is enough and is never locked.
 SQLFLUFF = SPARKIFY_DUCKDB=:memory: $(PYTHON) -m sqlfluff
 
-# Spark is tested where there is a Java for it.
+# Spark is tested only if Java is installed.
 test-environment: setup $(VENV)/.test-installed
 	@if $(CHECK)/java.py; then $(MAKE) --no-print-directory $(VENV)/.spark-installed; \
-		else echo 'So the tests on Spark are skipped.'; fi
+		else echo 'The tests on Spark are skipped.'; fi
 
-# Whatever the tests and what they start write goes into one folder, which is removed.
+# All temporary files of the tests go to one folder, which is deleted at the end.
 run-tests:
 	@echo 'Running the tests'
 	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
@@ -226,17 +226,16 @@ FIND_UV = uv=$$(command -v uv) || uv=$(VENV)/bin/uv; \
 	[ -x "$$uv" ] || $(PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps \
 		--require-hashes --requirement requirements/uv.txt
 
-# $(call install,FILE,ENVIRONMENT): uv takes seconds where pip takes minutes, but pip will
-# do.
+# $(call install,FILE,ENVIRONMENT): install with uv (seconds), or else with pip (minutes).
 define install
 @echo 'Installing $(1) into $(2)'
 @$(FIND_UV); \
 "$$uv" pip install --quiet --python $(2)/bin/python --no-deps --require-hashes \
 	--requirement $(1) || { \
-	echo 'uv could not install it: trying pip, which takes minutes.'; \
+	echo 'uv failed. Trying pip, which takes minutes.'; \
 	$(2)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
 		--require-hashes --requirement $(1); } || { \
-	echo 'Nothing could be installed. Is a Python package index in reach?' >&2; exit 1; }
+	echo 'The packages could not be installed. Check that a Python package index is reachable.' >&2; exit 1; }
 @touch $@
 endef
 
@@ -245,12 +244,12 @@ $(VENV)/.made-in: FORCE
 endif
 $(VENV)/.made-in:
 	@command -v $(PYTHON3) >/dev/null || { \
-		echo 'There is no $(PYTHON3). Install Python 3.11 or newer, or name one: make PYTHON3=/path/to/python3' >&2; exit 1; }
+		echo '$(PYTHON3) was not found. Install Python 3.11 or newer, or name one: make PYTHON3=/path/to/python3' >&2; exit 1; }
 	@$(PYTHON3) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "Python 3.11 or newer is needed, and $(PYTHON3) is $$($(PYTHON3) -V 2>&1). Name a newer one: make PYTHON3=python3.12" >&2; exit 1; }
-	@echo 'Making a virtual environment in $(VENV)'
+		echo "Python 3.11 or newer is required, but $(PYTHON3) is $$($(PYTHON3) -V 2>&1). Name a newer one: make PYTHON3=python3.12" >&2; exit 1; }
+	@echo 'Creating a virtual environment in $(VENV)'
 	@$(PYTHON3) -m venv --clear $(VENV) || { rm -rf $(VENV); \
-		echo '$(PYTHON3) cannot make virtual environments. On Debian: apt install python3-venv' >&2; exit 1; }
+		echo '$(PYTHON3) cannot create virtual environments. On Debian, run: apt install python3-venv' >&2; exit 1; }
 	@pwd -P > $@
 
 $(VENV)/.installed: requirements/duckdb.txt $(VENV)/.made-in

@@ -1,5 +1,5 @@
-{# Which share of plays does the catalogue know? An answer through song_id alone sees no
-   more than that. #}
+{# Which share of plays matches a catalogue song? Queries that join through song_id see
+   only these plays. #}
 
 with
 

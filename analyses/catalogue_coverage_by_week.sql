@@ -1,5 +1,5 @@
-{# Does the catalogue know more of what is played, or less, as time goes by? Weeks begin
-   on Monday, in UTC; a week without plays has no row. #}
+{# How does the share of plays that match the catalogue develop from week to week? Weeks
+   begin on Monday, in UTC. A week without plays has no row. #}
 
 with
 

@@ -1,5 +1,5 @@
-{# Which pages of the app are opened, and how often is the answer an error? An error is
-   an HTTP status of 400 or more. #}
+{# Which pages of the app are opened, and how often is the response an error? An error
+   is an HTTP status of 400 or more. #}
 
 with
 

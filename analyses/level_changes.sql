@@ -1,4 +1,4 @@
-{# Who changed between free and paid, and when? A row per change; moments are UTC. #}
+{# Who changed between free and paid, and when? One row per change. Times are UTC. #}
 
 with
 

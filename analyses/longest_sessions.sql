@@ -1,5 +1,5 @@
-{# Which sessions have the most plays, and how long did they last? From the first event
-   to the last; moments are UTC. #}
+{# Which sessions have the most plays, and how long did they last? The length is from
+   the first event to the last. Times are UTC. #}
 
 with
 

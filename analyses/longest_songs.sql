@@ -1,4 +1,4 @@
-{# Which songs of the catalogue are longest? A song of unknown length has no place. #}
+{# Which songs of the catalogue are longest? Songs without a length are left out. #}
 
 with
 

@@ -1,4 +1,4 @@
-{# Who listens most, in plays and in hours? The level is the user's current one. #}
+{# Who listens most, in plays and in hours? The level is the current level. #}
 
 with
 

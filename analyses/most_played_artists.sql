@@ -1,4 +1,4 @@
-{# Which artists are played most? All plays count, by the artist of the log. #}
+{# Which artists are played most? All plays count, by the artist name in the log. #}
 
 with
 

@@ -1,5 +1,5 @@
-{# Which artists of the catalogue are played most? Only plays that match a song count,
-   which are few: most_played_artists has all. #}
+{# Which artists of the catalogue are played most? Only plays that match a song count.
+   most_played_artists counts all plays. #}
 
 with
 

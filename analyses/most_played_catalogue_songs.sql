@@ -1,5 +1,5 @@
-{# Which songs of the catalogue are played most? Only plays that match a song count,
-   which are few: most_played_songs has all. #}
+{# Which songs of the catalogue are played most? Only plays that match a song count.
+   most_played_songs counts all plays. #}
 
 with
 

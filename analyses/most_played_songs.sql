@@ -1,4 +1,4 @@
-{# Which songs are played most? All plays count, by the title and artist of the log. #}
+{# Which songs are played most? All plays count, by title and artist name in the log. #}
 
 with
 

@@ -1,5 +1,5 @@
-{# How many listeners are new, week by week, and how many come back? New is who had no
-   play in an earlier week. Weeks begin on Monday, in UTC. #}
+{# How many listeners are new, week by week, and how many come back? A new listener had
+   no play in an earlier week. Weeks begin on Monday, in UTC. #}
 
 with
 

@@ -1,5 +1,5 @@
-{# How much does a user play before an upgrade? A row per upgrade, with the plays of the
-   free time that it ended; moments are UTC. #}
+{# How much does a user play before an upgrade? One row per upgrade, with the plays of
+   the free period before it. Times are UTC. #}
 
 with
 
@@ -7,7 +7,7 @@ user_level_history as (select * from {{ ref('user_level_history') }}),
 
 users as (select * from {{ ref('users') }}),
 
-stretches as (
+periods as (
 
     select
         user_id,
@@ -25,16 +25,16 @@ stretches as (
 )
 
 select
-    stretches.user_id,
+    periods.user_id,
     users.first_name,
     users.last_name,
-    stretches.free_since,
-    stretches.upgraded_at,
-    stretches.play_count
+    periods.free_since,
+    periods.upgraded_at,
+    periods.play_count
 
-from stretches
-inner join users on stretches.user_id = users.user_id
+from periods
+inner join users on periods.user_id = users.user_id
 
-where stretches.is_upgrade
+where periods.is_upgrade
 
-order by stretches.upgraded_at asc, stretches.user_id asc
+order by periods.upgraded_at asc, periods.user_id asc

@@ -1,4 +1,4 @@
-{# How does listening develop from day to day? Days are UTC; a day without plays has no
+{# How does listening develop from day to day? Days are UTC. A day without plays has no
    row. #}
 
 with

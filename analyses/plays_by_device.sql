@@ -1,5 +1,5 @@
-{# On which devices do people listen? The device is what the browser says of itself; a
-   play without a browser has none. #}
+{# On which devices do people listen? The device comes from the user agent. It is null
+   for plays without one. #}
 
 with
 

@@ -1,4 +1,4 @@
-{# How much do women and men listen? Plays of nobody have no gender. #}
+{# How much do women and men listen? Plays without a user have no gender. #}
 
 with
 

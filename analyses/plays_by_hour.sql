@@ -1,4 +1,4 @@
-{# At which hours of the day is music played? Hours are UTC; an hour without plays has
+{# At which hours of the day is music played? Hours are UTC. An hour without plays has
    no row. #}
 
 with

@@ -1,4 +1,4 @@
-{# At which hour of which weekday do people listen? Hours and days are UTC; an hour
+{# At which hour of which weekday do people listen? Hours and days are UTC. An hour
    without plays has no row. #}
 
 {% set weekdays = [

@@ -1,4 +1,4 @@
-{# How much do free and paid listeners play? The level is the one at the play. #}
+{# How much do free and paid listeners play? The level is the level at the play. #}
 
 with
 

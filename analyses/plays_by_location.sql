@@ -1,4 +1,4 @@
-{# Where is music played most? Places are as the app writes them: City-City, ST-ST. #}
+{# Where is music played most? The app writes locations as City-City, ST-ST. #}
 
 with
 

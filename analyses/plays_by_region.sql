@@ -1,5 +1,5 @@
-{# In which regions of the country is music played? Regions are those of the census; a
-   play has none where its place names no state. #}
+{# In which regions of the country is music played? Regions are census regions. The
+   region is null if the location contains no known state. #}
 
 with
 

@@ -1,5 +1,5 @@
-{# In which states is music played? A place in several states counts for the first that
-   it names; a play has none where its place names no state. #}
+{# In which states is music played? A location in several states counts for the first
+   one. The state is null if the location contains no known state. #}
 
 with
 

@@ -1,4 +1,4 @@
-{# How does listening develop from week to week? Weeks begin on Monday, in UTC; a week
+{# How does listening develop from week to week? Weeks begin on Monday, in UTC. A week
    without plays has no row. #}
 
 with

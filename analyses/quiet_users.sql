@@ -1,5 +1,5 @@
-{# Which listeners have gone quiet? They played something once, but nothing on the last
-   seven days of all plays. The level is the user's current one; days are UTC. #}
+{# Which listeners have gone quiet? They have plays, but none in the seven days that end
+   with the latest play of all users. The level is the current level. Days are UTC. #}
 
 with
 

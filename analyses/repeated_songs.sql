@@ -1,5 +1,5 @@
-{# Which songs does one user play again and again? By the title and artist of the log;
-   plays of nobody are left out. #}
+{# Which songs does one user play again and again? Songs are counted by title and artist
+   name in the log. Plays without a user are left out. #}
 
 with
 

@@ -1,5 +1,5 @@
-{# How long is a session, in plays and in minutes? From its first event to its last, by
-   the level at its end, which need not be the level of each of its plays. #}
+{# How long is a session, in plays and in minutes? The length is from the first event to
+   the last. The level is the level of the last event; earlier plays may differ. #}
 
 with
 

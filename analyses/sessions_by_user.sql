@@ -1,5 +1,5 @@
-{# Who comes back most often, and how much does a visit bring? Sessions of nobody are
-   left out; the level is the user's current one. #}
+{# Who comes back most often, and how much do they play per session? Sessions without a
+   user are left out. The level is the current level. #}
 
 with
 

@@ -1,5 +1,5 @@
-{# Which songs are played most that the catalogue does not have? By the title and artist
-   of the log. #}
+{# Which songs that are not in the catalogue are played most? Songs are counted by title
+   and artist name in the log. #}
 
 with
 

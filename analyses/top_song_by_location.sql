@@ -1,4 +1,4 @@
-{# Which song is played most in each place? Places are as the app writes them. #}
+{# Which song is played most in each location? Locations are as the app writes them. #}
 
 with
 

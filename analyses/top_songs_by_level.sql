@@ -1,4 +1,4 @@
-{# Which three songs do free and paid listeners play most? The level is the one at the
+{# Which three songs do free and paid listeners play most? The level is the level at the
    play. #}
 
 with

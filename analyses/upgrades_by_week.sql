@@ -1,4 +1,4 @@
-{# Do more users upgrade or downgrade, week by week? Weeks begin on Monday, in UTC; a
+{# Do more users upgrade or downgrade, week by week? Weeks begin on Monday, in UTC. A
    week without a change has no row. #}
 
 with

@@ -1,5 +1,5 @@
-{# How many users have each level now, and how many ever had it? All users of the app,
-   also those who never play. #}
+{# How many users have each level now, and how many ever had it? All users of the app
+   count, including users without a play. #}
 
 with
 

@@ -1,8 +1,8 @@
 {# What did user U hear in session S? U and S are the variables user_id and session_id:
    dbt show --select what_a_user_heard_in_a_session --limit -1
    --vars '{user_id: 10, session_id: 182}'
-   What is not given is chosen: of the user's sessions, or of all, the one with the most
-   plays. #}
+   Without session_id, it answers for the session with the most plays: of the user, or
+   of all users if user_id is not set either. #}
 
 with
 

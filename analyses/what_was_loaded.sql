@@ -1,5 +1,5 @@
-{# What was loaded, and how much of it was refused? A file counts once, in its latest
-   version. #}
+{# How many records were loaded, and how many were rejected? A file counts once, in its
+   latest version. #}
 
 with
 

@@ -2,8 +2,8 @@
    writes them:
    dbt show --select who_listened_to_a_song --limit -1
    --vars '{song_title: "All Hands Against His Own"}'
-   What is not given is chosen: the song with the most plays. Plays of nobody are left
-   out; the level is the user's current one; moments are UTC. #}
+   Without variables, it answers for the song with the most plays. Plays without a user
+   are left out. The level is the current level. Times are UTC. #}
 
 with
 

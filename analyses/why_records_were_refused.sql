@@ -1,4 +1,4 @@
-{# Why were records refused? They are in quarantine, and not in the star. #}
+{# Why were records rejected? Rejected records are in quarantine, not in the models. #}
 
 with
 

@@ -105,7 +105,7 @@ def assert_a_change_is_reported(
         said = capfd.readouterr()
         assert "analytics_changed: building plays, user_weeks, users" in said.out
         assert "relationships_songplays_user_id__user_id__ref_users_" in said.out
-        assert "a_play_of_nobody_or_of_no_known_song_is_a_play." in said.out
+        assert "view_keeps_plays_without_user_or_song." in said.out
         assert changed.main(["diff", "--markdown"]) == 0
     lines = [" ".join(line.split()) for line in capfd.readouterr().out.splitlines()]
     count = len(before[0])

@@ -94,6 +94,13 @@ def test_a_mart_says_where_its_rows_lie() -> None:
         assert re.match(config, read(path)), path.stem
 
 
+def test_a_unit_test_is_named_in_at_most_eight_words() -> None:
+    for path in WITH_INPUTS:
+        tests = yaml.safe_load(read(path.with_suffix(".yml"))).get("unit_tests", [])
+        long = [t["name"] for t in tests if t["name"].count("_") > 7]
+        assert long == [], path.stem
+
+
 def test_a_rule_has_a_unit_test() -> None:
     for path in WITH_INPUTS:
         tests = yaml.safe_load(read(path.with_suffix(".yml"))).get("unit_tests", [])
