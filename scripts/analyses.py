@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Ask the analytics team's questions: run the analyses, and print or compare them."""
+"""Run the analyses, and print, write or check their answers."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from sparkify.loaders import open_warehouse
 ANALYSES: Final = PROJECT / "analyses"
 EXPECTED: Final = PROJECT / "seeds" / "expected"
 LOADS: Final = "what_was_loaded"
-"""Its answer tells one set of data from another."""
+"""The analysis whose answer identifies the loaded data."""
 DIFFERENT: Final = 1
 
 
 @without_traceback
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 1 if an answer is not the expected one."""
+    """Run the command. Return 1 if an answer differs from the expected one."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("--target", help="target of profiles.yml (default: the one that dbt takes)")
-    add("--only", metavar="NAMES", help="names of analyses, with commas between them")
-    add("--vars", metavar="YAML", help="variables of an analysis, as dbt takes them")
-    add("--csv", metavar="FOLDER", type=Path, help="write each answer to a file there")
-    add("--check", action="store_true", help="compare with expected answers instead")
+    add("--target", help="target of profiles.yml (default: dbt's default target)")
+    add("--only", metavar="NAMES", help="comma-separated names of analyses")
+    add("--vars", metavar="YAML", help="variables, as in dbt's --vars")
+    add("--csv", metavar="FOLDER", type=Path, help="also write each answer as CSV")
+    add("--check", action="store_true", help="only compare with the expected answers")
     add(
         "--expected",
         metavar="FOLDER",
         type=Path,
         default=EXPECTED,
-        help="where those are (default: seeds/expected, which are the sample's)",
+        help="folder of the expected answers (default: seeds/expected, for the sample)",
     )
     options = parser.parse_args(argv)
     names = wanted(options.only)
@@ -59,7 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def wanted(only: str | None) -> list[str]:
-    """List the analyses to run. Raises SparkifyError if there is none of a name."""
+    """Return the names of the analyses to run, all without ``only``.
+
+    Raises SparkifyError for an unknown name.
+    """
     known = sorted(path.stem for path in ANALYSES.glob("*.sql"))
     if only is None:
         return known
@@ -68,32 +71,34 @@ def wanted(only: str | None) -> list[str]:
         if name not in known:
             near = difflib.get_close_matches(name, known) or known
             raise SparkifyError(
-                f"There is no analysis {name}.", f"There is: {', '.join(near)}."
+                f"Analysis {name} does not exist.", f"Use one of: {', '.join(near)}."
             )
     return names
 
 
 def require_data(target: dict[str, Any]) -> None:
-    """Raise SparkifyError if nothing was ever loaded into a target's warehouse."""
+    """Raise SparkifyError if no file was ever loaded into a target's warehouse."""
     with closing(open_warehouse(target)) as warehouse:
         if not warehouse.history():
             raise SparkifyError(
                 f"The warehouse of target {target['name']} is empty.",
-                f"Load and build it first: make build TARGET={target['name']}",
+                f"Load and build it: make build TARGET={target['name']}",
             )
 
 
 def ask(names: Sequence[str], target: str, variables: str | None) -> list[Answer]:
-    """Run analyses in one process of dbt.
+    """Run analyses in one dbt command and return their answers, in order of names.
 
-    Raises SparkifyError if one cannot be run.
+    Raises SparkifyError if one fails.
     """
-    advice = f"If the warehouse is not built, or of before: make build TARGET={target}"
+    advice = (
+        f"If the warehouse is missing or out of date, run make build TARGET={target}."
+    )
     result = run_dbt(
         *("--log-level", "none", "show", "--select", *names, "--limit", "-1"),
         *(("--vars", variables) if variables else ()),
         target=target,
-        to="answer",
+        to="run the analyses",
         advice=advice,
     )
     nodes = list(getattr(result.result, "results", None) or ())
@@ -101,13 +106,13 @@ def ask(names: Sequence[str], target: str, variables: str | None) -> list[Answer
     if failed or not result.success:
         reason = " ".join("".join(failed[:1]).split()).rstrip(".")
         raise SparkifyError(
-            f"dbt could not answer: {reason or 'see logs/dbt.log'}.", advice
+            f"dbt could not run the analyses: {reason or 'see logs/dbt.log'}.", advice
         )
     return sorted(map(answer_of, nodes), key=lambda answer: names.index(answer.name))
 
 
 def answer_of(result: Any) -> Answer:  # noqa: ANN401 -- dbt's own, untyped
-    """Read what dbt shows of an analysis."""
+    """Return the answer in a result of ``dbt show``."""
     described = result.node.columns
     return Answer(
         name=result.node.name,
@@ -121,7 +126,7 @@ def answer_of(result: Any) -> Answer:  # noqa: ANN401 -- dbt's own, untyped
 
 
 def write_all(found: Sequence[Answer], folder: Path) -> None:
-    """Write a file for each answer. Raises SparkifyError if the folder is none."""
+    """Write a CSV file for each answer. Raises SparkifyError if it cannot."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for answer in found:
@@ -131,26 +136,29 @@ def write_all(found: Sequence[Answer], folder: Path) -> None:
         raise SparkifyError(
             f"{folder} cannot be written: {reason}.", "Name another folder."
         ) from error
-    print(f"\nWrote {len(found)} files of CSV to {folder}.")
+    print(f"\nWrote {len(found)} CSV files to {folder}.")
 
 
 def check(names: Sequence[str], target: str, expected: Path) -> int:
-    """Compare answers with the expected ones and say where they differ."""
+    """Print where answers differ from the expected ones. Return 1 if any does.
+
+    Raises SparkifyError if the expected answers are for other data.
+    """
     found = {answer.name: answer for answer in ask([*names, LOADS], target, None)}
     if differences(found[LOADS], expected / f"{LOADS}.csv"):
         raise SparkifyError(
-            f"The answers in {expected} are not of the data that target {target} holds:"
+            f"The answers in {expected} are not for the data of target {target}:"
             f" {LOADS} differs.",
-            "Name those of its data with --expected; make expected DATA=folder"
-            " EXPECTED=folder writes them.",
+            "Write answers for its data with make expected DATA=folder EXPECTED=folder,"
+            " and name them with --expected.",
         )
     different = 0
     for name in names:
-        told = differences(found[name], expected / f"{name}.csv")
-        different += bool(told)
+        lines = differences(found[name], expected / f"{name}.csv")
+        different += bool(lines)
         rows = len(found[name].rows)
-        print(f"  {name:<32}{rows:>5} rows  {'DIFFERENT' if told else 'as expected'}")
-        for line in told:
+        print(f"  {name:<32}{rows:>5} rows  {'DIFFERENT' if lines else 'as expected'}")
+        for line in lines:
             print(f"      {line}")
     print(f"{len(names) - different} of {len(names)} answers are as expected.")
     return DIFFERENT if different else 0

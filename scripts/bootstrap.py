@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Create the raw tables and load the raw JSON that they do not hold yet."""
+"""Create the raw tables and load new and changed JSON files into them."""
 
 from __future__ import annotations
 
@@ -28,75 +28,77 @@ from sparkify.raw.sources import SUFFIXES, Source, is_hidden, open_source
 from sparkify.sample.folder import make_sample
 
 MAX_REJECTS = 1000
-LOOK_FOR_GARBAGE = 100_000
-"""Objects made between two looks for garbage. What thousands of files are listed in,
-and what dbt knows after that, lives to the end: Python would look at it in vain."""
+GC_THRESHOLD = 100_000
+"""Objects between two runs of the garbage collector. File listings and dbt's manifest
+live until the end, so the collector would scan them without effect."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a load would do.
+    """The files that a load would read.
 
-    ``known`` counts the files that stay as they are loaded, ``again`` those in ``new``
-    that are loaded again although they did not change. ``left_alone`` names the files
-    that are not JSON.
+    ``known`` counts loaded files without changes. ``again`` counts the files in ``new``
+    that did not change but are loaded again. ``skipped`` contains the names of the
+    files that are not JSON.
     """
 
     new: tuple[NewFile, ...]
     known: int
     again: int
-    left_alone: tuple[str, ...]
+    skipped: tuple[str, ...]
 
 
 def count_of_rejects(text: str) -> int:
-    """Read a whole number from 0 on. Raises ArgumentTypeError for anything else."""
+    """Parse a non-negative integer. Raises ArgumentTypeError for anything else."""
     if not re.fullmatch("[0-9]{1,18}", text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a non-negative integer")
     return int(text)
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what says which records are loaded."""
+    """Add the options that select the records to load."""
     add = parser.add_argument
-    add("--log-data", default=EVENTS.part, help="name of the part with the logs")
-    add("--song-data", default=SONGS.part, help="name of the part with the catalogue")
+    add("--log-data", default=EVENTS.part, help="folder of the logs in --data")
+    add("--song-data", default=SONGS.part, help="folder of the catalogue in --data")
     add(
         "--max-rejects",
         type=count_of_rejects,
         default=MAX_REJECTS,
         metavar="N",
-        help="load nothing if more records are refused (default: %(default)s)",
+        help="load nothing if more records are rejected (default: %(default)s)",
     )
     add("--reset", action="store_true", help="drop the raw tables and start over")
     add("--yes", action="store_true", help="do not ask before --reset")
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add what only some engines know; ``open_warehouse`` refuses it for others."""
+    """Add the options of single engines. ``open_warehouse`` rejects them for others."""
     add = parser.add_argument
-    place = "s3://bucket/prefix"
-    add("--manifest", metavar=place, help="where the lists of files for COPY may lie")
-    add("--compact", metavar=place, help="merge small files there before COPY")
-    add("--external", action="store_true", help="leave the records in S3, copy nothing")
-    add("--timeout", type=minutes, metavar="MINUTES", help="how long a load may take")
+    prefix = "s3://bucket/prefix"
+    add("--manifest", metavar=prefix, help="S3 prefix for the manifests of COPY")
+    add("--compact", metavar=prefix, help="merge small files there before COPY")
+    add("--external", action="store_true", help="read the records in S3, without COPY")
+    add("--timeout", type=minutes, metavar="MINUTES", help="maximum time of a load")
 
 
 def minutes(text: str) -> float:
-    """Read minutes above 0. Raises ArgumentTypeError for anything else."""
+    """Parse a positive number of minutes. Raises ArgumentTypeError otherwise."""
     if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text) or not float(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of minutes above 0")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a positive number of minutes"
+        )
     return float(text)
 
 
 def engine_options(options: argparse.Namespace) -> dict[str, Any]:
-    """Give the options of engines that were set."""
+    """Return the engine options that are set, by name."""
     names = ("manifest", "compact", "external", "timeout")
     return {name: getattr(options, name) for name in names if getattr(options, name)}
 
 
 @without_traceback
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 if the raw tables hold all that the source has."""
+    """Run the command. Return 0 if the raw tables contain all files of the source."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     what = parser.add_mutually_exclusive_group(required=True)
@@ -106,14 +108,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         action="store_true",
         help="load the sample data of make build, generated on first use",
     )
-    add("--target", help="target of profiles.yml (default: the one that dbt takes)")
+    add("--target", help="target of profiles.yml (default: dbt's default target)")
     add(
         "--reload-quarantined",
         action="store_true",
-        help="load again the files that have records in quarantine, after a rule was"
-        " fixed",
+        help="reload the files with records in quarantine, after a rule was fixed",
     )
-    add("--dry-run", action="store_true", help="print what would be done, do nothing")
+    add("--dry-run", action="store_true", help="print the statements, change nothing")
     add_source_arguments(parser)
     add_engine_arguments(parser)
     options = parser.parse_args(argv)
@@ -126,8 +127,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(warehouse: Warehouse, target: str, options: argparse.Namespace) -> LoadResult:
-    """Load what is new, or say what would be loaded. Raises SparkifyError."""
-    gc.set_threshold(LOOK_FOR_GARBAGE)
+    """Load new and changed files, or only list them. Raises SparkifyError."""
+    gc.set_threshold(GC_THRESHOLD)
     source = open_source(options.data)
     tables = [
         replace(EVENTS, part=options.log_data.strip("/")),
@@ -138,7 +139,7 @@ def run(warehouse: Warehouse, target: str, options: argparse.Namespace) -> LoadR
     _say(plan, source)
     if options.dry_run:
         if options.reset:
-            print(f"The raw tables of target {target} would be dropped before.")
+            print(f"The raw tables of target {target} would be dropped first.")
         _print_plan(warehouse, source, plan)
         return LoadResult()
     if options.reset:
@@ -154,34 +155,35 @@ def make_plan(
     *,
     reload: bool = False,
 ) -> Plan:
-    """Find what the source has and the history has not.
+    """Compare the files of the source with the load history.
 
     ``reload`` adds the loaded files that have records in quarantine. Raises
-    SparkifyError.
+    SparkifyError if the target was loaded from another source, or if a part has files
+    but no JSON files.
     """
     known = {(file.table, file.path): file for file in history}
     filled_from = {file.table: file.source for file in history}
     new: list[NewFile] = []
-    left_alone: list[str] = []
+    skipped: list[str] = []
     unchanged = again = 0
     for table in tables:
         here = f"{source.root}/{table.part}"
         before = filled_from.get(table.name, here)
         if before != here:
             raise SparkifyError(
-                f"Target {target} was filled from {before}, not {here}.",
-                "Go on with that source, name another target with --target, or start"
-                " over with --reset.",
+                f"Target {target} was loaded from {before}, not {here}.",
+                "Use that source, name another target with --target, or start over with"
+                " --reset.",
             )
         listing = source.list_part(table.part)
-        seen = [name for name in listing.left_alone if not is_hidden(name)]
+        seen = [name for name in listing.skipped if not is_hidden(name)]
         if seen and not listing.files:
             raise SparkifyError(
-                f"None of the {len(seen):,} files of {here} can be read, as"
+                f"None of the {len(seen):,} files in {here} can be read, for example"
                 f" {printable(seen[0])}: their names do not end in {SUFFIXES}.",
-                "Name files of JSON so, or name another source with --data.",
+                "Rename the JSON files, or name another source with --data.",
             )
-        left_alone.extend(listing.left_alone)
+        skipped.extend(listing.skipped)
         for file in listing.files:
             loaded = known.get((table.name, file.path))
             is_known = loaded is not None and (loaded.size, loaded.version) == (
@@ -193,7 +195,7 @@ def make_plan(
             else:
                 new.append(NewFile(table, file, replaces=loaded is not None))
                 again += is_known
-    return Plan(tuple(new), unchanged, again, tuple(left_alone))
+    return Plan(tuple(new), unchanged, again, tuple(skipped))
 
 
 def _reset(warehouse: Warehouse, target: str, *, sure: bool) -> None:
@@ -201,11 +203,11 @@ def _reset(warehouse: Warehouse, target: str, *, sure: bool) -> None:
         if not sys.stdin.isatty():
             raise SparkifyError(
                 f"--reset would drop the raw tables of target {target}.",
-                "Add --yes to do so without being asked.",
+                "Add --yes to drop them without a question.",
             )
         answer = input(f"Drop the raw tables of target {target}? [y/N] ")
         if answer.strip().lower() not in ("y", "yes"):
-            raise SparkifyError("Nothing was dropped.", "Answer y to go on.")
+            raise SparkifyError("Nothing was dropped.", "Answer y to drop them.")
     warehouse.reset()
     print(f"Dropped the raw tables of target {target}.")
 
@@ -215,19 +217,19 @@ def _say(plan: Plan, source: Source) -> None:
     replaced = sum(new.replaces for new in plan.new) - plan.again
     print(
         f"{source.root}: {len(plan.new):,} files to load ({size:,.1f} MB),"
-        f" {replaced:,} of them in a new version; {plan.known:,} are loaded already."
+        f" {replaced:,} of them in a new version; {plan.known:,} already loaded."
     )
     if plan.again:
         print(
-            f"{plan.again:,} of them are loaded again, because records of theirs are in"
+            f"{plan.again:,} of them are reloaded, because they have records in"
             " quarantine."
         )
-    if plan.left_alone:
-        first = printable(plan.left_alone[0])
+    if plan.skipped:
+        first = printable(plan.skipped[0])
         print(
-            f"{len(plan.left_alone):,} other files are left alone, since their names do"
-            f" not end in {SUFFIXES}, begin with a dot, or lead back to a folder around"
-            f" them: {first}" + (", ..." if len(plan.left_alone) > 1 else "")
+            f"Skipped {len(plan.skipped):,} files that do not end in {SUFFIXES}, are"
+            f" hidden, or link to a parent folder: {first}"
+            + (", ..." if len(plan.skipped) > 1 else "")
         )
 
 
@@ -250,8 +252,8 @@ def _load(
     with progress("load", "B", size) as bar:
         result = warehouse.load(source, plan.new, LoadOptions(max_rejects, bar.update))
     print(
-        f"Loaded {result.loaded:,} records of {result.files:,} files;"
-        f" {result.rejected:,} are in quarantine (raw.rejected_records)."
+        f"Loaded {result.loaded:,} records from {result.files:,} files;"
+        f" {result.rejected:,} records are in quarantine (raw.rejected_records)."
     )
     for remark in result.remarks:
         print(remark)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Load what is new, build and test the star with dbt, and say what came of it."""
+"""Load new raw files, build and test the models with dbt, and print a summary."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STAR = ("songplays", "users", "songs", "artists", "time")
 
 @without_traceback
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 if all was loaded, built and tested."""
+    """Run the command. Return 0 if loading, building and testing succeeded."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("--data", help="a folder, or s3://bucket/prefix (default: sample data)")
@@ -43,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--tests",
         choices=["all", "changed"],
         default="all",
-        help="of the large tables, test all rows (default), or what changed since all"
-        " tests passed",
+        help="in the large tables, test all rows (default), or only rows changed since"
+        " the tests last passed",
     )
     bootstrap.add_source_arguments(parser)
     bootstrap.add_engine_arguments(parser)
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with closing(open_warehouse(target, given)) as warehouse:
         loaded = bootstrap.run(warehouse, name, options)
     if remember("DBT_TARGET", name):
-        print(f"Plain dbt commands now take the target {name} (.env says so).")
+        print(f"Set DBT_TARGET={name} in .env: plain dbt commands now use this target.")
     outcome = build(name, tests=options.tests)
     if outcome.success:
         keep_good_build(name)
@@ -75,23 +75,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class Outcome:
-    """What dbt build came to: the models it built, the tests it ran and that passed.
+    """The result of dbt build: built models, test counts, failures and warnings.
 
-    ``built`` has the schema and the name of each model's table.
+    ``built`` maps a model to the schema and the name of its table.
     """
 
     def __init__(self) -> None:
-        """Begin with nothing."""
+        """Start without results."""
         self.success = False
         self.built: dict[str, tuple[str, str]] = {}
         self.tests = 0
         self.passed = 0
         self.failed: list[str] = []
         self.warnings: list[str] = []
-        self.met_another_run = False
+        self.has_conflict = False
 
-    def take(self, result: Any) -> None:  # noqa: ANN401 -- dbt's own, untyped
-        """Read the result of dbtRunner."""
+    def add(self, result: Any) -> None:  # noqa: ANN401 -- dbt's own, untyped
+        """Add the nodes of a result of dbtRunner."""
         self.success = bool(result.success)
         for node in getattr(result.result, "results", ()):
             if str(node.node.resource_type) in ("test", "unit_test"):
@@ -102,34 +102,34 @@ class Outcome:
             if node.status in ("error", "fail"):
                 self.failed.append(node.node.name)
             if node.status == "error" and is_conflict(str(node.message)):
-                self.met_another_run = True
+                self.has_conflict = True
 
 
 def build(target: str, *, tests: str = "all") -> Outcome:
-    """Build and test the star. Raises SparkifyError if dbt could not run.
+    """Build and test the models. Raises SparkifyError if dbt could not run.
 
     ``tests`` is the variable that macros/incremental/tested_through.sql reads. Unit
-    tests look at code and not at data: they are left out where no code changed.
+    tests depend on code only, so they are skipped if no code changed.
     """
     outcome = Outcome()
     parsed = run_dbt("parse", target=target, to="build").result
     code = ChangedCode(good_build(target) / "manifest.json", parsed)
     given = {"tests": tests, "changed_macros": code.macros}
     options = ["--vars", json.dumps(given)]
-    print("Building and testing the star (dbt build) ...")
+    print("Building and testing the models (dbt build) ...")
     if not code.is_tested:
         options += ["--exclude-resource-type", "unit_test"]
-        print("No code changed since the last good build: unit tests are left out.")
+        print("No code changed since the last good build: unit tests are skipped.")
     with progress("dbt build", "nodes") as bar:
 
         def on_event(event: Any) -> None:  # noqa: ANN401 -- dbt's own, untyped
             if event.info.name == "NodeFinished":
                 bar.update()
-            # What macros/report_warnings.sql logs.
+            # Logged by macros/report_warnings.sql.
             if event.info.name == "JinjaLogInfo" and event.data.msg.startswith(WARNING):
                 outcome.warnings.append(event.data.msg.removeprefix(WARNING))
 
-        outcome.take(
+        outcome.add(
             run_dbt(
                 *("build", *options),
                 target=target,
@@ -148,7 +148,7 @@ def summary(
     star_rows: Mapping[str, int],
     outcome: Outcome,
 ) -> str:
-    """Say in a short table what there is now, and what to look at next."""
+    """Return a table of counts, then the failures or the next commands to try."""
     records = sum(raw_rows[table] for table in STAGING)
     quarantined = raw_rows["rejected_records"]
     lines = [
@@ -159,20 +159,22 @@ def summary(
         ("tests passed", outcome.passed, f"of {outcome.tests:,}"),
     ]
     if outcome.warnings:
-        lines.append(("warnings", len(outcome.warnings), "named below"))
+        lines.append(("warnings", len(outcome.warnings), "listed below"))
     table = "\n".join(
         f"  {name:<14}{count:>12,}  {note}" for name, count, note in lines
     )
     if outcome.warnings:
         table = "\n".join([table, "", "Warnings:", *outcome.warnings])
-    if outcome.met_another_run:
+    if outcome.has_conflict:
         return (
-            f"\n{table}\n\n{CONFLICT}, and Redshift stopped this one.\nRun this again,"
-            f" or only what failed and came after it: dbt retry --target {target}"
+            f"\n{table}\n\n{CONFLICT}, and Redshift stopped this run.\nRun make build"
+            f" again, or only the failed and skipped nodes: dbt retry --target {target}"
         )
     if not outcome.success:
         names = ", ".join(outcome.failed)
-        return f"\n{table}\n\nBuild failed: {names}.\nFix it, and run this again."
+        return (
+            f"\n{table}\n\nBuild failed: {names}.\nFix them and run make build again."
+        )
     commands = [
         ". .venv/bin/activate",
         "dbt show --inline \"select * from {{ ref('songplays') }}\"",
@@ -185,7 +187,7 @@ def summary(
             " {{ source('raw', 'rejected_records') }}\"",
         )
     next_steps = "\n  ".join(commands)
-    return f"\n{table}\n\nThe target {target} is built. Look at next:\n  {next_steps}"
+    return f"\n{table}\n\nThe target {target} is built. Next, try:\n  {next_steps}"
 
 
 if __name__ == "__main__":

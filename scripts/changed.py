@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Build what changed since the last good build, and say what that does to the data.
+"""Build changed models in a separate schema, and compare them with the last good build.
 
-What changed, and what hangs on it, is built and tested in a schema of its own, beside
-the star, which stays as it is; what it reads of the rest is the last good build's. The
-last good build is that of scripts/build.py whose tests all passed.
+Changed models and their downstream models are built and tested in a schema of their
+own. Unchanged upstream models are read from the last good build: the last run of
+scripts/build.py whose tests all passed. Its tables do not change.
 """
 
 from __future__ import annotations
@@ -33,15 +33,17 @@ from sparkify.progress import progress
 
 BUILT: Final = ("model", "seed", "snapshot")
 TESTS: Final = ("test", "unit_test")
-MOST: Final = 5
-"""So many values of one answer that differ are reported; the others are counted."""
+MAX_REPORTED: Final = 5
+"""Number of different values that are reported per answer. The others are counted."""
 
 
 @without_traceback
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 if what changed was built and all its tests passed."""
+    """Run the command. Return 0 if the changes were built and all tests passed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["build", "diff"], help="build it, or compare")
+    parser.add_argument(
+        "what", choices=["build", "diff"], help="build the changes, or compare them"
+    )
     parser.add_argument("--target", help="target of profiles.yml (default: dbt's own)")
     parser.add_argument(
         "--markdown", action="store_true", help="print the comparison as Markdown"
@@ -51,29 +53,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.what == "build":
         return changes.build()
     print(report(changes.differences(), changes, markdown=options.markdown))
-    print("\nWhich answers and figures change:\n")
+    print("\nChanged answers and dashboard figures:\n")
     for line in changes.consequences():
         print(f"- {line}")
     return 0
 
 
 def target_path() -> Path:
-    """Give the folder that dbt writes into."""
+    """Return dbt's target folder."""
     return PROJECT / os.environ.get("DBT_TARGET_PATH", "target")
 
 
 def good_build(target: str) -> Path:
-    """Give the folder that holds the manifest of a target's last good build."""
+    """Return the folder with the manifest of a target's last good build."""
     return target_path() / "last_good" / target
 
 
 def changed_build(target: str) -> Path:
-    """Give the folder that says what the last ``make changed`` built beside it."""
+    """Return the folder with the artifacts of a target's last ``make changed``."""
     return target_path() / "changed" / target / "built"
 
 
 def keep_good_build(target: str) -> None:
-    """Keep the manifest of the build that ended now; what is beside it is old."""
+    """Keep the manifest of the current build. Delete the now outdated changes."""
     folder = good_build(target)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(target_path() / "manifest.json", folder / "manifest.json")
@@ -81,10 +83,10 @@ def keep_good_build(target: str) -> None:
 
 
 class Changes:
-    """What changed since the last good build of one target."""
+    """The changes since the last good build of one target."""
 
     def __init__(self, target: dict[str, Any]) -> None:
-        """Take a target of the profile. Raises SparkifyError without a good build."""
+        """Raise SparkifyError if the target has no good build."""
         self.target = str(target["name"])
         self.schema = f"{target['schema']}_changed"
         self.good_schema = str(target["schema"])
@@ -94,18 +96,21 @@ class Changes:
         self.manifest: Any = None
         if not (self.state / "manifest.json").exists():
             raise SparkifyError(
-                f"There is no good build of the target {self.target} to compare with.",
-                f"Build it: make build TARGET={self.target}.",
+                f"Target {self.target} has no good build to compare with.",
+                f"Run make build TARGET={self.target}.",
             )
 
     def build(self) -> int:
-        """Build and test what changed; give 0 if all went well, else 1."""
+        """Build and test the changes. Return 0 if all succeeded, 1 if a node failed.
+
+        Raises SparkifyError if dbt could not run, or would drop a table in use.
+        """
         for node in _nodes(self.state / "manifest.json").values():
             if f"{node['schema']}_".startswith(f"{self.schema}_"):
                 raise SparkifyError(
                     f"{node['name']} is in the schema {node['schema']},"
                     " which make changed would drop.",
-                    "Give it another schema.",
+                    "Configure another schema for it.",
                 )
         shutil.rmtree(self.built, ignore_errors=True)
         self.manifest = self._dbt("parse").result
@@ -127,7 +132,7 @@ class Changes:
                 if event.info.name == "NodeFinished":
                     bar.update()
 
-            # Tests come last, so that one that fails does not hide what a change does.
+            # Run tests last, so that a failing test does not skip a model.
             built = self._dbt(
                 *("build", "--full-refresh", "--favor-state", *self._selected(*TESTS)),
                 on_event=on_event,
@@ -136,24 +141,21 @@ class Changes:
             self.built.mkdir()
             for name in ("manifest.json", "run_results.json"):
                 shutil.copy(self.folder / name, self.built / name)
-            # Without --favor-state: a test reads a table beside, if it was built there.
+            # Without --favor-state, tests read the changed tables where they exist.
             tested = self._dbt(
                 "test", *self._selected(), on_event=on_event, may_fail=True
             )
         failed = _failed(built) + _failed(tested)
         if failed:
-            print(
-                f"Failed: {', '.join(failed)}. What the change does to the data: make"
-                " diff"
-            )
+            print(f"Failed: {', '.join(failed)}. To compare the data, run make diff.")
             return 1
-        print("Build and tests passed. What the change does to the data: make diff")
+        print("Build and tests passed. To compare the data, run make diff.")
         return 0
 
     def _selected(self, *without: str) -> list[str]:
         return [
             *("--select", "state:modified+"),
-            # What a test reads of the rest is the last good build's.
+            # Tests read unchanged tables from the last good build.
             *("--indirect-selection", "eager"),
             *("--exclude-resource-types", "analysis", "exposure", "metric"),
             *("semantic_model", "saved_query", *without),
@@ -166,31 +168,31 @@ class Changes:
         on_event: Callable[[Any], None] = lambda _: None,
         may_fail: bool = False,
     ) -> Any:  # noqa: ANN401 -- dbt's own, untyped
-        """Run dbt in this process. Raises SparkifyError if it could not run."""
+        """Run dbt in this process. Raises SparkifyError if it failed."""
         command = f"run {arguments[0]}"
         result = run_dbt(
             *(*arguments, "--target-path", str(self.folder)),
             *("--vars", json.dumps({"schema_of_changes": self.schema})),
             target=self.target,
             to=command,
-            manifest=self.manifest,  # one parse serves all
+            manifest=self.manifest,  # parsed once
             on_event=on_event,
         )
         if not (result.success or may_fail):
             raise SparkifyError(
-                f"dbt could not {command}: see above.", "Mend it and run again."
+                f"dbt could not {command}: logs/dbt.log has the error.",
+                "Fix it and run again.",
             )
         return result
 
     def differences(self) -> list[dict[str, Any]]:
-        """Compare each table that was built with the last good build's.
+        """Compare each changed table with the same table of the last good build.
 
-        Raises SparkifyError if nothing was built.
+        Return what the macro compare_builds logs, one dictionary per table. Raises
+        SparkifyError if no changed table was built.
         """
         if not self.built.exists():
-            raise SparkifyError(
-                "Nothing that changed has been built.", "Build it: make changed."
-            )
+            raise SparkifyError("The changes have not been built.", "Run make changed.")
         now = _nodes(self.built / "manifest.json")
         keys = keys_of(self.built / "manifest.json")
         before = _nodes(self.state / "manifest.json")
@@ -205,15 +207,15 @@ class Changes:
         ]
         if not made:
             raise SparkifyError(
-                "Of what changed, no table could be built.",
-                "make changed says why.",
+                "None of the changed tables could be built.",
+                "Run make changed to see why.",
             )
         pairs = [
             {
                 "table": now[name]["name"],
                 "key": keys.get(name, []),
-                "before": _place(before[name]) if name in before else None,
-                "after": _place(now[name]),
+                "before": _relation(before[name]) if name in before else None,
+                "after": _relation(now[name]),
             }
             for name in made
         ]
@@ -234,9 +236,9 @@ class Changes:
         return found
 
     def consequences(self) -> Iterator[str]:
-        """Yield what changes in the analyses and in the headline figures of boards.
+        """Yield the changed answers of analyses and headline figures of dashboards.
 
-        Each is asked twice: of the last good build, and of the tables that changed.
+        Each query runs twice: on the last good build, and on the changed tables.
         """
         self.manifest = self._dbt("parse").result
         names = self._dependents()
@@ -255,16 +257,16 @@ class Changes:
             after |= self._answers(what, number)
         differing = 0
         for name, title in titles.items():
-            told = list(answer_differences(before.get(name), after.get(name)))
-            differing += bool(told)
+            lines = list(answer_differences(before.get(name), after.get(name)))
+            differing += bool(lines)
             column = f"{name.partition(' ')[0]} "
             yield from (
-                f"{title or name}: {line.removeprefix(column)}" for line in told
+                f"{title or name}: {line.removeprefix(column)}" for line in lines
             )
         yield f"{differing} of {len(titles)} differ."
 
     def _dependents(self) -> dict[str, list[str]]:
-        """List the analyses and the boards that read a table that changed."""
+        """Return the names of downstream analyses and dashboards, by resource type."""
         with redirect_stdout(StringIO()):
             listed = self._dbt(
                 *("ls", "--select", "state:modified+", "--state", str(self.state)),
@@ -278,10 +280,11 @@ class Changes:
     def _answers(
         self, what: Sequence[str], number: int, *how: str
     ) -> dict[str, Answer]:
-        """Ask questions by name, or all figures of a board in one row.
+        """Run analyses by name, or all figures of a dashboard as one row.
 
-        What cannot be asked, as of a column that is new, has no answer. Without more,
-        tables that changed are read where they were built.
+        ``how`` is --favor-state to read the last good build. By default, changed tables
+        are read from their own schema. A query that fails has no answer, for example
+        because it reads a new column.
         """
         result = self._dbt(
             *("--log-level", "none", "show", *what, "--limit", "-1"),
@@ -305,9 +308,9 @@ class Changes:
 
 
 def headlines(board: str) -> Iterator[tuple[str, str, str]]:
-    """Yield the headline figures of a board: its title, their labels, their SQL.
+    """Yield title of the dashboard, label and SQL of each headline figure.
 
-    The SQL has no filters, and leaves `ref` and `source` to dbt.
+    The SQL has no filters. It still contains `ref` and `source`.
     """
     planned = whole_board(CHARTS / f"{board}.yml")
     queries = {
@@ -330,15 +333,15 @@ def headlines(board: str) -> Iterator[tuple[str, str, str]]:
 
 
 def answer_differences(before: Answer | None, after: Answer | None) -> Iterator[str]:
-    """Yield how an answer changes, value by value; nothing if it stays the same."""
+    """Yield the differences between two answers, value by value."""
     if after is None:
-        yield "cannot be answered any more."
+        yield "fails with the changes."
         return
     if before is None:
-        yield "is new, or could not be answered before."
+        yield "is new, or failed before."
         return
     if before.names != after.names:
-        yield f"columns were {', '.join(before.names)}, are {', '.join(after.names)}."
+        yield f"columns {', '.join(before.names)} -> {', '.join(after.names)}"
         return
     if len(before.rows) != len(after.rows):
         yield f"{len(before.rows):,} rows -> {len(after.rows):,} rows"
@@ -351,16 +354,16 @@ def answer_differences(before: Answer | None, after: Answer | None) -> Iterator[
         for name, old, new in zip(after.names, row, row_now, strict=True)
         if old != new
     ]
-    yield from found[:MOST]
-    if len(found) > MOST:
-        yield f"{len(found) - MOST:,} more values differ."
+    yield from found[:MAX_REPORTED]
+    if len(found) > MAX_REPORTED:
+        yield f"{len(found) - MAX_REPORTED:,} more values differ."
 
 
 def keys_of(manifest: Path) -> dict[str, list[str]]:
-    """Return the key of each table that has one, by the id of its node.
+    """Return the key columns of each table that has a key, by unique id.
 
-    It is what dbt finds in constraints and tests, or the primary entity of the
-    table's semantic model.
+    The key comes from constraints and tests, or else from the primary entity of the
+    semantic model.
     """
     found = json.loads(manifest.read_text(encoding="utf-8"))
     keys: dict[str, list[str]] = {}
@@ -391,7 +394,7 @@ def _nodes(manifest: Path) -> dict[str, dict[str, Any]]:
     return nodes
 
 
-def _place(node: dict[str, Any]) -> dict[str, str]:
+def _relation(node: dict[str, Any]) -> dict[str, str]:
     return {
         "database": node["database"],
         "schema": node["schema"],
@@ -402,18 +405,18 @@ def _place(node: dict[str, Any]) -> dict[str, str]:
 def report(
     differences: Sequence[dict[str, Any]], changes: Changes, *, markdown: bool
 ) -> str:
-    """Say what a change does to the data: a table of counts, then each column."""
-    header = ("table", "rows before", "rows now", "added", "gone", "changed")
+    """Return a table of row counts, then the differences of each column."""
+    header = ("table", "rows before", "rows now", "added", "removed", "changed")
     counts = ("before", "after", "added", "gone", "changed")
     rows = [
         [found["table"], *(f"{found[name] or 0:,}" for name in counts)]
         for found in differences
     ]
-    told = [note for found in differences for note in notes(found)]
-    places = f"{changes.schema} against {changes.good_schema}"
+    lines = [note for found in differences for note in notes(found)]
+    schemas = f"{changes.schema} compared with {changes.good_schema}"
     return "\n".join(
         [
-            f"What the change does to the data ({places}):",
+            f"Changes in the data ({schemas}):",
             "",
             tabulate(
                 rows,
@@ -423,24 +426,24 @@ def report(
                 disable_numparse=True,
             ),
             "",
-            *(f"- {note}" for note in told or ["All values are as before."]),
+            *(f"- {note}" for note in lines or ["No value changed."]),
         ]
     )
 
 
 def notes(found: dict[str, Any]) -> list[str]:
-    """Say of one table what its counts don't: columns, types, and examples."""
+    """Return sentences on one table: new and removed columns, types, examples."""
     table, before, after = found["table"], found["types_before"], found["types_after"]
     if not before:
         return [f"{table} is new."]
     if not found["key"]:
-        return [f"{table} has no key: its rows were counted, not compared."]
+        return [f"{table} has no key: rows were counted, not compared."]
     return [
         *(f"{table}.{name} is new." for name in after if name not in before),
-        *(f"{table}.{name} is gone." for name in before if name not in after),
+        *(f"{table}.{name} is removed." for name in before if name not in after),
         *(
-            f"{table}.{name} was {before[name]} and is {after[name]};"
-            " its values were not compared."
+            f"{table}.{name}: type {before[name]} -> {after[name]}; values were not"
+            " compared."
             for name in after
             if before.get(name, after[name]) != after[name]
         ),

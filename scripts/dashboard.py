@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw the dashboards of charts/ into a folder, or serve them with their filters."""
+"""Draw the dashboards of charts/ to files, or serve them with filters."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ OUT: Final = PROJECT / "target" / "dashboard"
 FIRST: Final = "overview"
 FORMATS: Final = ("html", "png", "csv")
 PHONE: Final = "_phone"
-"""Ends the name of a board's version of one narrow column."""
+"""Suffix of the name of a dashboard's narrow version, with one column."""
 PHONE_WIDTH: Final = 400  # pixels
 PHONE_COLUMNS: Final = 4
-"""So many columns of a table fit."""
+"""Number of table columns that fit on a phone."""
 PHONE_STYLES: Final[dict[str, dict[str, Any]]] = {
     "bar": {"style": {"axis_x": {"labels": {"max_width": 130}}}},
     "heatmap": {"style": {"axis_x": {"labels": {"angle": -90}}}},
     "kpi": {"style": {"label": {"overflow": "wrap-two"}}},
 }
-PORT: Final = 8081  # dbt docs serve takes 8080
+PORT: Final = 8081  # dbt docs serve uses 8080
 QUIET: Final = {
     "DO_NOT_TRACK": "1",  # dct and dbt report usage statistics otherwise
     "DCT_NO_WORKSPACE_GUARD": "1",
@@ -48,20 +48,20 @@ QUIET: Final = {
 
 @without_traceback
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 1 if a chart could not be drawn."""
+    """Run the command. Return 1 if a chart could not be drawn."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=("render", "serve"))
     parser.add_argument(
         "--target", help="target of profiles.yml (default: the one built last)"
     )
-    parser.add_argument("--out", type=Path, default=OUT, help="folder of what is drawn")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder to write to")
     parser.add_argument(
         "--format",
         choices=FORMATS,
         action="append",
-        help="what to draw, may be repeated (default: all)",
+        help="format to draw, may be repeated (default: all)",
     )
-    parser.add_argument("--port", type=int, default=PORT, help="where it is served")
+    parser.add_argument("--port", type=int, default=PORT, help="port to serve on")
     options = parser.parse_args(argv)
     environment = prepare(options.target)
     if options.command == "serve":
@@ -70,9 +70,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def boards() -> list[Path]:
-    """List the boards, the overview first.
+    """Return the files of the dashboards, the overview first.
 
-    A name that begins with _ is shared by several boards, and meta.yml by all.
+    Files whose names begin with _ and meta.yml are shared parts.
     """
     return sorted(
         (
@@ -85,26 +85,26 @@ def boards() -> list[Path]:
 
 
 def drawn_boards() -> list[Path]:
-    """List the boards that make sense on paper: without a choice to make first."""
+    """Return the dashboards to draw: those that need no choice by the reader."""
     return [path for path in boards() if "choice" not in _read(path).get("tags", [])]
 
 
 def prepare(name: str | None) -> dict[str, str]:
-    """See to what dct reads beside the boards, and give its environment.
+    """Prepare the warehouse and dbt's manifest, and return the environment for dct.
 
-    dct looks up a model's table in dbt's manifest, which must be of the same target.
-    Raises SparkifyError.
+    dct finds a model's table in the manifest, which must be for the same target. Raises
+    SparkifyError if the warehouse is empty.
     """
     target = read_target(name)
-    # This starts the project's own server, if that is what the target names.
+    # Starts the project's own PostgreSQL server, if the target uses it.
     with closing(open_warehouse(target)) as warehouse:
         if not warehouse.history():
             raise SparkifyError(
-                f"Nothing is loaded into the target {target['name']}.",
-                "Fill it by make build, or name another by TARGET=.",
+                f"The warehouse of target {target['name']} is empty.",
+                f"Run make build TARGET={target['name']}, or name another target.",
             )
     if target["type"] == "spark":
-        spark_session.stop()  # dct has a session of its own, and a lake takes one
+        spark_session.stop()  # dct starts its own session, and a lake allows only one
     os.environ |= QUIET | {"DBT_TARGET": target["name"]}
     folder = _target_path()
     _parse(target["name"], folder)
@@ -112,30 +112,30 @@ def prepare(name: str | None) -> dict[str, str]:
 
 
 def _target_path() -> Path:
-    """Give dbt's target path, which dct takes only below the project."""
+    """Return dbt's target path. Raises SparkifyError outside of the project."""
     folder = (PROJECT / os.environ.get("DBT_TARGET_PATH", "target")).resolve()
     if not folder.is_relative_to(PROJECT):
         raise SparkifyError(
-            f"DBT_TARGET_PATH names {folder}, which is outside of the project.",
-            "The dashboards need one in the project: unset it.",
+            f"DBT_TARGET_PATH is {folder}, which is outside of the project.",
+            "Unset it: dashboards need a target path in the project.",
         )
     os.environ["DBT_TARGET_PATH"] = str(folder.relative_to(PROJECT))
     return folder
 
 
 def _parse(target: str, folder: Path) -> None:
-    """Let dbt write the manifest of a target."""
+    """Write the dbt manifest of a target."""
     run_dbt("parse", "--target-path", str(folder), target=target, to="read the project")
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Read a board's file."""
+    """Return the content of a dashboard file."""
     board: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return board
 
 
 def whole_board(path: Path) -> dict[str, Any]:
-    """Return a board with what it takes from the files that it extends."""
+    """Return a dashboard merged with the files that it extends."""
     board = _read(path)
     base = _read(CHARTS / "meta.yml")
     if "extends" in board:
@@ -144,7 +144,7 @@ def whole_board(path: Path) -> dict[str, Any]:
 
 
 def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge two mappings; where both have a value, the second one's counts."""
+    """Return two mappings merged recursively. Values of the second one win."""
     both = dict(base) | dict(own)
     for key in base.keys() & own.keys():
         if isinstance(base[key], dict) and isinstance(own[key], dict):
@@ -153,7 +153,7 @@ def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def static_board(board: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a board for a page without a server: no filters and no links."""
+    """Return a dashboard for a page without a server: no filters and no links."""
     charts = {
         name: {key: value for key, value in chart.items() if key != "link"}
         for name, chart in board["charts"].items()
@@ -166,7 +166,7 @@ def static_board(board: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def phone_board(board: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a board in one column, as wide as a phone; headline figures in pairs."""
+    """Return a dashboard in one column of a phone's width, with two KPIs per row."""
     board = deepcopy(board)
     kinds = {name: chart["type"] for name, chart in board["charts"].items()}
     charts = {
@@ -205,7 +205,10 @@ def _in_one_column(rows: Sequence[Any], kinds: Mapping[str, str]) -> Iterator[An
 
 
 def write_boards(folder: Path) -> list[Path]:
-    """Write the boards to draw into a folder of the project, two versions of each."""
+    """Write the dashboards to draw, each in a wide and a phone version.
+
+    Return the paths of the written files.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     written = []
@@ -224,7 +227,7 @@ def write_boards(folder: Path) -> list[Path]:
 
 
 def render(out: Path, formats: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Draw every board in every format, and a page that leads to them."""
+    """Draw every dashboard in every format, and an index page."""
     out.mkdir(parents=True, exist_ok=True)
     work = PROJECT / os.environ["DBT_TARGET_PATH"] / "boards"
     written = write_boards(work)
@@ -247,9 +250,9 @@ def render(out: Path, formats: Sequence[str], environment: Mapping[str, str]) ->
 def _render(
     written: Sequence[Path], kind: str, to: Path, environment: Mapping[str, str]
 ) -> None:
-    """Have dct draw boards. Raises SparkifyError if one could not be drawn.
+    """Draw dashboards with dct. Raises SparkifyError if a chart could not be drawn.
 
-    What one run asks of the warehouse, the next takes from a cache of this command.
+    The formats share a cache, so each query runs once.
     """
     done = _dct(
         *("render", *map(str, written), "--format", kind, "--output", str(to)),
@@ -259,14 +262,14 @@ def _render(
     if done.returncode != 0:
         target = environment["DBT_TARGET"]
         raise SparkifyError(
-            f"Not every chart could be drawn:\n{done.stdout}{done.stderr}".rstrip(),
-            f"The boards read the target {target}. If it lacks tables or columns, run"
-            f" make build TARGET={target}. Otherwise fix the board.",
+            f"Some charts could not be drawn:\n{done.stdout}{done.stderr}".rstrip(),
+            f"The dashboards read target {target}. If a table or column is missing, run"
+            f" make build TARGET={target}. Otherwise fix the dashboard.",
         )
 
 
 def write_csv(data: Path, board: Mapping[str, Any], folder: Path) -> None:
-    """Write the rows behind each chart of a board into a file of a folder."""
+    """Write the rows of each chart of a dashboard as CSV, and its KPIs as one row."""
     folder.mkdir(exist_ok=True)
     answers = json.loads(data.read_text(encoding="utf-8"))["queries"]
     for name, chart in board["charts"].items():
@@ -289,7 +292,7 @@ def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def index() -> str:
-    """Return the page that leads to the boards; on a phone, to their narrow version."""
+    """Return the HTML index of the dashboards. On a phone it links narrow versions."""
     items = []
     for path in drawn_boards():
         title = html.escape(_read(path)["title"])
@@ -299,7 +302,7 @@ def index() -> str:
             f'<img src="{path.stem}.png" alt="{title}"></a>'
             f'<a class="phone" href="{path.stem}{PHONE}.png">'
             f'<img src="{path.stem}{PHONE}.png" alt="{title}"></a>'
-            f'<p><a href="{path.stem}.html">Board</a> ·'
+            f'<p><a href="{path.stem}.html">Dashboard</a> ·'
             f' <a href="{path.stem}{PHONE}.png">Picture for a phone</a> ·'
             f' <a href="{path.stem}/">Numbers as CSV</a></p></section>'
         )
@@ -318,9 +321,9 @@ def index() -> str:
 
 
 def serve(port: int, environment: Mapping[str, str]) -> int:
-    """Serve the boards on this machine until Ctrl-C."""
+    """Serve the dashboards on localhost until Ctrl-C. Return dct's exit status."""
     names = ", ".join(f"http://localhost:{port}/{path.stem}/" for path in boards())
-    print(f"Serving {names}; Ctrl-C ends it.", flush=True)
+    print(f"Serving {names}. Press Ctrl-C to stop.", flush=True)
     return _dct(
         "serve", "--port", str(port), "--no-cache", environment=environment, talks=True
     ).returncode

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the star and the marts of listening to files of Parquet or CSV."""
+"""Write the star schema and the listening marts to Parquet or CSV files."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ FORMATS: Final = ("parquet", "csv")
 
 @without_traceback
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 if every table was written."""
+    """Run the command. Return 0 if every table was written."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("--out", type=Path, required=True, help="folder to write into")
+    add("--out", type=Path, required=True, help="folder to write to")
     add("--format", choices=FORMATS, default="parquet", help="default: parquet")
-    add("--target", help="target of profiles.yml (default: the one that dbt takes)")
+    add("--target", help="target of profiles.yml (default: dbt's default target)")
     options = parser.parse_args(argv)
     target = str(read_target(options.target)["name"])
     try:
@@ -57,8 +57,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def read(table: str, target: str, manifest: Any) -> Any:  # noqa: ANN401 -- dbt's own
-    """Return all rows of a table. Raises SparkifyError if it cannot be read."""
-    advice = f"Build it: make build TARGET={target}."
+    """Return all rows of a table, as an agate table.
+
+    Raises SparkifyError if it cannot be read.
+    """
+    advice = f"Run make build TARGET={target}."
     result = run_dbt(
         *("--log-level", "none", "show", "--limit", "-1"),
         *("--inline", f"select * from {{{{ ref('{table}') }}}}"),
@@ -75,7 +78,7 @@ def read(table: str, target: str, manifest: Any) -> Any:  # noqa: ANN401 -- dbt'
 
 
 def write(found: Any, path: Path, types: dict[str, str]) -> None:  # noqa: ANN401 -- as above
-    """Write the rows of a table; Parquet has the types of the table's contract."""
+    """Write an agate table. In Parquet, columns have the types of the contract."""
     names = list(found.column_names)
     rows = [tuple(row.values()) for row in found.rows]
     if path.suffix == ".csv":

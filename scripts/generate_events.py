@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Write a made-up Sparkify bucket: user logs, song catalogue and JSONPaths file.
+"""Generate a synthetic Sparkify bucket: user logs, song catalogue and JSONPaths file.
 
-The sample looks like the real data, down to its faults (docs/decisions/0001 and 0002),
-and the same seed gives the same bytes on every machine.
+The sample resembles the real data, including its errors (docs/decisions/0001 and 0002).
+The same seed writes the same bytes on every machine.
 """
 
 from __future__ import annotations
@@ -23,32 +23,32 @@ DEFAULTS = Options(Path())
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one sentence, without the usage before it."""
+    """A parser whose errors are one sentence, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
         """Raise SparkifyError."""
-        raise SparkifyError(f"{message}.", f"See {self.prog} --help.")
+        raise SparkifyError(f"{message}.", f"Run {self.prog} --help.")
 
 
 def parse_arguments(argv: Sequence[str] | None) -> Options:
-    """Read the command line. Raises SparkifyError if it is wrong."""
+    """Parse the command line. Raises SparkifyError if it is invalid."""
     parser = _Parser(
         prog="generate_events.py",
-        description="Write a made-up Sparkify bucket: log_data/, song_data/ and "
-        "log_json_path.json. The same seed gives the same bytes on every machine.",
+        description="Generate a synthetic Sparkify bucket: log_data/, song_data/ and "
+        "log_json_path.json. The same seed writes the same bytes on every machine.",
         epilog="Example: generate_events.py --seed 7 --events 100000 --out data/sample",
         allow_abbrev=False,
     )
     for name, kind, default, text in (
-        ("seed", int, DEFAULTS.seed, "another seed makes another sample"),
-        ("events", _positive, DEFAULTS.plan.events, "number; --dirty adds to it"),
+        ("seed", int, DEFAULTS.seed, "seed of the random values"),
+        ("events", _positive, DEFAULTS.plan.events, "events, without those of --dirty"),
         (
             "users",
             _positive,
             DEFAULTS.users,
-            "users of the app; in a small sample not all come",
+            "users; in a small sample some have no events",
         ),
-        ("songs", _positive, DEFAULTS.songs, "songs of the catalogue, one file each"),
+        ("songs", _positive, DEFAULTS.songs, "songs in the catalogue, one file each"),
         ("days", _positive, DEFAULTS.plan.days, "days of logs, one file each"),
     ):
         parser.add_argument(
@@ -70,33 +70,31 @@ def parse_arguments(argv: Sequence[str] | None) -> Options:
         type=_share,
         default=DEFAULTS.plan.match_share,
         metavar="SHARE",
-        help="share of plays whose song is in the catalogue (default: %(default)s)",
+        help="share of plays that match a catalogue song (default: %(default)s)",
     )
     parser.add_argument(
         "--dirty",
         action="store_true",
-        help="add records that a loader must refuse, events delivered again, and files "
-        "of odd form; they come on top of --events and --songs",
+        help="add invalid records, repeated events and unusual file formats, in "
+        "addition to --events and --songs",
     )
     parser.add_argument(
         "--out",
         type=Path,
         required=True,
         metavar="DIR",
-        help="folder to write, new or empty",
+        help="new or empty folder to write to",
     )
     parser.add_argument(
         "--force",
         action="store_true",
-        help="replace the sample in DIR: log_data, song_data and log_json_path.json "
-        "there are removed, and nothing else",
+        help="replace the sample in DIR: delete only its log_data, song_data and "
+        "log_json_path.json",
     )
     values = parser.parse_args(argv)
     plan = Plan(values.events, values.start, values.days, values.match_share)
     if plan.days > (LATEST - plan.start).days:
-        raise SparkifyError(
-            f"The logs would not end by {LATEST}.", "Take fewer --days."
-        )
+        raise SparkifyError(f"The logs would end after {LATEST}.", "Use fewer --days.")
     return Options(
         seed=values.seed,
         plan=plan,
@@ -110,7 +108,7 @@ def parse_arguments(argv: Sequence[str] | None) -> Options:
 
 def _positive(text: str) -> int:
     if not (text.isdecimal() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
     return int(text)
 
 
@@ -128,22 +126,24 @@ def _day(text: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a day YYYY-MM-DD") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date YYYY-MM-DD") from None
     if not EARLIEST <= day < LATEST:
-        raise argparse.ArgumentTypeError(f"{text} is not from {EARLIEST} to {LATEST}")
+        raise argparse.ArgumentTypeError(
+            f"{text} is not between {EARLIEST} and {LATEST}"
+        )
     return day
 
 
 @without_traceback
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write the sample that the command line asks for; return the exit status."""
+    """Run the command. Return 0 if the sample was written."""
     options = parse_arguments(argv)
     try:
         summary = write_sample(options)
     except OSError as error:
         raise SparkifyError(
             f"The sample could not be written: {error}.",
-            "Make room, or name another folder with --out.",
+            "Free disk space, or name another folder with --out.",
         ) from error
     print(summary.sentence(options.out))
     return 0

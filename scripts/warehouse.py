@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Create the warehouse in AWS, look at it, or delete it.
+"""Create, describe or delete the warehouse in AWS.
 
-It is a CloudFormation stack of infra/redshift.yaml, or of infra/emr.yaml with
---engine spark. What it is made of and what it costs: docs/infrastructure.md.
+The warehouse is a CloudFormation stack from infra/redshift.yaml, or from infra/emr.yaml
+with --engine spark. docs/infrastructure.md lists its resources and its cost.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ HOLDS_DATA: Final = (
     "AWS::Glue::Database",
 )
 NAME: Final = re.compile("(?=.{3,40}$)[a-z][a-z0-9]*(-[a-z0-9]+)*")
-"""A stack's name, which is that of the workgroup or cluster too."""
+"""Name of a stack, and of its workgroup or cluster."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """What an engine's stack is made from, and which of its outputs .env remembers."""
+    """The template of an engine's stack, and the outputs that are saved in .env."""
 
     name: str
     template: str
@@ -56,7 +56,7 @@ class Engine:
     outputs: tuple[str, ...]
 
     def variable(self, output: str) -> str:
-        """Give the name of the variable that remembers an output."""
+        """Return the name of the .env variable of an output."""
         return f"{self.variables}{output.upper()}"
 
 
@@ -82,14 +82,15 @@ ENGINES: Final = {engine.name: engine for engine in (REDSHIFT, SPARK)}
 
 @without_traceback
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 if the stack is as it was asked for, or is gone."""
+    """Run the command. Return 0 if the stack has the wanted state or is deleted."""
     options = _parser().parse_args(argv)
     engine = ENGINES[options.engine]
     name = options.stack or engine.stack
     if not NAME.fullmatch(name):
         raise SparkifyError(
-            f"{name!r} is no name for a stack.",
-            "Give 3 to 40 small letters, digits and single hyphens, a letter first.",
+            f"{name!r} is not a valid stack name.",
+            "Use 3 to 40 lowercase letters, digits and single hyphens, starting with a"
+            " letter.",
         )
     in_shell = {k: v for k, v in os.environ.items() if k.startswith(engine.variables)}
     load_environment()
@@ -112,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--engine", choices=ENGINES, default="redshift", help="(default: %(default)s)")
     names = " or ".join(engine.stack for engine in ENGINES.values())
     add("--stack", metavar="NAME", help=f"name of the stack (default: {names})")
-    add("--region", help="region of AWS (default: AWS_REGION, or that of AWS_PROFILE)")
+    add("--region", help="AWS region (default: AWS_REGION, or that of AWS_PROFILE)")
     sure = argparse.ArgumentParser(add_help=False)
     sure.add_argument("--yes", action="store_true", help="delete without a question")
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
@@ -120,24 +121,24 @@ def _parser() -> argparse.ArgumentParser:
     create = commands.add_parser(
         "up",
         parents=[shared, sure],
-        help="create it, or change it; what is not named stays as it is",
+        help="create or change the stack; options that are not set stay unchanged",
     )
-    commands.add_parser("status", parents=[shared], help="say how it is")
-    commands.add_parser("down", parents=[shared, sure], help="delete it")
+    commands.add_parser("status", parents=[shared], help="describe the stack")
+    commands.add_parser("down", parents=[shared, sure], help="delete the stack")
     add = create.add_argument
     add("--data", metavar="S3", help="s3://bucket/prefix of the raw JSON")
-    add("--manifest", metavar="S3", help="where the bootstrap may write; or none")
+    add("--manifest", metavar="S3", help="s3://bucket/prefix for manifests, or none")
     add("--lake", metavar="S3", help="spark: s3://bucket/prefix that jobs may write")
-    add("--address", metavar="CIDR", help="who may connect, as 203.0.113.7/32; or none")
+    add("--address", metavar="CIDR", help="range that may connect, or none")
     switch = argparse.BooleanOptionalAction
-    add("--external", action=switch, help="with rights for external tables")
+    add("--external", action=switch, help="grant rights for external tables")
     add("--provisioned", action=switch, help="a cluster, not a serverless workgroup")
-    add("--snapshot", action=switch, help="keep a snapshot when it is deleted")
+    add("--snapshot", action=switch, help="keep a snapshot when the stack is deleted")
     add(
         "--rpu-hours",
         type=int,
         metavar="N",
-        help=f"serverless: most RPU-hours a day (default: {RPU_HOURS})",
+        help=f"serverless: maximum RPU-hours per day (default: {RPU_HOURS})",
     )
     add(
         "--set",
@@ -146,9 +147,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAME=VALUE",
         help="any other parameter of the template",
     )
-    add(
-        "--dry-run", action="store_true", help="print what would change, change nothing"
-    )
+    add("--dry-run", action="store_true", help="print the changes, change nothing")
     return parser
 
 
@@ -161,7 +160,7 @@ def up(
     given: Mapping[str, str],
     options: argparse.Namespace,
 ) -> None:
-    """Create or change the stack, and write to .env where it is."""
+    """Create or change the stack, and save its endpoint in .env."""
     text, template = read_template(engine.template)
     state = _settled(stack)
     is_new = state is None or state.is_empty
@@ -173,8 +172,8 @@ def up(
         return
     if state is not None and state.status == ROLLED_BACK:
         print(
-            f"The stack {stack.name} could not be created before, and holds nothing."
-            f" {describe(stack.last_cause(state))}. Taking it away."
+            f"An earlier attempt to create the stack {stack.name} failed:"
+            f" {describe(stack.last_cause(state))}. Deleting its empty remains."
         )
         stack.delete(state)
     print(
@@ -185,10 +184,13 @@ def up(
         print("There is nothing to change.")
     else:
         _ask_about_losses(stack, plan, sure=options.yes)
-        print(f"{'Creating' if is_new else 'Changing'} it, which takes minutes.")
+        verb = "Creating" if is_new else "Changing"
+        print(f"{verb} the stack, which takes several minutes.")
         state = stack.apply(plan)
     if state is None:
-        raise SparkifyError(f"The stack {stack.name} is gone.", "Run up again.")
+        raise SparkifyError(
+            f"The stack {stack.name} no longer exists.", "Run up again."
+        )
     outputs = dict(state.outputs)
     if "Workgroup" in outputs:
         serverless = Serverless(stack.region)
@@ -201,7 +203,10 @@ def up(
 
 
 def _settled(stack: Stack) -> State | None:
-    """Give the stack once AWS is not at work on it. Raises SparkifyError if stuck."""
+    """Return the state of the stack after any running operation has ended.
+
+    Raises SparkifyError if the stack is stuck.
+    """
     state = stack.state()
     if state is not None and state.is_moving:
         stack.wait(state)
@@ -210,7 +215,7 @@ def _settled(stack: Stack) -> State | None:
         raise SparkifyError(
             f"The stack {stack.name} is {state.status}."
             f" {describe(stack.last_cause(state))}.",
-            "Run scripts/warehouse.py down, or mend it in the AWS console.",
+            "Run scripts/warehouse.py down, or fix it in the AWS console.",
         )
     return state
 
@@ -219,8 +224,8 @@ def _check_limit(rpu_hours: int | None, parameters: Mapping[str, str]) -> None:
     is_serverless = parameters.get("Provisioned") == "false"
     if rpu_hours is not None and (rpu_hours < 1 or not is_serverless):
         raise SparkifyError(
-            f"--rpu-hours {rpu_hours} limits nothing.",
-            "Give a whole number from 1 on, for a serverless warehouse alone.",
+            f"--rpu-hours {rpu_hours} has no effect.",
+            "Use a positive integer, and only with a serverless warehouse.",
         )
 
 
@@ -231,7 +236,7 @@ def _print_plan(
     for name, value in parameters.items():
         print(f"  {name:<17} {value}")
     if state is not None and state.status == ROLLED_BACK:
-        print("Before that, what is left of a try that failed would be taken away.")
+        print("The remains of a failed attempt would be deleted first.")
         return
     is_new = state is None or state.is_empty
     plan = stack.plan(text, parameters, is_new=is_new)
@@ -251,8 +256,8 @@ def _ask_about_losses(stack: Stack, plan: Plan, *, sure: bool) -> None:
         return
     try:
         _ask(
-            f"This deletes {', '.join(lost)} of the stack {stack.name}, with all tables"
-            " in it.",
+            f"This deletes {', '.join(lost)} of the stack {stack.name}, with all its"
+            " tables.",
             sure=sure,
         )
     except SparkifyError:
@@ -261,13 +266,13 @@ def _ask_about_losses(stack: Stack, plan: Plan, *, sure: bool) -> None:
 
 
 def _ask(what: str, *, sure: bool) -> None:
-    """Go on if the user wants to. Raises SparkifyError if not, or if none is there."""
+    """Ask the user to continue. Raises SparkifyError if not, or without a terminal."""
     if sure:
         return
     if not sys.stdin.isatty():
-        raise SparkifyError(what, "Add --yes to do so without being asked.")
-    if input(f"{what} Go on? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise SparkifyError("Nothing was changed.", "Answer y to go on.")
+        raise SparkifyError(what, "Add --yes to continue without a question.")
+    if input(f"{what} Continue? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise SparkifyError("Nothing was changed.", "Answer y to continue.")
 
 
 def _remember(engine: Engine, outputs: Mapping[str, str]) -> None:
@@ -277,20 +282,21 @@ def _remember(engine: Engine, outputs: Mapping[str, str]) -> None:
         else:
             forget(engine.variable(output))
     print(
-        f"{ENVIRONMENT.name} says where it is ({engine.variables}...), but no password."
+        f"Saved the endpoint in {ENVIRONMENT.name} ({engine.variables}...), without a"
+        " password."
     )
 
 
 def _warn_of_shell(in_shell: Mapping[str, str]) -> None:
-    """Name the variables of the shell that .env says otherwise: the shell's win."""
+    """Print the shell variables that override different values in .env."""
     written = remembered()
     others = [
         name for name, value in in_shell.items() if written.get(name, "") != value
     ]
     if others:
         print(
-            f"Your shell says otherwise of {', '.join(others)}, and wins over"
-            f" {ENVIRONMENT.name}: unset what it says."
+            f"Variables of your shell override {ENVIRONMENT.name}:"
+            f" {', '.join(others)}. Unset them."
         )
 
 
@@ -299,8 +305,8 @@ def _say_next(parameters: Mapping[str, str]) -> None:
     print(f"Next: make build TARGET=redshift DATA=s3://{data}")
     if not parameters["Address"]:
         print(
-            "Port 5439, which dbt needs, is reached from its own network alone: run dbt"
-            " there, or run up again with --address and your own range."
+            "dbt needs port 5439, which is only reachable from the warehouse's network."
+            " Run dbt there, or run up again with --address and your own range."
         )
 
 
@@ -308,14 +314,14 @@ def _say_next(parameters: Mapping[str, str]) -> None:
 
 
 def status(stack: Stack, engine: Engine) -> None:
-    """Print how the warehouse is, how large, and what it costs."""
+    """Print the state, the size and the cost of the warehouse."""
     state = stack.state()
     if state is None or state.status == NEVER_MADE:
-        print(f"There is no stack {stack.name} in {stack.region}.")
+        print(f"The stack {stack.name} does not exist in {stack.region}.")
         return
     _print_facts(stack, engine, state)
     if state.status in (ROLLED_BACK, *STUCK):
-        print(f"It is not whole. {describe(stack.last_cause(state))}.")
+        print(f"The stack is incomplete. {describe(stack.last_cause(state))}.")
 
 
 def _print_facts(stack: Stack, engine: Engine, state: State) -> None:
@@ -328,12 +334,12 @@ def _print_facts(stack: Stack, engine: Engine, state: State) -> None:
 
 
 def down(stack: Stack, engine: Engine, *, sure: bool) -> None:
-    """Delete the stack after a question, and say what stays."""
+    """Delete the stack after a question, and print what remains."""
     state = stack.state()
     if state is None:
-        print(f"There is no stack {stack.name} in {stack.region}: nothing to delete.")
+        print(f"The stack {stack.name} does not exist in {stack.region}.")
         return
-    what = "all tables in it" if engine is REDSHIFT else "the names of its tables"
+    what = "all its tables" if engine is REDSHIFT else "the names of its tables"
     _ask(
         f"This deletes the stack {stack.name} in {stack.region}, with {what}.",
         sure=sure,
@@ -346,13 +352,13 @@ def down(stack: Stack, engine: Engine, *, sure: bool) -> None:
     if forget(engine.variable(first), state.outputs.get(first, "")):
         for output in others:
             forget(engine.variable(output))
-    print(f"The stack {stack.name} is deleted. What stays:")
-    for line in what_stays(engine, state):
+    print(f"The stack {stack.name} is deleted. These remain:")
+    for line in remains(engine, state):
         print(f"  {line}")
 
 
-def what_stays(engine: Engine, state: State) -> list[str]:
-    """Say what a deleted stack leaves behind, some of which costs."""
+def remains(engine: Engine, state: State) -> list[str]:
+    """Return what a deleted stack leaves behind. Some of it has a cost."""
     parameters: Mapping[str, Any] = state.parameters
     stays = [f"the raw files in the bucket {parameters['DataBucket']}"]
     if engine is SPARK:
@@ -361,9 +367,9 @@ def what_stays(engine: Engine, state: State) -> list[str]:
         stays.append(f"the manifests in the bucket {parameters['ManifestBucket']}")
     stays.append("the logs in CloudWatch, under /aws/redshift")
     if parameters["ExternalDatabase"]:
-        stays.append(f"Glue's database {parameters['ExternalDatabase']}")
+        stays.append(f"the Glue database {parameters['ExternalDatabase']}")
     if parameters["FinalSnapshot"] == "Snapshot":
-        stays.append("a snapshot of the tables, which costs until you delete it")
+        stays.append("a snapshot of the tables, which has a cost until you delete it")
     return stays
 
 

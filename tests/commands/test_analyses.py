@@ -329,7 +329,7 @@ def test_a_warehouse_that_is_not_built_is_told(
     assert analyses.main([]) == 2
     assert capsys.readouterr().err == (
         "error: The warehouse of target test is empty.\n"
-        "Load and build it first: make build TARGET=test\n"
+        "Load and build it: make build TARGET=test\n"
     )
     assert not (empty / "none.duckdb").exists()
 
@@ -346,7 +346,9 @@ def test_a_name_that_no_analysis_has_is_told() -> None:
     )
     assert done.returncode == 2
     said = done.stderr
-    assert said.startswith("error: There is no analysis most_played_song.\nThere is: ")
+    assert said.startswith(
+        "error: Analysis most_played_song does not exist.\nUse one of: "
+    )
     assert "most_played_songs" in said
 
 
@@ -390,8 +392,8 @@ def test_answers_about_other_data_are_not_compared(
     assert analyses.main(command) == 2
     wrong, advice, _ = capsys.readouterr().err.split("\n")
     assert wrong.startswith("error: The answers in ")
-    assert "are not of the data that target test holds" in wrong
-    assert advice.startswith("Name those of its data with --expected;")
+    assert "are not for the data of target test" in wrong
+    assert advice.startswith("Write answers for its data with make expected")
 
 
 def test_a_folder_that_cannot_be_written_is_told(

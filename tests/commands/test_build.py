@@ -60,7 +60,7 @@ def test_builds_end_with_what_there_is_and_what_failed(
         "artists                  1  rows",
     ):
         assert line in said.out
-    assert "rejected_records" in said.out.split("Look at next")[1]
+    assert "rejected_records" in said.out.split("Next, try")[1]
     assert remembered.read_text() == "DBT_TARGET=test\n"
     manifest = (warehouse.folder / "target/manifest.json").read_bytes()
     good = warehouse.folder / "target/last_good/test/manifest.json"
@@ -82,7 +82,7 @@ def test_builds_end_with_what_there_is_and_what_failed(
         assert build.main(command) == 0
     said = capfd.readouterr()
     assert "songplays                2  rows" in said.out
-    assert "warnings                 4  named below" in said.out
+    assert "warnings                 4  listed below" in said.out
     listing = "List the rows: dbt show --limit -1 --select"
     for line in (
         f'gender_is_known: gender "f", row_count 1. {listing} gender_is_known',

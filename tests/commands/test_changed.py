@@ -97,7 +97,7 @@ def assert_a_change_is_reported(
         assert said.out == "Nothing changed since the last good build.\n", said.err
         assert changed.main(["diff"]) == 2
         assert capfd.readouterr().err.startswith(
-            "error: Nothing that changed has been built.\n"
+            "error: The changes have not been built.\n"
         )
 
         change_users(copy)
@@ -151,7 +151,7 @@ def test_a_schema_that_make_changed_would_drop_is_refused(
         assert changed.main(["build"]) == 2
     assert capfd.readouterr().err == (
         "error: plays is in the schema analytics_changed, which make changed would"
-        " drop.\nGive it another schema.\n"
+        " drop.\nConfigure another schema for it.\n"
     )
 
 
@@ -186,8 +186,8 @@ def test_without_a_good_build_there_is_nothing_to_compare_with(
     )
     assert done.returncode == 2
     assert done.stderr == (
-        "error: There is no good build of the target test to compare with.\n"
-        "Build it: make build TARGET=test.\n"
+        "error: Target test has no good build to compare with.\n"
+        "Run make build TARGET=test.\n"
     )
 
 
@@ -198,14 +198,14 @@ def test_notes_name_what_is_new_gone_and_of_another_type() -> None:
         "a.x is new."
     ]
     assert changed.notes(found | {"types_after": {"id": "bigint"}}) == [
-        "a.level is gone."
+        "a.level is removed."
     ]
     assert changed.notes(found | {"types_after": types | {"level": "text"}}) == [
-        "a.level was varchar and is text; its values were not compared."
+        "a.level: type varchar -> text; values were not compared."
     ]
     assert changed.notes(found | {"types_before": {}, "types_after": types}) == [
         "a is new."
     ]
     assert changed.notes(found | {"key": [], "types_after": types}) == [
-        "a has no key: its rows were counted, not compared."
+        "a has no key: rows were counted, not compared."
     ]

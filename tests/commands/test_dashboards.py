@@ -404,7 +404,7 @@ def test_an_empty_warehouse_is_reported_by_the_command(
         check=False,
     )
     assert done.returncode == 2
-    assert "Fill it by make build" in done.stderr
+    assert "Run make build" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 

@@ -148,10 +148,10 @@ def test_up_names_what_the_shell_says_otherwise(
     monkeypatch.setenv("SPARKIFY_REDSHIFT_PORT", "5439")
     assert run("up", *DATA) == 0
     said = capsys.readouterr().out
-    assert "Your shell says otherwise of SPARKIFY_REDSHIFT_HOST, and wins" in said
+    assert "Variables of your shell override .env: SPARKIFY_REDSHIFT_HOST." in said
     monkeypatch.setenv("SPARKIFY_REDSHIFT_HOST", HOST)
     assert run("up") == 0
-    assert "Your shell" not in capsys.readouterr().out
+    assert "your shell" not in capsys.readouterr().out
 
 
 def test_the_file_is_private_even_if_it_was_not(run: Run) -> None:
@@ -230,7 +230,9 @@ def test_a_dry_run_prints_parameters_and_changes_and_leaves_nothing(
     assert "  DataPrefix        sparkify\n" in said
     assert "Add      Workgroup          AWS::RedshiftServerless::Workgroup" in said
     assert run("status") == 0
-    assert "There is no stack sparkify in eu-central-1." in capsys.readouterr().out
+    assert (
+        "The stack sparkify does not exist in eu-central-1." in capsys.readouterr().out
+    )
     assert not dbt_profile.ENVIRONMENT.exists()
     assert run("up", *DATA) == 0
     assert run("up", "--dry-run") == 0
@@ -264,7 +266,7 @@ def test_down_asks_and_deletes_and_says_what_stays(
     dbt_profile.remember("OTHER", "1")
     capsys.readouterr()
     assert run("down") == 2
-    two_sentences(capsys.readouterr().err, "with all tables in it", "--yes")
+    two_sentences(capsys.readouterr().err, "with all its tables", "--yes")
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("builtins.input", lambda _: "")
     assert run("down") == 2
@@ -275,7 +277,7 @@ def test_down_asks_and_deletes_and_says_what_stays(
     for part in (
         "bucket raw-data",
         "bucket scratch",
-        "Glue's",
+        "Glue database",
         "CloudWatch",
         "a snapshot",
     ):
@@ -283,7 +285,7 @@ def test_down_asks_and_deletes_and_says_what_stays(
     assert MADE == {"namespace": {}, "workgroup": {}}
     assert written() == {"OTHER": "1"}
     assert run("down") == 0
-    assert "nothing to delete" in capsys.readouterr().out
+    assert "does not exist" in capsys.readouterr().out
 
 
 def test_down_leaves_the_values_of_another_warehouse(run: Run) -> None:
@@ -334,11 +336,11 @@ def test_spark_comes_up_and_goes_down(
         (("up", *DATA, "--set", "BaseCapacity=1"), "BaseCapacity cannot be '1'"),
         (("up", *DATA, "--set", "VpcId=vpc-01"), "VpcId and SubnetIds together"),
         (("up", *DATA, "--lake", "s3://scratch/lake"), "has no parameter LakeBucket"),
-        (("up", *DATA, "--rpu-hours", "0"), "limits nothing"),
-        (("up", *DATA, "--provisioned", "--rpu-hours", "1"), "limits nothing"),
+        (("up", *DATA, "--rpu-hours", "0"), "has no effect"),
+        (("up", *DATA, "--provisioned", "--rpu-hours", "1"), "has no effect"),
         (("up", *DATA, "--engine", "spark"), "--lake has to be named"),
-        (("up", *DATA, "--stack", "My_Stack"), "is no name for a stack"),
-        (("down", "--yes", "--stack", "a--b"), "is no name for a stack"),
+        (("up", *DATA, "--stack", "My_Stack"), "is not a valid stack name"),
+        (("down", "--yes", "--stack", "a--b"), "is not a valid stack name"),
     ],
 )
 def test_a_wrong_option_is_two_sentences(
@@ -386,7 +388,7 @@ def test_a_failed_creation_names_the_first_resource_and_its_reason(
     assert run("status") == 0
     said = capsys.readouterr().out
     assert "ROLLBACK_COMPLETE" in said
-    assert "It is not whole. Workgroup" in said
+    assert "The stack is incomplete. Workgroup" in said
 
 
 def test_up_takes_a_failed_creation_away_and_begins_anew(
@@ -396,11 +398,11 @@ def test_up_takes_a_failed_creation_away_and_begins_anew(
     assert run("up", *DATA) == 2
     capsys.readouterr()
     assert run("up", *DATA, "--dry-run") == 0
-    assert "a try that failed would be taken away" in capsys.readouterr().out
+    assert "a failed attempt would be deleted" in capsys.readouterr().out
     assert run("up", *DATA) == 0
     said = capsys.readouterr().out
-    assert "could not be created before" in said
-    assert "iam:CreateRole. Taking it away." in said
+    assert "An earlier attempt" in said
+    assert "iam:CreateRole. Deleting its empty remains." in said
     assert written()["SPARKIFY_REDSHIFT_HOST"] == HOST
 
 
@@ -429,7 +431,7 @@ def test_a_failed_deletion_names_what_is_in_the_way(
         capsys.readouterr().err, "could not be deleted. Vpc (AWS::EC2::VPC)", "by hand"
     )
     assert run("up") == 2
-    two_sentences(capsys.readouterr().err, "is DELETE_FAILED. Vpc", "down, or mend it")
+    two_sentences(capsys.readouterr().err, "is DELETE_FAILED. Vpc", "down, or fix it")
     assert run("down", "--yes") == 0
 
 
@@ -456,7 +458,7 @@ def test_up_and_down_wait_for_what_somebody_else_began(
     stack.status = "UPDATE_IN_PROGRESS"
     assert run("down", "--yes") == 0
     assert run("status") == 0
-    assert "There is no stack" in capsys.readouterr().out
+    assert "does not exist" in capsys.readouterr().out
 
 
 def test_there_is_a_deadline(

@@ -217,7 +217,7 @@ def test_the_analysts_may_read_the_marts_and_nothing_else(
 def test_builds_of_two_models_do_not_wait_for_each_other(
     small: Builder, stand_in: StandIn
 ) -> None:
-    """An insert locks its table until the commit: each model notes builds in its own."""
+    """An insert locks its table until the commit, so each model has its own notes."""
     done = small.dbt("run", "--select", "+users", "+songplays")
     assert done.returncode == 0, done.stdout
     with stand_in.databases.connect(small.warehouse.database) as settings:
@@ -342,9 +342,7 @@ def test_keys_are_declared_from_one_build_to_the_next(
     assert said.rindex("drop constraint") < said.index("create  table")
 
 
-def test_a_build_that_met_another_run_says_so(
-    small: Builder, stand_in: StandIn
-) -> None:
+def test_a_build_with_a_conflict_says_so(small: Builder, stand_in: StandIn) -> None:
     """In either of Redshift's ways to say so, and not as a failure to be mended."""
     done = small.dbt("run", "--select", "+users", "songs")
     assert done.returncode == 0, done.stdout
@@ -358,8 +356,8 @@ def test_a_build_that_met_another_run_says_so(
         stand_in.conflicts[:] = [(part, reason)]
         before = len(stand_in.statements)
         outcome = build.Outcome()
-        outcome.take(small.dbt("run", "--select", "users").result)
-        assert (outcome.success, outcome.met_another_run) == (False, True)
+        outcome.add(small.dbt("run", "--select", "users").result)
+        assert (outcome.success, outcome.has_conflict) == (False, True)
         assert stand_in.conflicts == []
         # dbt does not send it again, on a connection that has no temporary table.
         assert sum(part in sql for sql in stand_in.statements[before:]) == 1

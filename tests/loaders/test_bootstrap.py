@@ -114,7 +114,7 @@ def test_files_of_all_forms_and_names_are_read(
 
 
 @only_duckdb
-def test_what_is_not_a_json_file_is_left_alone(
+def test_files_that_are_not_json_are_skipped(
     warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A link to nowhere is an error: it may be a file that has not come yet."""
@@ -125,12 +125,12 @@ def test_what_is_not_a_json_file_is_left_alone(
     (root / "log_data" / ".hidden" / "b.json").write_bytes(event(item=1))
     assert load(root) == 0
     said = capsys.readouterr().out
-    assert "4 other files are left alone" in said
-    assert "around them: log_data/.hidden/, ..." in said
+    assert "Skipped 4 files" in said
+    assert "parent folder: log_data/.hidden/, ..." in said
     assert items(warehouse) == [("log_data/a.json", 0)]
     (root / "log_data" / "a.json").unlink()
     assert load(root, "--reset", "--yes") == 2
-    assert "None of the 2 files of " in capsys.readouterr().err
+    assert "None of the 2 files in " in capsys.readouterr().err
     (root / "log_data" / "gone.json").symlink_to("nowhere")
     assert load(root) == 2
     assert "log_data/gone.json cannot be read: No such" in capsys.readouterr().err
@@ -150,8 +150,8 @@ def test_linked_folders_are_read_and_loops_end(
     assert load(root) == 0
     assert items(warehouse) == [("log_data/a.json", 0), ("log_data/linked/b.json", 0)]
     said = capsys.readouterr().out
-    assert "2 other files are left alone" in said
-    assert "to a folder around them: log_data/loop/, ..." in said
+    assert "Skipped 2 files" in said
+    assert "to a parent folder: log_data/loop/, ..." in said
 
 
 @only_duckdb
@@ -443,7 +443,7 @@ def test_a_rerun_loads_what_is_new_or_changed(
     capsys.readouterr()
     assert load(other) == 2
     said = capsys.readouterr().err
-    assert f"was filled from {root}/log_data, not {other}" in said
+    assert f"was loaded from {root}/log_data, not {other}" in said
     assert load(other, "--reset") == 2
     assert "--yes" in capsys.readouterr().err
     assert load(tmp_path / "three", "--reset", "--yes") == 2

@@ -465,7 +465,7 @@ def test_a_fixed_rule_loads_quarantined_files_again(
     capsys.readouterr()
     assert redshift.load(*how, "--reload-quarantined") == 0
     said = capsys.readouterr().out
-    assert "1 of them are loaded again, because records of theirs are in" in said
+    assert "1 of them are reloaded, because they have records in" in said
     assert redshift.counts() == (3, 3, 1)
     versions = "select path, is_new_version from raw.load_history order by 1"
     assert redshift.query(versions) == [

@@ -70,8 +70,8 @@ def test_a_fixed_rule_loads_quarantined_files_again(
     assert load(root, "--reload-quarantined") == 0
     said = capsys.readouterr().out
     assert "2 files to load" in said
-    assert "0 of them in a new version; 2 are loaded already." in said
-    assert "2 of them are loaded again, because records of theirs are in" in said
+    assert "0 of them in a new version; 2 already loaded." in said
+    assert "2 of them are reloaded, because they have records in" in said
     assert warehouse.query(REASONS) == [("log_data/a.json", 3, "not JSON")]
     assert warehouse.query(HISTORY) == [
         ("log_data/a.json", 2, 1, True),

@@ -626,14 +626,14 @@ def test_a_run_that_is_stopped_leaves_nothing(
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (("--events", "0"), "argument --events: '0' is not a whole number above 0."),
-        (("--users", "-3"), "argument --users: '-3' is not a whole number above 0."),
+        (("--events", "0"), "argument --events: '0' is not a positive integer."),
+        (("--users", "-3"), "argument --users: '-3' is not a positive integer."),
         (("--seed", "x"), "argument --seed: invalid int value: 'x'."),
         (("--match-share", "5"), "argument --match-share: '5' is not a number from 0"),
         (("--match-share", "nan"), "argument --match-share: 'nan' is not a number"),
-        (("--start", "1.11.2018"), "argument --start: '1.11.2018' is not a day"),
-        (("--start", "1950-01-01"), "argument --start: 1950-01-01 is not from 1971"),
-        (("--days", "99999999999"), "The logs would not end by 9000-01-01."),
+        (("--start", "1.11.2018"), "argument --start: '1.11.2018' is not a date"),
+        (("--start", "1950-01-01"), "argument --start: 1950-01-01 is not between 1971"),
+        (("--days", "99999999999"), "The logs would end after 9000-01-01."),
         (("--event", "5"), "unrecognized arguments: --event 5."),
     ],
 )

@@ -46,7 +46,7 @@ class Listing:
     """The files of one part of a source, and the names that are no JSON files."""
 
     files: tuple[SourceFile, ...]
-    left_alone: tuple[str, ...]
+    skipped: tuple[str, ...]
 
 
 OnFile = Callable[[int], object]
@@ -137,7 +137,7 @@ class Folder:
                 " other names of these two with --log-data and --song-data.",
             )
         files: list[SourceFile] = []
-        left_alone: list[str] = []
+        skipped: list[str] = []
         walk = os.walk(folder, onerror=_unreadable_folder, followlinks=True)
         for below, folders, names in walk:
             above = _in_utf8(below)[len(self.root) + 1 :].replace(os.sep, "/")
@@ -147,13 +147,13 @@ class Folder:
                 if name.startswith(".")
                 or (os.path.islink(f"{below}/{name}") and _is_loop(f"{below}/{name}"))  # noqa: PTH114 -- there may be many
             ]
-            left_alone.extend(f"{above}/{_in_utf8(name)}/" for name in passed_over)
+            skipped.extend(f"{above}/{_in_utf8(name)}/" for name in passed_over)
             folders[:] = sorted(set(folders) - set(passed_over))
             for name in sorted(names):
                 path = f"{below}{os.sep}{name}"
                 shown = f"{above}/{_in_utf8(name)}"
                 if not _is_data(name):
-                    left_alone.append(shown)
+                    skipped.append(shown)
                     continue
                 try:
                     shown.encode()
@@ -168,8 +168,8 @@ class Folder:
                     version = str(status.st_mtime_ns)
                     files.append(SourceFile(shown, status.st_size, version))
                 else:
-                    left_alone.append(shown)
-        return Listing(tuple(files), tuple(left_alone))
+                    skipped.append(shown)
+        return Listing(tuple(files), tuple(skipped))
 
     @contextmanager
     def fetch(
@@ -245,7 +245,7 @@ class S3Prefix:
 
     def list_part(self, part: str) -> Listing:
         """List the JSON objects below a part; the version tag is the ETag."""
-        files, left_alone = [], []
+        files, skipped = [], []
         start = len(self._key(""))
         with _reading(self.root):
             pages = self.client.get_paginator("list_objects_v2").paginate(
@@ -260,14 +260,14 @@ class S3Prefix:
                         etag = item["ETag"].strip('"')
                         files.append(SourceFile(path, item["Size"], etag))
                     else:
-                        left_alone.append(path)
-        if not files and not left_alone:
+                        skipped.append(path)
+        if not files and not skipped:
             raise SparkifyError(
                 f"There is nothing under {self.root}/{part}.",
                 "Name the prefix that holds log_data and song_data with --data, or"
                 " other names of these two with --log-data and --song-data.",
             )
-        return Listing(tuple(files), tuple(left_alone))
+        return Listing(tuple(files), tuple(skipped))
 
     @contextmanager
     def fetch(

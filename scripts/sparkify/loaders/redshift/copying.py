@@ -363,7 +363,7 @@ def _check_prefix(source: S3Prefix, table: RawTable, files: Sequence[NewFile]) -
     mine = {new.file.path for new in files if new.table == table}
     compressions = {compression_of(path) for path in mine}
     here = {file.path for file in listing.files}
-    if here != mine or listing.left_alone or len(compressions) > 1:
+    if here != mine or listing.skipped or len(compressions) > 1:
         raise SparkifyError(
             f"Not all that lies below {source.root}/{table.part} is new and of one"
             " kind, so COPY needs a list of files.",
