@@ -11,7 +11,7 @@ import pytest
 
 import stop_postgres
 from conftest import Load, only_postgres
-from raw_lines import event
+from raw_lines import event, song
 from sparkify import dbt_profile
 from sparkify.loaders.postgres import server as local_postgres
 from sparkify.loaders.postgres.loader import LOCK
@@ -103,6 +103,19 @@ def test_every_table_has_an_index_and_statistics(
         " and reltuples < 0"
     )
     assert without_statistics == []
+
+
+@only_postgres
+def test_text_that_could_end_a_copy_is_loaded(
+    warehouse: Warehouse, load: Load, tmp_path: Path
+) -> None:
+    texts = ["\\.", "a\n\\.\nb", 'a"b,\\N', "\t"]
+    lines = [event(1, item, song=text) for item, text in enumerate(texts)]
+    root = write_source(tmp_path / "data", {"a.json": b"\n".join(lines)}, {})
+    (root / "song_data" / "s.json").write_bytes(song())
+    assert load(root) == 0
+    query = "select song from raw.staging_events order by iteminsession"
+    assert warehouse.query(query) == [(text,) for text in texts]
 
 
 def test_the_projects_own_server_is_started_found_and_stopped(

@@ -1,12 +1,15 @@
-"""The raw layer in PostgreSQL: records go in by COPY, each line parsed once."""
+"""The raw tables in PostgreSQL: DuckDB reads the files, COPY takes the records."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+import duckdb
 import psycopg
 
 from sparkify.errors import SparkifyError
@@ -17,16 +20,16 @@ from sparkify.loaders import (
     NewFile,
     tables_of,
 )
-from sparkify.loaders.bookkeeping import Quarantine, book, load_time
+from sparkify.loaders.bookkeeping import load_time
+from sparkify.loaders.duckdb.loader import DuckDBWarehouse
 from sparkify.loaders.postgres import server
 from sparkify.loaders.schema import RAW, STAGING, TABLES, create_statements, raw
-from sparkify.quoting import quote_identifier
-from sparkify.raw.extra_keys import ExtraKeys, sentences
-from sparkify.raw.reader import read_records
+from sparkify.quoting import quote_identifier, quote_literal
 from sparkify.raw.rules import RawTable
 from sparkify.raw.sources import Source
 
-BATCH_FILES: Final = 1024
+COPIED_BYTES: Final = 1 << 20
+FETCHED_ROWS: Final = 1000
 CONNECT_SECONDS: Final = 10
 LOCK: Final = 7_277_543
 """The advisory lock that serialises the loads of one database: a number of our own."""
@@ -140,35 +143,52 @@ class PostgresWarehouse:
     def load(
         self, source: Source, files: Sequence[NewFile], options: LoadOptions
     ) -> LoadResult:
-        """Load files in one transaction, with history and rejects, or nothing."""
-        quarantine = Quarantine(options.max_rejects)
-        extra = {table: ExtraKeys(table) for table in tables_of(files)}
-        loaded: dict[tuple[str, str], int] = {}
-        with self.connection.transaction():
-            self._create()
-            loaded_at = self._next_load_time()
-            for table in tables_of(files):
-                mine = [new for new in files if new.table == table]
-                self._forget(table, [new.file.path for new in mine if new.replaces])
-                with self.connection.cursor().copy(copy_statement(table.name)) as copy:
-                    for path, values in _records(
-                        source, mine, extra[table], quarantine, options
-                    ):
-                        copy.write_row((*values, loaded_at, path))
-                        key = table.name, path
-                        loaded[key] = loaded.get(key, 0) + 1
-            rejections = quarantine.rejections
-            rows = book(source, files, loaded, rejections, loaded_at)
-            for name, lines in rows.items():
-                with self.connection.cursor().copy(copy_statement(name)) as copy:
-                    for line in lines:
-                        copy.write_row(line)
-        return LoadResult(
-            len(files),
-            sum(loaded.values()),
-            len(rejections),
-            sentences(extra.values()),
+        """Load files in one transaction, with history and rejects, or nothing.
+
+        DuckDB reads the records into a temporary file, by the one set of rules.
+        """
+        with (
+            TemporaryDirectory(prefix="sparkify-") as folder,
+            closing(DuckDBWarehouse({"path": f"{folder}/records.duckdb"})) as records,
+        ):
+            result = records.load(source, files, options)
+            with self.connection.transaction():
+                self._create()
+                loaded_at = self._next_load_time()
+                for table in tables_of(files):
+                    mine = [new for new in files if new.table == table]
+                    self._forget(table, [new.file.path for new in mine if new.replaces])
+                for name in TABLES:
+                    self._copy(records.connection, name, loaded_at, Path(folder))
+        return result
+
+    def _copy(
+        self,
+        records: duckdb.DuckDBPyConnection,
+        table: str,
+        loaded_at: datetime,
+        folder: Path,
+    ) -> None:
+        """Copy a table's rows: as CSV, where all can be CSV."""
+        rows = (
+            f"select * replace ({quote_literal(str(loaded_at))}::timestamp as"
+            f" loaded_at) from {raw(table)}"
         )
+        if table not in STAGING or _has_end_marks(records, table):
+            with self.connection.cursor().copy(copy_statement(table)) as copy:
+                found = records.execute(rows)
+                while some := found.fetchmany(FETCHED_ROWS):
+                    for row in some:
+                        copy.write_row(row)
+            return
+        path = folder / f"{table}.csv"
+        options = "(format csv, header false)"
+        records.execute(f"copy ({rows}) to {quote_literal(str(path))} {options}")
+        statement = f"{copy_statement(table)} (format csv)"
+        with self.connection.cursor().copy(statement) as copy, path.open("rb") as csv:
+            while chunk := csv.read(COPIED_BYTES):
+                copy.write(chunk)
+        path.unlink()
 
     def _next_load_time(self) -> datetime:
         latest = self._rows(f"select max(loaded_at) from {raw('load_history')}")
@@ -196,24 +216,15 @@ class PostgresWarehouse:
         return self.connection.execute(query.encode(), values).fetchall()
 
 
-def _records(
-    source: Source,
-    files: Sequence[NewFile],
-    extra: ExtraKeys,
-    quarantine: Quarantine,
-    options: LoadOptions,
-) -> Iterator[tuple[str, list[str | None]]]:
-    """Read files' records with the path of each; what is refused goes to quarantine."""
-    for start in range(0, len(files), BATCH_FILES):
-        batch = files[start : start + BATCH_FILES]
-        with source.fetch([new.file for new in batch], options.on_file) as local:
-            for new, name in zip(batch, local, strict=True):
-                path = new.file.path
-                for record in read_records(new.table, name, path, extra):
-                    if record.values is not None:
-                        yield path, record.values
-                    else:
-                        quarantine.refuse(new.table, path, record)
+def _has_end_marks(records: duckdb.DuckDBPyConnection, table: str) -> bool:
+    r"""Return whether a text contains ``\.``.
+
+    Before version 18 PostgreSQL may take it as the end of CSV, even within quotes.
+    """
+    texts = [name for name, kind in TABLES[table].items() if kind.startswith("varchar")]
+    found = " or ".join(f"contains({quote_identifier(text)}, '\\.')" for text in texts)
+    query = f"select count(*) from {raw(table)} where {found}"
+    return bool(records.execute(query).fetchall()[0][0])
 
 
 def _create_statements() -> list[str]:
