@@ -149,6 +149,22 @@ def test_the_library_has_no_circle_of_imports() -> None:
     list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
 
 
+def test_links_between_pages_lead_to_files() -> None:
+    pages = [
+        path
+        for path in (*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"))
+        if path.is_file()
+    ]
+    assert len(pages) > len(MODELS)
+    broken = [
+        (page.name, link)
+        for page in [*pages, PROJECT / "benchmarks" / "results.md"]
+        for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", read(page))
+        if not (page.parent / link).exists()
+    ]
+    assert broken == []
+
+
 def test_a_guard_of_a_long_test_is_run_always(pytestconfig: pytest.Config) -> None:
     guards, kept = pytestconfig.stash[GUARDS], pytestconfig.stash[KEPT]
     collected = {name.partition("::")[0] for name in (*guards, *kept)}
