@@ -36,9 +36,17 @@ WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); \
 ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 	$(filter-out requirements/duckdb.txt,$(TARGET:%=requirements/%.txt))))
 
+# What stands behind `make explain` is a table, which make is not to build.
+ifeq ($(firstword $(MAKECMDGOALS)),explain)
+EXPLAINED := $(wordlist 2,9,$(MAKECMDGOALS))
+.PHONY: $(EXPLAINED)
+$(EXPLAINED): explain
+	@:
+endif
+
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: help setup build analyses export expected published test test-all test-environment \
+.PHONY: help setup build analyses export explain expected published test test-all test-environment \
 	run-tests changed diff law kill mutations reliability lint audit fix dashboard serve docs stop check-redshift \
 	star engines check-design packages lock clean lint-python lint-sql lint-yaml \
 	lint-infra metrics bench FORCE
@@ -66,6 +74,11 @@ analyses: setup $(ENGINE) ## answer the questions of analyses/; TARGET=, ONLY=na
 export: setup $(ENGINE) ## write the tables to files; OUT=folder, FORMAT=parquet or csv, TARGET=name
 	@$(PYTHON) scripts/export.py --out "$(or $(OUT),data/export)" \
 		$(if $(FORMAT),--format "$(FORMAT)") $(if $(TARGET),--target "$(TARGET)")
+
+explain: setup $(ENGINE) ## say where a value comes from: songplays KEY=id, or METRIC=name DAY=date; TARGET=name
+	@$(PYTHON) scripts/explain.py $(EXPLAINED) $(if $(KEY),--key "$(KEY)") \
+		$(if $(METRIC),--metric "$(METRIC)") $(if $(DAY),--day "$(DAY)") \
+		$(if $(TARGET),--target "$(TARGET)")
 
 expected: setup $(VENV)/.test-installed ## write the expected answers; DATA=folder EXPECTED=folder for your data
 	@PYTHONPATH=scripts:tests $(PYTHON) tests/support/expected_answers.py \

@@ -15,7 +15,7 @@ import duckdb
 
 from sparkify.answers import write_csv
 from sparkify.dbt_profile import read_target
-from sparkify.dbt_run import run_dbt
+from sparkify.dbt_run import run_dbt, show
 from sparkify.errors import SparkifyError, without_traceback
 from sparkify.progress import progress
 from sparkify.quoting import quote_literal
@@ -61,20 +61,13 @@ def read(table: str, target: str, manifest: Any) -> Any:  # noqa: ANN401 -- dbt'
 
     Raises SparkifyError if it cannot be read.
     """
-    advice = f"Run make build TARGET={target}."
-    result = run_dbt(
-        *("--log-level", "none", "show", "--limit", "-1"),
-        *("--inline", f"select * from {{{{ ref('{table}') }}}}"),
+    return show(
+        f"select * from {{{{ ref('{table}') }}}}",
         manifest=manifest,
         target=target,
         to=f"read {table}",
-        advice=advice,
+        advice=f"Run make build TARGET={target}.",
     )
-    (found,) = getattr(result.result, "results", None) or [None]
-    if found is None or found.status != "success":
-        reason = " ".join(str(getattr(found, "message", "")).split()).rstrip(".")
-        raise SparkifyError(f"dbt could not read {table}: {reason}.", advice)
-    return found.agate_table
 
 
 def write(found: Any, path: Path, types: dict[str, str]) -> None:  # noqa: ANN401 -- as above

@@ -37,3 +37,30 @@ def run_dbt(
         reason = " ".join(str(result.exception).split()).rstrip(".")
         raise SparkifyError(f"dbt could not {to}: {reason}.", advice)
     return result
+
+
+def show(
+    sql: str,
+    *,
+    target: str,
+    manifest: Any,  # noqa: ANN401 -- dbt's own, untyped
+    to: str,
+    advice: str,
+) -> Any:  # noqa: ANN401 -- as above
+    """Return all rows of a query, which may have Jinja, as a table of agate.
+
+    Raises SparkifyError with the advice if it cannot be answered.
+    """
+    result = run_dbt(
+        *("--log-level", "none", "--no-populate-cache", "--no-write-json"),
+        *("show", "--limit", "-1", "--inline", sql),
+        manifest=manifest,
+        target=target,
+        to=to,
+        advice=advice,
+    )
+    (found,) = getattr(result.result, "results", None) or [None]
+    if found is None or found.status != "success":
+        reason = " ".join(str(getattr(found, "message", "")).split()).rstrip(".")
+        raise SparkifyError(f"dbt could not {to}: {reason}.", advice)
+    return found.agate_table

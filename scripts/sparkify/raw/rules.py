@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, DecimalException
 from typing import Any, Final
 
+from sparkify.raw.cleaning import WHITE_SPACE, clean_text
+
 MAX_TEXT_BYTES: Final = 1024
 MAX_MOMENT: Final = 253_402_300_799_999
 """The last millisecond of the year 9999, counted from 1970."""
@@ -26,13 +28,6 @@ MAX_DEPTH: Final = 100
 
 BLANKS: Final = " \t\n\v\f\r"
 """The white space that may stand around a record."""
-
-WHITE_SPACE: Final = (
-    "\t\n\v\f\r \u0085\u00a0\u1680"
-    "\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b"
-    "\u2028\u2029\u202f\u205f\u3000\ufeff"
-)
-"""The white space that may stand around a text: macros/dialects/trim_white_space."""
 
 SECONDS_PLACES: Final = Decimal("0.00000001")
 SECONDS_LIMIT: Final = 10_000_000
@@ -105,14 +100,7 @@ def check_text(value: object) -> str | None:
 def check_name(value: object) -> str | None:
     """Take text that holds more than white space, after its repair too."""
     text = check_text(value)
-    if text is None or not text.strip(WHITE_SPACE):
-        return None
-    try:
-        once = text.encode("latin-1").decode()
-        repaired = once.encode("latin-1").decode()
-    except UnicodeError:
-        return text
-    return text if repaired.strip(WHITE_SPACE) else None
+    return text if text and clean_text(text) else None
 
 
 def check_whole(low: int, high: int) -> Check:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from sparkify.loaders.schema import RAW, TABLES, raw
 from sparkify.quoting import quote_identifier
 from sparkify.quoting import quote_redshift_literal as quote_literal
+from sparkify.raw.cleaning import WHITE_SPACE
 from sparkify.raw.rules import (
     DEGREES,
     MAX_MOMENT,
@@ -23,7 +24,6 @@ from sparkify.raw.rules import (
     NAME,
     RAW_TABLES,
     USER,
-    WHITE_SPACE,
     Column,
     RawTable,
 )

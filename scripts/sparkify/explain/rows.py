@@ -1,0 +1,342 @@
+"""Explain a row of the warehouse: the records it was made from, and what decided."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from sparkify.errors import SparkifyError, printable
+from sparkify.explain import choices
+from sparkify.explain.asking import Claims, Warehouse, literal
+from sparkify.explain.choices import Rule, deciding, ranked
+from sparkify.explain.places import Place
+from sparkify.explain.records import Record
+from sparkify.explain.words import attributes, counted, shown, table
+
+MOST_EVENTS: Final = 1000
+"""So many of the latest events of a user or session are looked at."""
+MOST_SHOWN: Final = 10
+DIFFERENT: Final = (
+    "The rules in Python give other values than the warehouse has: {names}. Raw records"
+    " have arrived since the last build. Build again: make build TARGET={target}."
+)
+
+
+def explain_row(warehouse: Warehouse, name: str, key: str) -> str:
+    """Return the explanation of a row, by its table and its key.
+
+    Raises SparkifyError if there is no such table or no such row.
+    """
+    if name not in EXPLAINED:
+        raise SparkifyError(
+            f"There is no explanation of a table {printable(name)}.",
+            f"Name one of: {', '.join(EXPLAINED)}.",
+        )
+    column, pattern, explain = EXPLAINED[name]
+    rows = []
+    if re.fullmatch(pattern, key):
+        value = literal(key) if pattern in (_HASH, _TEXT) else key
+        rows = warehouse.rows(
+            f"select * from {{{{ ref('{name}') }}}} where {column} = {value}"
+        )
+    if not rows:
+        keys = warehouse.rows(
+            f"select {column} from {{{{ ref('{name}') }}}} order by {column} limit 3"
+        )
+        examples = ", ".join(shown(row[column]) for row in keys) or "none, it is empty"
+        raise SparkifyError(
+            f"{name} has no {column} {printable(key) or 'without a value'}.",
+            f"Keys of {name} are, for example: {examples}. Type:"
+            f" make explain {name} KEY={column}",
+        )
+    (row,) = rows
+    told = explain(warehouse, row)
+    told_of = {name: row[name] for name in row if name != "loaded_at"}
+    return "\n\n".join(
+        [f"{name}, {column} {printable(key)}", attributes(told_of), *told]
+    )
+
+
+def explain_songplay(warehouse: Warehouse, row: Record) -> list[str]:
+    """Explain a play: its records, and its song."""
+    key = (row["session_id"], row["item_in_session"])
+    claims = warehouse.claims_of_events([key])
+    order = ranked(claims.records, choices.EVENT)
+    play = order[0]
+    told = [
+        f"The event is number {key[1]} of session {key[0]}.",
+        *_which_record("The event has", claims, choices.EVENT),
+    ]
+    song, about_song = _song_of(warehouse, play)
+    names = ("start_time", "user_id", "level", "location", "user_agent", "song_title")
+    other = _unlike(play, row, names)
+    if (song or {}).get("song_id") != row["song_id"]:
+        other.append("song_id")
+    if play["page"] != "NextSong":
+        other.append("page")
+    return [*told, *about_song, *_differences(warehouse, other)]
+
+
+def _song_of(warehouse: Warehouse, play: Record) -> tuple[Record | None, list[str]]:
+    """Return the song of the catalogue that a play matches, and why."""
+    title, artist = play["song_title"], play["artist_name"]
+    if title is None or artist is None:
+        absent = "title" if title is None else "artist"
+        return None, [f"No song matches: the log names no {absent}."]
+    claims = warehouse.songs(title=title)
+    named = f"the title {shown(title)!r}"
+    if not claims.records:
+        return None, [f"No song matches: no song of the catalogue has {named}."]
+    of_artist = [
+        number
+        for number, record in enumerate(claims.records)
+        if record["artist_name"] == artist
+    ]
+    if not of_artist:
+        others = Counter(record["artist_name"] for record in claims.records)
+        names = ", ".join(shown(name) for name, _ in others.most_common(3))
+        rows = counted(len(claims.records), "row")
+        return None, [
+            (
+                f"No song matches: {rows} of the catalogue"
+                f" with {named}, but of another artist ({names}), not {shown(artist)}."
+            )
+        ]
+    candidates = Claims(
+        [
+            claims.records[number]
+            | {"seconds_apart": _apart(play, claims.records[number])}
+            for number in of_artist
+        ],
+        [claims.places[number] for number in of_artist],
+    )
+    first = ranked(candidates.records, choices.CANDIDATE)[0]
+    columns = ("song_id", "artist_id", "duration", "seconds_apart")
+    return first, _which_record(
+        "The title and artist have", candidates, choices.CANDIDATE, columns
+    )
+
+
+def _apart(play: Record, song: Record) -> Any:  # noqa: ANN401 -- a Decimal or null
+    lengths = (play["duration_seconds"], song["duration"])
+    return None if None in lengths else abs(lengths[0] - lengths[1])
+
+
+def explain_user(warehouse: Warehouse, row: Record) -> list[str]:
+    """Explain a user: the latest event, and what each attribute was before it."""
+    names = ("first_name", "last_name", "gender", "level")
+    events = warehouse.rows(
+        "select session_id, item_in_session, start_time, page,"
+        f" {', '.join(names)}, count(*) over () as event_count"
+        f" from {{{{ ref('int_events') }}}} where user_id = {row['user_id']}"
+        " order by start_time desc, session_id desc, item_in_session desc"
+        f" limit {MOST_EVENTS}"
+    )
+    order = ranked(events, choices.USER)
+    latest = order[0]
+    before = []
+    for name in names:
+        earlier = next((e for e in order if e[name] != latest[name]), None)
+        before.append(
+            {
+                "attribute": name,
+                "value": latest[name],
+                "value before it": earlier and earlier[name],
+                "last seen with it": earlier and earlier["start_time"],
+            }
+        )
+    claims = warehouse.claims_of_events(
+        [(latest["session_id"], latest["item_in_session"])]
+    )
+    winner = ranked(claims.records, choices.EVENT)[0]
+    made = winner | {"last_seen_at": winner["start_time"]}
+    other = _unlike(made, row, (*names, "last_seen_at"))
+    event_count = counted(int(latest["event_count"]), "event")
+    return [
+        (
+            f"The latest of {event_count} decides every"
+            f" attribute: {_event(latest)}. {_beaten(order, choices.USER)}"
+        ),
+        table(before),
+        *_which_record("The event has", claims, choices.EVENT),
+        *_differences(warehouse, other),
+    ]
+
+
+def explain_session(warehouse: Warehouse, row: Record) -> list[str]:
+    """Explain a session: the events that decide its user and its level."""
+    events = warehouse.rows(
+        "select session_id, item_in_session, start_time, page, user_id, level,"
+        " count(*) over () as event_count"
+        f" from {{{{ ref('int_events') }}}} where session_id = {row['session_id']}"
+        f" order by start_time desc, item_in_session desc limit {MOST_EVENTS}"
+    )
+    by_user = ranked(events, choices.SESSION_USER)
+    by_level = ranked(events, choices.SESSION)
+    keys = {(e["session_id"], e["item_in_session"]) for e in (by_user[0], by_level[0])}
+    claims = warehouse.claims_of_events(sorted(keys))
+    made = {"user_id": by_user[0]["user_id"], "level": by_level[0]["level"]}
+    return [
+        f"The session has {counted(int(events[0]['event_count']), 'event')}.",
+        (
+            f"The latest event with a user decides user_id: {_event(by_user[0])}."
+            f" {_beaten(by_user, choices.SESSION_USER)}"
+        ),
+        (
+            f"The latest event decides level: {_event(by_level[0])}."
+            f" {_beaten(by_level, choices.SESSION)}"
+        ),
+        "The raw records of these events:",
+        _records(claims, [""] * len(claims.records), _EVENT_COLUMNS),
+        *_differences(warehouse, _unlike(made, row, tuple(made))),
+    ]
+
+
+def explain_song(warehouse: Warehouse, row: Record) -> list[str]:
+    """Explain a song: the rows of the catalogue, and which one it is."""
+    claims = warehouse.songs(song_id=row["song_id"])
+    song = ranked(claims.records, choices.SONG)[0]
+    names = ("title", "artist_id", "year", "duration")
+    return [
+        *_which_record("The song has", claims, choices.SONG, ("song_id", *names)),
+        *_differences(warehouse, _unlike(song, row, names)),
+    ]
+
+
+def explain_artist(warehouse: Warehouse, row: Record) -> list[str]:
+    """Explain an artist: which name, and then which row with that name."""
+    claims = warehouse.songs(artist_id=row["artist_id"])
+    once = {
+        tuple(record.items()): (record, place)
+        for record, place in zip(claims.records, claims.places, strict=True)
+    }
+    counts = Counter(record["artist_name"] for record, _ in once.values())
+    names: list[Record] = [
+        {"artist_name": name, "row_count": count} for name, count in counts.items()
+    ]
+    order = ranked(names, choices.ARTIST_NAME)
+    name = order[0]["artist_name"]
+    of_name = Claims(
+        [record for record, _ in once.values() if record["artist_name"] == name],
+        [place for record, place in once.values() if record["artist_name"] == name],
+    )
+    artist = ranked(of_name.records, choices.ARTIST_ROW)[0]
+    columns = ("song_id", "location", "latitude", "longitude")
+    other = _unlike(artist | {"name": name}, row, ("name", *columns[1:]))
+    return [
+        (
+            f"The catalogue has {counted(len(once), 'row')} of this artist with"
+            f" {counted(len(names), 'name')}. {_beaten(order, choices.ARTIST_NAME)}"
+        ),
+        table(
+            [
+                named | {"loses by": _loses(order[0], named, choices.ARTIST_NAME)}
+                for named in order[:MOST_SHOWN]
+            ]
+        ),
+        *_which_record("This name has", of_name, choices.ARTIST_ROW, columns),
+        *_differences(warehouse, other),
+    ]
+
+
+# ------------------------------------------------------------------------- sentences
+
+_EVENT_COLUMNS: Final = ("start_time", "page", "user_id", "level")
+
+
+def _which_record(
+    has: str,
+    claims: Claims,
+    rules: Sequence[Rule],
+    columns: Sequence[str] = _EVENT_COLUMNS,
+) -> list[str]:
+    """Say how many records there are and which one wins, and show them."""
+    order = ranked(claims.records, rules)
+    loses = [_loses(order[0], record, rules) for record in claims.records]
+    sentence = f"{has} {counted(len(order), 'raw record')}."
+    if len(order) > 1:
+        sentence += f" {_beaten(order, rules)}"
+    return [sentence, _records(claims, loses, columns, rules)]
+
+
+def _records(
+    claims: Claims,
+    loses: Sequence[str],
+    columns: Sequence[str],
+    rules: Sequence[Rule] = choices.EVENT,
+) -> str:
+    """Draw records with their places, the winner first."""
+    numbers = sorted(
+        range(len(claims.records)),
+        key=lambda number: tuple(rule.key(claims.records[number]) for rule in rules),
+    )
+    drawn = table(
+        [
+            _placed(claims.places[number])
+            | {column: claims.records[number][column] for column in columns}
+            | ({"loses by": loses[number]} if any(loses) else {})
+            for number in numbers[:MOST_SHOWN]
+        ]
+    )
+    left = len(numbers) - MOST_SHOWN
+    return f"{drawn}\n  … {counted(left, 'more record')}" if left > 0 else drawn
+
+
+def _placed(place: Place) -> dict[str, object]:
+    return {"file": place.file, "line": place.line}
+
+
+def _loses(winner: Record, record: Record, rules: Sequence[Rule]) -> str:
+    return "" if record is winner else deciding(winner, record, rules)
+
+
+def _beaten(order: Sequence[Record], rules: Sequence[Rule]) -> str:
+    """Name the rule by which the first of several records wins over the second."""
+    if len(order) == 1:
+        return "There is no other one."
+    rule = deciding(order[0], order[1], rules)
+    if rule == choices.EQUAL:
+        return "The first two have the same values, so it does not matter which wins."
+    return f"The deciding rule: {rule}."
+
+
+def _event(event: Mapping[str, Any]) -> str:
+    return (
+        f"number {event['item_in_session']} of session {event['session_id']},"
+        f" {shown(event['start_time'])}, page {shown(event['page'])}"
+    )
+
+
+def _unlike(made: Record, row: Record, names: Sequence[str]) -> list[str]:
+    """Name the attributes in which a record differs from the row of the warehouse."""
+    return [name for name in names if not _equal(made[name], row[name])]
+
+
+def _equal(made: object, found: object) -> bool:
+    """Compare values; dbt returns a double as a decimal of the same digits."""
+    if isinstance(made, float) and found is not None:
+        return made == float(str(found))
+    return made == found
+
+
+def _differences(warehouse: Warehouse, names: Sequence[str]) -> list[str]:
+    """Say whether the rules in Python give what the warehouse has."""
+    if not names:
+        return ["The rules in Python give the same values from these raw records."]
+    return [DIFFERENT.format(names=", ".join(names), target=warehouse.target)]
+
+
+_HASH: Final = "[0-9a-f]{32}"
+_WHOLE: Final = r"-?[0-9]{1,19}"
+_TEXT: Final = r"(?s:.{1,1024})"
+_Explains = Callable[[Warehouse, Record], list[str]]
+EXPLAINED: Final[dict[str, tuple[str, str, _Explains]]] = {
+    "songplays": ("songplay_id", _HASH, explain_songplay),
+    "users": ("user_id", _WHOLE, explain_user),
+    "songs": ("song_id", _TEXT, explain_song),
+    "artists": ("artist_id", _TEXT, explain_artist),
+    "sessions": ("session_id", _WHOLE, explain_session),
+}
+"""By the name of a table: its key, how a key looks, and what explains a row."""

@@ -1,0 +1,45 @@
+"""How an explanation reads: sentences and small tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tabulate import tabulate
+
+from sparkify.answers import NOTHING, written
+from sparkify.errors import printable
+
+WIDEST = 48
+"""Text in a table is cut to so many characters."""
+
+
+def shown(value: object) -> str:
+    """Return a value as text that a terminal shows, cut if it is long."""
+    if value is None:
+        return NOTHING
+    text = printable(written(value))
+    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
+
+
+def table(rows: Sequence[Mapping[str, object]]) -> str:
+    """Draw rows under the names of their columns."""
+    if not rows:
+        return "  (no rows)"
+    cells = [[shown(value) for value in row.values()] for row in rows]
+    drawn = tabulate(cells, headers=list(rows[0]), disable_numparse=True)
+    return "\n".join(f"  {line}".rstrip() for line in drawn.splitlines())
+
+
+def attributes(row: Mapping[str, object]) -> str:
+    """Draw one row, an attribute a line."""
+    drawn = tabulate(
+        [[name, shown(value)] for name, value in row.items()],
+        tablefmt="plain",
+        disable_numparse=True,
+    )
+    return "\n".join(f"  {line}".rstrip() for line in drawn.splitlines())
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 record, 2 records."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
