@@ -81,8 +81,10 @@ def write(found: Any, path: Path, types: dict[str, str]) -> None:  # noqa: ANN40
         text = Path(folder) / "rows.csv"
         write_csv(text, names, rows)
         connection.execute(
-            f"copy (from read_csv({quote_literal(str(text))}, header = true,"
-            f" columns = {types})) to {quote_literal(str(path))} (format parquet)"
+            f"copy (from read_csv({quote_literal(str(text))}, columns = {types},"
+            " header = true, auto_detect = false, delim = ',', quote = '\"',"
+            " escape = '\"', new_line = '\\r\\n'))"
+            f" to {quote_literal(str(path))} (format parquet)"
         )
 
 

@@ -12,7 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sparkify.dbt_profile import PROJECT, profiles_folder, read_target
+from tabulate import tabulate
+
+from sparkify.dbt_profile import read_target
+from sparkify.dbt_run import run_dbt, show
 from sparkify.errors import SparkifyError, without_traceback
 from sparkify.quoting import quote_identifier, quote_literal
 
@@ -148,69 +151,25 @@ def faults_of(wanted: Wanted, found: Found) -> Iterator[Fault]:
 
 
 def report(wanted: Sequence[Wanted], found: dict[tuple[str, str], Found]) -> str:
-    """Write the table of what there is, of all that models ask for."""
-    width = max(len(each.table) for each in wanted)
-    styles = max([4, *(len(there.diststyle) for there in found.values())])
-    keys = max([4, *(len(there.sort) for there in found.values())])
-    lines = [
-        (
-            f"{'table':<{width}}  {'dist':<{styles}}  {'sort':<{keys}}  {'rows':>13}"
-            f"  {'skew':>5}  {'unsorted':>8}  {'stale':>7}"
-        )
-    ]
+    """Return a table of what each model asks for, and what there is."""
+    lines: list[tuple[str, ...]] = []
     for each in sorted(wanted, key=lambda one: one.table):
         there = found.get((each.schema, each.table))
         if there is None:
-            lines.append(f"{each.table:<{width}}  not built, or empty")
+            lines.append((each.table, "not built, or empty"))
             continue
-        skew = "" if there.skew is None else f"{there.skew:.2f}"
         lines.append(
-            f"{each.table:<{width}}  {there.diststyle:<{styles}}  {there.sort:<{keys}}"
-            f"  {there.rows:>13,}  {skew:>5}  {there.unsorted:>6.1f} %"
-            f"  {there.statistics_off:>5.1f} %"
-        )
-    return "\n".join(lines)
-
-
-class Dbt:
-    """dbt in this process, on one target."""
-
-    def __init__(self, target: str) -> None:
-        """Take the name of a target."""
-        from dbt.cli.main import dbtRunner
-
-        self.runner = dbtRunner()
-        self.place = [
-            *("--target", target, "--project-dir", str(PROJECT)),
-            *("--profiles-dir", str(profiles_folder())),
-        ]
-
-    def invoke(self, *arguments: str) -> Any:  # noqa: ANN401 -- dbt's own, untyped
-        """Run a command and give its result. Raises SparkifyError if it fails."""
-        done = self.runner.invoke(
-            ["--quiet", "--log-level", "none", *arguments, *self.place]
-        )
-        if not done.success:
-            results = getattr(done.result, "results", None) or ()
-            messages = [str(each.message) for each in results if each.message]
-            reason = str(done.exception or " ".join(messages) or "no reason given")
-            raise SparkifyError(
-                f"dbt could not ask Redshift: {' '.join(reason.split()).rstrip('.')}.",
-                "Mend the target in profiles.yml, or have select on svv_table_info"
-                " granted to its user.",
+            (
+                *(each.table, there.diststyle, there.sort, f"{there.rows:,}"),
+                "" if there.skew is None else f"{there.skew:.2f}",
+                *(f"{there.unsorted:.1f} %", f"{there.statistics_off:.1f} %"),
             )
-        return done.result
-
-    def manifest(self) -> Manifest:
-        """Parse the project, and keep what came of it."""
-        manifest: Manifest = self.invoke("parse")
-        self.runner.manifest = manifest
-        return manifest
-
-    def rows(self, query: str) -> list[Sequence[Any]]:
-        """Run a query on the target."""
-        shown = self.invoke("show", "--inline", query, "--limit", "-1")
-        return [tuple(row) for row in shown.results[0].agate_table.rows]
+        )
+    names = ("table", "dist", "sort", "rows", "skew", "unsorted", "stale")
+    align = ("left", "left", "left", "right", "right", "right", "right")
+    return tabulate(
+        lines, names, tablefmt="plain", colalign=align, disable_numparse=True
+    )
 
 
 @without_traceback
@@ -225,9 +184,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             " they came.",
             "Name a target on Redshift with --target.",
         )
-    dbt = Dbt(target["name"])
-    wanted = wanted_of(dbt.manifest())
-    found = found_of(dbt.rows(question({each.schema for each in wanted})))
+    how = {
+        "target": target["name"],
+        "to": "ask Redshift",
+        "advice": "Fix the target in profiles.yml, or have select on svv_table_info"
+        " granted to its user.",
+    }
+    manifest = run_dbt("parse", **how).result
+    wanted = wanted_of(manifest)
+    schemas = {each.schema for each in wanted}
+    found = found_of(show(question(schemas), manifest=manifest, **how).rows)
     if not found:
         raise SparkifyError(
             f"svv_table_info shows no table of the target {target['name']}.",
