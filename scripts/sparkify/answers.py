@@ -55,7 +55,8 @@ def written(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, datetime):
-        return value.isoformat(sep=" ", timespec="milliseconds")
+        is_whole = value.microsecond % 1000 == 0
+        return value.isoformat(" ", "milliseconds" if is_whole else "microseconds")
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, date):
