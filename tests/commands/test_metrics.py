@@ -85,6 +85,12 @@ def asked(
         builder = Builder(warehouse)
         builder.load(request.getfixturevalue("sample_data"))
         builder.dbt("build", *NO_TESTS, parse=True)
+    # As profiles.example.yml has it: mf asks the profile's default target.
+    profile = here / "profiles.yml"
+    default = "target: \"{{ env_var('DBT_TARGET', 'sample') }}\""
+    assert default in (PROJECT / "profiles.example.yml").read_text("utf-8")
+    text = profile.read_text("utf-8").replace("target: elsewhere", default)
+    profile.write_text(text, encoding="utf-8")
     # It looks for what dbt made in the folder `target` beside the project's file.
     shutil.copy(PROJECT / "dbt_project.yml", here)
     commands = [["validate-configs"], *DOCUMENTED]
