@@ -5,6 +5,7 @@ PYTHON3 ?= python3
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 AUDIT := .venv-audit
+LINEAGE := .venv-lineage
 # Scripts that only make and CI run. They import the library scripts/sparkify.
 CHECK := PYTHONPATH=scripts $(PYTHON) scripts/checks
 
@@ -158,10 +159,15 @@ serve: setup $(VENV)/.charts-installed $(ENGINE) ## serve the dashboards live, w
 	@$(PYTHON) scripts/dashboard.py serve $(if $(TARGET),--target "$(TARGET)") \
 		$(if $(PORT),--port "$(PORT)")
 
-docs: setup $(ENGINE) ## write the dbt docs with lineage as one HTML file; TARGET=name
+docs: setup $(LINEAGE)/.installed $(ENGINE) ## write the dbt docs and the lineage of columns, an HTML file each; TARGET=name
 	@echo 'Writing the docs site'
 	@$(VENV)/bin/dbt --quiet docs generate --static $(if $(TARGET),--target "$(TARGET)")
-	@echo 'Open target/static_index.html in a browser, or run dbt docs serve.'
+	@DBT_COLIBRI_NO_VERSION_CHECK=1 $(LINEAGE)/bin/colibri generate --disable-telemetry \
+		--light --output-dir target/lineage > target/lineage.log 2>&1 || \
+		{ cat target/lineage.log; exit 1; }
+	@! grep ERROR target/lineage.log
+	@echo 'Docs: target/static_index.html. Lineage of columns: target/lineage/index.html.'
+	@echo 'Open them in a browser, or run dbt docs serve.'
 
 stop: setup $(VENV)/.postgres-installed ## stop the PostgreSQL server that TARGET=postgres started
 	@$(CHECK)/stop_postgres.py
@@ -206,13 +212,13 @@ lock: $(VENV)/.installed ## compile requirements/*.txt from *.in; UPGRADE=1 for 
 		--generate-hashes --annotation-style line --custom-compile-command 'make lock' \
 		$(if $(UPGRADE),--upgrade) --overrides requirements/overrides.txt "$$@" \
 		--output-file "requirements/$$name.txt" "requirements/$$name.in"; }; \
-	for part in uv audit test; do lock $$part || exit 1; done; \
+	for part in uv audit lineage test; do lock $$part || exit 1; done; \
 	for part in duckdb charts metrics postgres redshift spark; do \
 		lock $$part --constraints requirements/test.txt || exit 1; done
 
 clean: ## delete generated files, but not data or databases
 	@echo 'Deleting the environment, dbt packages, targets, logs and caches'
-	@rm -rf $(VENV) $(AUDIT) dbt_packages package-lock.yml target*/ logs .user.yml \
+	@rm -rf $(VENV) $(AUDIT) $(LINEAGE) dbt_packages package-lock.yml target*/ logs .user.yml \
 		.hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -286,6 +292,10 @@ $(VENV)/.spark-installed: requirements/spark.txt $(VENV)/.installed
 
 $(VENV)/.test-installed: requirements/test.txt $(VENV)/.installed
 	$(call install,requirements/test.txt,$(VENV))
+
+$(LINEAGE)/.installed: requirements/lineage.txt $(VENV)/.installed
+	@$(PYTHON) -m venv --clear $(LINEAGE)
+	$(call install,requirements/lineage.txt,$(LINEAGE))
 
 $(AUDIT)/.installed: requirements/audit.txt $(VENV)/.installed
 	@$(PYTHON) -m venv --clear $(AUDIT)

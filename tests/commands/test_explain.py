@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
@@ -15,6 +15,7 @@ import duckdb
 import pytest
 
 import explain
+from parity_cases import CASES
 from raw_lines import event, song
 from sparkify.explain import choices, places
 from sparkify.explain.asking import Warehouse as Asked
@@ -333,6 +334,39 @@ def test_other_figures_have_no_rules_in_python(
 def test_every_metric_can_be_explained(builder: Builder, asked: Asked) -> None:
     for metric in builder.manifest.metrics.values():
         assert " is " in explain_figure(asked, metric.name, "2018-11-15")
+
+
+@pytest.mark.long(
+    guard="tests/commands/test_explain.py::test_the_page_shows_what_the_command_prints"
+)
+@pytest.mark.parametrize("engine", ["postgres", "redshift", "spark"])
+def test_each_engine_explains_its_crafted_cases(
+    built_warehouse: Callable[[str, str], Warehouse], engine: str
+) -> None:
+    grown = Builder(built_warehouse(engine, "grown"))
+    grown.parse()
+    tied = CASES["collation"].number
+    with environment(grown.warehouse.variables):
+        asked = Asked("test", grown.manifest)
+        told = [
+            explain_row(asked, "songplays", key_of(grown, tied, 900)),
+            *(
+                explain_row(asked, table, key)
+                for table, key in [
+                    *(("users", str(tied)), ("sessions", str(tied))),
+                    *(("songs", "SOcollation"), ("artists", "ARcollation")),
+                ]
+            ),
+            *(
+                explain_figure(asked, metric, "2018-11-15")
+                for metric in ("plays", "listening_hours", "paid_share")
+            ),
+        ]
+    grown.close()
+    for text in told:
+        assert "The rules in Python give the same values" in text, text
+        assert re.search(r"\.json +\d+", text), text
+    assert "The deciding rule: same ts, then artist_name." in told[0]
 
 
 # ----------------------------------------------------------------------------- errors

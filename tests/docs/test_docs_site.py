@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,8 +79,33 @@ def test_a_page_shows_its_columns_with_their_meaning(opened: Opens) -> None:
     described = yaml.safe_load((MODELS / "marts/core/songplays.yml").read_text("utf-8"))
     for column in described["models"][0]["columns"]:
         assert column["name"] in text
-    assert "The song in the catalogue. Null where a play matches none" in text
+    assert "The catalogue song that the play matches." in text
     assert page.requests == []
+
+
+@pytest.mark.long(guard=ESSAY_IS_SHOWN)
+def test_lineage_leads_columns_to_the_raw_tables(site: Path, tmp_path: Path) -> None:
+    environment = PROJECT / ".venv-lineage"
+    subprocess.run(["make", f"{environment.name}/.installed"], cwd=PROJECT, check=True)
+    done = subprocess.run(
+        [
+            *(environment / "bin" / "colibri", "generate", "--disable-telemetry"),
+            *("--manifest", site.parent / "manifest.json"),
+            *("--catalog", site.parent / "catalog.json", "--output-dir", tmp_path),
+        ],
+        env=os.environ | {"DBT_COLIBRI_NO_VERSION_CHECK": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "ERROR" not in done.stdout + done.stderr
+    drawn = json.loads((tmp_path / "colibri-manifest.json").read_text("utf-8"))
+    known = {(e["target"], e["targetColumn"]) for e in drawn["lineage"]["edges"]}
+    for table in ("songplays", "users", "songs", "artists", "time"):
+        name = f"model.sparkify.{table}"
+        for column in drawn["nodes"][name]["columns"]:
+            assert (name, column) in known
+    assert chromium.open_page(tmp_path / "index.html", tmp_path).requests == []
 
 
 def test_a_request_that_would_leave_the_machine_is_seen(tmp_path: Path) -> None:

@@ -104,7 +104,8 @@ def _read(manifest: Any, name: str) -> tuple[list[Input], str]:  # noqa: ANN401 
     if kind == "ratio":
         parts = [params.numerator, params.denominator]
         names = [part.alias or part.name for part in parts]
-        expression = f"1e0 * {names[0]} / nullif({names[1]}, 0)"
+        double = f"{{{{ dbt.cast('{names[0]}', 'double precision') }}}}"
+        expression = f"{double} / nullif({names[1]}, 0)"
     else:
         parts, expression = params.metrics, params.expr
     return [
