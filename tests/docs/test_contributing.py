@@ -81,7 +81,7 @@ def project(tmp_path: Path) -> Path:
 def test_every_diff_of_a_recipe_applies_to_the_project(project: Path) -> None:
     """Some diffs continue an earlier one, so one copy takes them all."""
     diffs = steps("diff")
-    assert len(diffs) == 6
+    assert len(diffs) == 7
     for text in diffs:
         run(text, "git", "apply", "-", folder=project, variables={})
 
