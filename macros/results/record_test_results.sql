@@ -1,8 +1,10 @@
 {# Returns the statement that adds a row to the table `test_results`, beside the build
-   notes, for each test of this build. Creates the table if it is missing. Other
-   commands of dbt, and `make changed`, record nothing. #}
+   notes, for each test of this build. A build or a run creates the table if it is
+   missing, so that boards can read it. Other commands of dbt, and `make changed`, do
+   nothing. #}
 {% macro record_test_results(results) %}
-    {% if not execute or flags.WHICH != 'build' or var('schema_of_changes', none) %}
+    {% if not execute or flags.WHICH not in ('build', 'run')
+        or var('schema_of_changes', none) %}
         {{ return('') }}
     {% endif %}
     {% set rows = [] %}
@@ -19,7 +21,6 @@
             result.failures or 0
         )) %}
     {% endfor %}
-    {% if not rows %}{{ return('') }}{% endif %}
     {% set recorded = notes_of('test_results') %}
     {% if not load_relation(recorded) %}
         {% do adapter.create_schema(recorded) %}
@@ -36,6 +37,7 @@
         {% endcall %}
         {% do adapter.commit() %}
     {% endif %}
+    {% if not rows %}{{ return('') }}{% endif %}
     {{ return('insert into %s values\n%s' % (recorded, rows | join(',\n'))) }}
 {% endmacro %}
 
