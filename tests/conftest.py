@@ -53,7 +53,7 @@ without_spark = pytest.mark.parametrize(
 
 # --- Which tests run, and where -------------------------------------------------------
 
-LONGEST: Final = ("spark", "redshift", "redshift_loader")
+LONGEST: Final = ("spark", "redshift", "law", "readme", "redshift_loader", "dashboards")
 """The groups that take minutes: who runs groups side by side begins with them."""
 ENGINE_OF: Final = {
     "redshift_models": "redshift",
