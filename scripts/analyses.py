@@ -17,6 +17,7 @@ from sparkify.dbt_run import run_dbt
 from sparkify.differences import differences
 from sparkify.errors import SparkifyError, without_traceback
 from sparkify.loaders import open_warehouse
+from sparkify.progress import progress
 
 ANALYSES: Final = PROJECT / "analyses"
 EXPECTED: Final = PROJECT / "seeds" / "expected"
@@ -94,13 +95,20 @@ def ask(names: Sequence[str], target: str, variables: str | None) -> list[Answer
     advice = (
         f"If the warehouse is missing or out of date, run make build TARGET={target}."
     )
-    result = run_dbt(
-        *("--log-level", "none", "show", "--select", *names, "--limit", "-1"),
-        *(("--vars", variables) if variables else ()),
-        target=target,
-        to="run the analyses",
-        advice=advice,
-    )
+    with progress("dbt show", "questions", len(names)) as bar:
+
+        def on_event(event: Any) -> None:  # noqa: ANN401 -- dbt's own, untyped
+            if event.info.name == "NodeFinished":
+                bar.update()
+
+        result = run_dbt(
+            *("--log-level", "none", "show", "--select", *names, "--limit", "-1"),
+            *(("--vars", variables) if variables else ()),
+            target=target,
+            to="run the analyses",
+            advice=advice,
+            on_event=on_event,
+        )
     nodes = list(getattr(result.result, "results", None) or ())
     failed = [str(node.message) for node in nodes if node.status != "success"]
     if failed or not result.success:
