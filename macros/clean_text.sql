@@ -1,6 +1,6 @@
-{# Returns the text of a column, repaired and without white space at its ends, null if
-   nothing is left. The rule is docs/decisions/0002. Written so, engines that compress
-   text by a dictionary trim the dictionary and not every row. #}
+{# Returns the text of a column, repaired and trimmed, null if it is empty then
+   (docs/decisions/0002). Engines with dictionary compression evaluate this form once
+   per distinct value, not once per row. #}
 {% macro clean_text(column) -%}
 {%- set cleaned -%}
 nullif(

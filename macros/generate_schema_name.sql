@@ -1,6 +1,6 @@
-{# Returns the schema of a node: dbt's own, which is the target's, and behind it the
-   node's `schema` if it has one. In place of the target's schema it takes the variable
-   `schema_of_changes`, in which `make changed` builds. #}
+{# Returns the schema of a node as dbt does: the target's schema, followed by the node's
+   `schema` config, if any. The variable `schema_of_changes` replaces the target's
+   schema in `make changed`. #}
 {% macro generate_schema_name(custom_schema_name, node) -%}
 {{ var('schema_of_changes', target.schema) }}
 {%- if custom_schema_name %}_{{ custom_schema_name | trim }}{% endif %}

@@ -1,12 +1,11 @@
-{# Returns the text of a column decoded if it is, as a whole, UTF-8 encoded twice, else
-   null. It works on the bytes in hex: every engine can match and replace ASCII, while
-   their decoders fail in different ways on bytes that are not valid. Byte x of the
-   text, from c0 on, is c3 83 c2 x-40 in a text encoded twice, and from 80 to bf c3 82
-   c2 x. The pattern is the table of well-formed UTF-8 (Unicode, table 3-7) in that
-   form.
-   A replacement could meet halves of bytes, as in xc 38 3c 2x, but only around a digit
-   8, which is 38: it gives way to a letter that no text encoded twice holds, ce a9, and
-   then to a mark that is no hex. #}
+{# Returns the text of a column decoded, if the whole text is UTF-8 encoded twice,
+   otherwise null. It works on bytes in hex, because every engine can match and replace
+   ASCII, but their decoders handle invalid bytes differently. In text that is encoded
+   twice, byte x from c0 on is c3 83 c2 x-40, and byte x from 80 to bf is c3 82 c2 x.
+   The pattern is the table of well-formed UTF-8 (Unicode, table 3-7) in that form.
+   A replacement could match halves of bytes, for example in xc 38 3c 2x, but only
+   around the digit 8, which is 38. Therefore 38 is first replaced by ce a9, which text
+   encoded twice cannot contain, and then by a mark that is not hex. #}
 {% macro repaired_text(column) -%}
 {%- set any = 'c382c2[89ab][0-9a-f]' -%}
 {%- set twice_encoded = '^(' ~ [

@@ -1,5 +1,5 @@
-{# Returns nothing: logs for each test that warned what it found, as values with their
-   counts or as the first of its rows, and the command that lists the rows. #}
+{# Returns nothing. Logs each test with a warning: its values with counts or its first
+   rows, and the command that lists all rows. #}
 {% macro report_warnings(results) %}
     {% for result in (results if execute else [])
         if result.status == 'warn' and result.node.resource_type == 'test' %}
@@ -19,7 +19,7 @@
             {% endif %}
             limit 6
         {% endset %}
-        {% set told = [] %}
+        {% set shown = [] %}
         {% for row in run_query(found).rows %}
             {% set values = [] %}
             {% for name, value in row.dict().items() %}
@@ -29,11 +29,11 @@
                     else value
                 )) %}
             {% endfor %}
-            {% do told.append(values | join(', ')) %}
+            {% do shown.append(values | join(', ')) %}
         {% endfor %}
         {% do log(
-            'warning: ' ~ test.name ~ ': ' ~ told[:5] | join('; ')
-            ~ ('; and more' if told | length > 5 else '')
+            'warning: ' ~ test.name ~ ': ' ~ shown[:5] | join('; ')
+            ~ ('; and more' if shown | length > 5 else '')
             ~ '. List the rows: dbt show --limit -1 --select ' ~ test.name,
             info=true
         ) %}

@@ -1,5 +1,5 @@
-{# Returns whether this run of dbt writes tables. Who only tests or compiles need not be
-   allowed to change anything. #}
+{# Returns whether this dbt command writes tables. Users who only test or compile may
+   not be allowed to write. #}
 {% macro writes_tables() %}
     {{ return(
         execute and flags.WHICH in ('build', 'run', 'seed', 'snapshot', 'clone')

@@ -13,7 +13,7 @@ from typing import Any
 import bootstrap
 from changed import good_build, keep_good_build
 from sparkify.changed_code import ChangedCode
-from sparkify.dbt_profile import read_target, remember
+from sparkify.dbt_profile import read_target, save_variable
 from sparkify.dbt_run import run_dbt
 from sparkify.errors import without_traceback
 from sparkify.loaders import LoadResult, open_warehouse
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         options.data = str(make_sample())
     with closing(open_warehouse(target, given)) as warehouse:
         loaded = bootstrap.run(warehouse, name, options)
-    if remember("DBT_TARGET", name):
+    if save_variable("DBT_TARGET", name):
         print(f"Set DBT_TARGET={name} in .env: plain dbt commands now use this target.")
     outcome = build(name, tests=options.tests)
     if outcome.success:

@@ -29,10 +29,10 @@ from sparkify.aws.stack import (
 from sparkify.aws.templates import read_template
 from sparkify.dbt_profile import (
     ENVIRONMENT,
-    forget,
+    delete_variable,
     load_environment,
-    remember,
-    remembered,
+    save_variable,
+    saved_variables,
 )
 from sparkify.errors import SparkifyError, without_traceback
 
@@ -278,9 +278,9 @@ def _ask(what: str, *, sure: bool) -> None:
 def _remember(engine: Engine, outputs: Mapping[str, str]) -> None:
     for output in engine.outputs:
         if outputs.get(output):
-            remember(engine.variable(output), outputs[output])
+            save_variable(engine.variable(output), outputs[output])
         else:
-            forget(engine.variable(output))
+            delete_variable(engine.variable(output))
     print(
         f"Saved the endpoint in {ENVIRONMENT.name} ({engine.variables}...), without a"
         " password."
@@ -289,7 +289,7 @@ def _remember(engine: Engine, outputs: Mapping[str, str]) -> None:
 
 def _warn_of_shell(in_shell: Mapping[str, str]) -> None:
     """Print the shell variables that override different values in .env."""
-    written = remembered()
+    written = saved_variables()
     others = [
         name for name, value in in_shell.items() if written.get(name, "") != value
     ]
@@ -349,9 +349,9 @@ def down(stack: Stack, engine: Engine, *, sure: bool) -> None:
     if stack.state() is not None:
         stack.delete(state)
     first, *others = engine.outputs
-    if forget(engine.variable(first), state.outputs.get(first, "")):
+    if delete_variable(engine.variable(first), state.outputs.get(first, "")):
         for output in others:
-            forget(engine.variable(output))
+            delete_variable(engine.variable(output))
     print(f"The stack {stack.name} is deleted. These remain:")
     for line in remains(engine, state):
         print(f"  {line}")

@@ -1,8 +1,8 @@
-{# Returns nothing: logs, for each pair of tables, how their rows differ, as JSON behind
-   the word `difference`. A pair names its table, where both builds of it are (one that
-   is new has no build before), and the key by which rows are told apart. Rows are
-   compared value by value, null being a value, but for `loaded_at`, which tells of a
-   build and not of the data. #}
+{# Returns nothing. Logs the word `difference` and a JSON object for each pair of
+   tables: row counts, changed columns and examples. A pair has the table's name, its
+   key columns, and the relations `before` (none for a new table) and `after`. Rows are
+   compared value by value, and null equals null. `loaded_at` is not compared, because
+   it depends on the load and not on the data. #}
 {% macro compare_builds(pairs) %}
     {% for pair in pairs %}
         {% set is_new = pair.before is none %}
@@ -121,7 +121,7 @@ rows_before.{{ adapter.quote(name) }} = rows_after.{{ adapter.quote(name) }}
 {%- endfor -%}
 {%- endmacro %}
 
-{# Returns the first rows by key in which a column differs: key, and both values. #}
+{# Returns the first rows by key in which a column differs: key and both values. #}
 {% macro compare_builds__examples(before, after, key, name) %}
     {% set keys = [] %}
     {% for column in key %}

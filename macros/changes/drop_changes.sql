@@ -1,5 +1,5 @@
-{# Returns nothing: drops what an earlier `make changed` built, in the schema beside the
-   star and in those that begin with its name. A node may name a schema that stays. #}
+{# Returns nothing. Drops the schema that an earlier `make changed` built, and schemas
+   whose names begin with its name. Schemas that the last good build uses are kept. #}
 {% macro drop_changes() %}
     {% set own = var('schema_of_changes') %}
     {% set schemas = [own, notes_of('').schema] %}

@@ -1,5 +1,5 @@
-{# Returns text in a form that is compared by code point. A database's own collation
-   would break ties otherwise on each engine. #}
+{# Returns text in a form that is compared by code point. Default collations differ
+   between engines and would break ties differently. #}
 {% macro by_code_point(text) -%}
 {{ adapter.dispatch('by_code_point')(text) }}
 {%- endmacro %}
@@ -12,12 +12,12 @@
 {{ text }}
 {%- endmacro %}
 
-{# It knows no collation and compares bytes, which is the order of code points. #}
+{# Compares bytes by default, which is the order of code points. #}
 {% macro redshift__by_code_point(text) -%}
 {{ text }}
 {%- endmacro %}
 
-{# It compares bytes, and UTF-8 sorts as its code points do. #}
+{# Compares bytes. UTF-8 bytes sort like code points. #}
 {% macro spark__by_code_point(text) -%}
 {{ text }}
 {%- endmacro %}

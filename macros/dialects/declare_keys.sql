@@ -1,15 +1,15 @@
-{# Returns the statements that declare the keys which tests of this build have proved,
-   and that take back those which a test disproved. Only where a key is information for
-   the planner: elsewhere it is an index to pay for, or makes the next build fail. #}
+{# Returns the statements that declare the keys whose tests passed in this build, and
+   that drop keys whose tests failed. Only for engines where keys are information for
+   the planner. On other engines a key is an index, or makes the next build fail. #}
 {% macro declare_keys(results) -%}
 {{ adapter.dispatch('declare_keys')(results) }}
 {%- endmacro %}
 
 {% macro default__declare_keys(results) %}{% endmacro %}
 
-{# The planner believes a key, and a wrong one gives wrong answers: so the tests decide,
-   which name the keys anyway. Only a build declares keys: it took them away before it
-   wrote (drop_keys), so that no test was answered from the key that it proves. #}
+{# The planner trusts keys, so a wrong key returns wrong results. Therefore only keys
+   with passed tests are declared. drop_keys drops them before the build writes, so that
+   no test is answered from the key that it checks. #}
 {% macro redshift__declare_keys(results) -%}
 {%- set keys = redshift__tested_keys(results) if execute else [] -%}
 {%- set declared = (redshift__declared_keys() if keys else [])
@@ -31,8 +31,9 @@
 {{ statements | join(';\n') }}
 {%- endmacro %}
 
-{# A column that is unique and declared never null is a primary key, the first such one
-   of a table; a relationship to a primary key that holds is a foreign key. #}
+{# The primary key of a table is its first column with a passed unique test and a
+   not_null constraint. A foreign key is a passed relationships test to a primary key.
+   #}
 {% macro redshift__tested_keys(results) -%}
 {%- set keys = [] -%}
 {%- set primary = {} -%}
@@ -80,7 +81,7 @@
 {{ return(keys) }}
 {%- endmacro %}
 
-{# Returns the keys that models have now, foreign keys first. #}
+{# Returns the existing keys of models, foreign keys first. #}
 {% macro redshift__declared_keys() -%}
 {%- set found = run_query("""
     select

@@ -1,14 +1,14 @@
-{# Returns the statements that drop the keys of the project's tables, before the first
-   write of a run. A key that was proved is false while tables are written, and no test
-   must be answered from it. At the end of a build, declare_keys declares keys again. #}
+{# Returns the statements that drop the keys of the project's tables before the first
+   write of a run. Keys may be false while tables are written, and no test must be
+   answered from them. declare_keys declares them again at the end of a build. #}
 {% macro drop_keys() -%}
 {{ adapter.dispatch('drop_keys')() }}
 {%- endmacro %}
 
 {% macro default__drop_keys() %}{% endmacro %}
 
-{# Foreign keys come first, so that nothing depends on a table afterwards: it can be
-   dropped without CASCADE, which would have to wait for whoever reads the others. #}
+{# Foreign keys are dropped first. Then a table can be dropped without CASCADE, which
+   would wait for readers of the other tables. #}
 {% macro redshift__drop_keys() -%}
 {%- set statements = [] -%}
 {%- for key in (redshift__declared_keys() if writes_tables() else []) -%}

@@ -1,6 +1,6 @@
-{# Returns the statement by which an engine counts what is in a relation, empty where it
-   does so by itself or need not know. A plan for a table of which nothing is known can
-   take minutes for what takes a tenth of a second. #}
+{# Returns the statement that gathers planner statistics of a relation, empty on engines
+   that need none or gather them automatically. Without statistics, a query that takes
+   0.1 seconds can take minutes. #}
 {% macro gather_statistics(relation) -%}
 {{ adapter.dispatch('gather_statistics')(relation) }}
 {%- endmacro %}
@@ -11,5 +11,5 @@
 analyze {{ relation }}
 {%- endmacro %}
 
-{# It takes the forms of its ancestor for its own, and gathers them by itself. #}
+{# Inherits macros from its parent adapter, but gathers statistics automatically. #}
 {% macro redshift__gather_statistics(relation) %}{% endmacro %}

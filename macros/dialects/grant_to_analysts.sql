@@ -1,8 +1,8 @@
-{# Returns the statement that lets a group of analysts read a relation, or those that
-   let it use the schemas of a run's results. The variable SPARKIFY_ANALYSTS names the
-   group, which must exist; nothing is granted without it.
-   A schema is granted once, at the end of a run: models that are built side by side
-   would all change its one row of the catalogue. #}
+{# Returns the statement that lets a group read a relation, or the statements that let
+   it use the schemas of a run's results. The variable SPARKIFY_ANALYSTS names the
+   group, which must exist. Without the variable, nothing is granted.
+   Schemas are granted once, at the end of a run, because concurrent grants of models
+   would change the same row of the catalogue. #}
 {% macro grant_to_analysts(relation=none, results=[]) -%}
 {%- set group = env_var('SPARKIFY_ANALYSTS', '') | replace('"', '""') -%}
 {%- if group and writes_tables() -%}
@@ -28,8 +28,8 @@ grant usage on schema {{ adapter.quote(schema) }} to {{ group }};
 {% endfor -%}
 {%- endmacro %}
 
-{# It has no users. #}
+{# Has no users. #}
 {% macro duckdb__grant_to_analysts(relation, schemas, group) %}{% endmacro %}
 
-{# Grants need a table format that a folder of Parquet is not. #}
+{# A Parquet lake has no grants. #}
 {% macro spark__grant_to_analysts(relation, schemas, group) %}{% endmacro %}

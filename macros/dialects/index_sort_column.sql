@@ -1,12 +1,12 @@
-{# Returns the statement that indexes a relation on its sort column, empty where the
-   engine has no such index. What one engine sorts by, another finds by an index. #}
+{# Returns the statement that creates an index on the sort column of a relation, empty
+   on engines that sort tables instead. #}
 {% macro index_sort_column(relation) -%}
 {{ adapter.dispatch('index_sort_column')(relation) }}
 {%- endmacro %}
 
 {% macro default__index_sort_column(relation) %}{% endmacro %}
 
-{# A table that is only added to has its index already. #}
+{# After an incremental run, the index already exists. #}
 {% macro postgres__index_sort_column(relation) -%}
 {%- if config.get('sort') -%}
 do $$ begin
@@ -19,5 +19,5 @@ end $$
 {%- endif -%}
 {%- endmacro %}
 
-{# It takes the forms of its ancestor for its own, and has no indexes. #}
+{# Inherits macros from its parent adapter, but has no indexes. #}
 {% macro redshift__index_sort_column(relation) %}{% endmacro %}

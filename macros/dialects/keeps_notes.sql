@@ -1,5 +1,5 @@
-{# Returns whether builds are noted, which incremental runs need. On a lake of plain
-   Parquet every build is a full refresh (docs/decisions/0007). #}
+{# Returns whether build notes are written, which incremental runs need. On a Parquet
+   lake every build is a full refresh (docs/decisions/0007). #}
 {% macro keeps_notes() %}
     {{ return(adapter.dispatch('keeps_notes')()) }}
 {% endmacro %}

@@ -1,6 +1,6 @@
-{# Returns the statement that serialises the builds of one model: it locks the model's
-   table of notes until the transaction ends. Readers of the model do not wait. Empty
-   where a database has one writer. #}
+{# Returns the statement that serializes builds of one model: it locks the model's table
+   of notes until the transaction ends. Readers of the model do not wait. Empty on
+   engines with a single writer. #}
 {% macro lock_for_writing(notes) -%}
 {{ adapter.dispatch('lock_for_writing')(notes) }}
 {%- endmacro %}
@@ -11,8 +11,8 @@
 lock table {{ notes }} in exclusive mode
 {%- endmacro %}
 
-{# The first statement of the transaction, before its snapshot is taken: so the build
-   sees what another build wrote. #}
+{# This is the first statement of the transaction. The snapshot is taken after the lock,
+   so the build sees the rows of the previous build. #}
 {% macro redshift__lock_for_writing(notes) -%}
 lock {{ notes }}
 {%- endmacro %}

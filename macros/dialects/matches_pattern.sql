@@ -1,5 +1,4 @@
-{# Returns whether a text matches a regular expression, anywhere if it is not anchored.
-   #}
+{# Returns whether a regular expression matches anywhere in a text. #}
 {% macro matches_pattern(text, pattern) -%}
 {{ adapter.dispatch('matches_pattern')(text, pattern) }}
 {%- endmacro %}

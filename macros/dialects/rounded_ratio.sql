@@ -1,7 +1,7 @@
 {# Returns numerator / denominator as an exact decimal, rounded half away from zero,
-   null where the denominator is 0. Neither may be negative; the numerator has at most
-   five places. Division gives a binary number on some engines, which rounds ties at
-   will. #}
+   null if the denominator is 0. Both must not be negative. The numerator has at most
+   five places. On some engines, division returns a binary number, which does not round
+   ties reliably. #}
 {% macro rounded_ratio(numerator, denominator, places=2) -%}
 {{ adapter.dispatch('rounded_ratio')(numerator, denominator, places) }}
 {%- endmacro %}
@@ -29,8 +29,8 @@ cast(
 ) * {{ '0.' ~ '0' * (places - 1) ~ '1' }}
 {%- endmacro %}
 
-{# A quotient of decimals is cut to few places, one of whole numbers to none: so this
-   divides whole numbers. They overflow, with an error, from 4.6e11 / 10 ** (places - 2)
+{# The quotient of decimals is truncated to few places, so this divides integers and
+   adds the rounding. Integers overflow, with an error, from 4.6e11 / 10 ** (places - 2)
    on. #}
 {% macro redshift__rounded_ratio(numerator, denominator, places) -%}
 {%- set unit = 10 ** 5 -%}
@@ -46,7 +46,7 @@ cast(
 )
 {%- endmacro %}
 
-{# A quotient of decimals is rounded to six places, and so would be rounded twice. #}
+{# A quotient of decimals is rounded to six places, so rounding it again is wrong. #}
 {% macro spark__rounded_ratio(numerator, denominator, places) -%}
 {%- set unit = 10 ** 5 -%}
 cast(

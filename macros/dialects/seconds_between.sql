@@ -1,5 +1,5 @@
 {# Returns the seconds from one timestamp to another, exact to the millisecond. dbt's
-   own datediff counts how often the clock's second, or minute, began in between. #}
+   datediff counts boundaries of seconds instead. #}
 {% macro seconds_between(earlier, later) -%}
 {{ adapter.dispatch('seconds_between')(earlier, later) }}
 {%- endmacro %}

@@ -1,5 +1,5 @@
-{# Returns a text as a literal of SQL. What someone gives as a variable may hold a
-   quote, or a backslash, which some engines read as the start of an escape. #}
+{# Returns a text as an SQL literal. A dbt variable may contain quotes, and backslashes,
+   which start an escape on some engines. #}
 {% macro text_literal(text) -%}
 {{ adapter.dispatch('text_literal')(text | string) }}
 {%- endmacro %}
@@ -12,7 +12,7 @@
 '{{ text | replace("\\", "\\\\") | replace("'", "''") }}'
 {%- endmacro %}
 
-{# Two quotes end a literal and begin the next. #}
+{# Two quotes would end a literal and begin the next. #}
 {% macro spark__text_literal(text) -%}
 '{{ text | replace("\\", "\\\\") | replace("'", "\\'") }}'
 {%- endmacro %}

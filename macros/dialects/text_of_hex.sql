@@ -1,5 +1,5 @@
-{# Returns the text whose UTF-8 bytes are given in hex. The bytes must be valid UTF-8:
-   engines fail, or not, in their own ways. #}
+{# Returns the text of UTF-8 bytes in hex. The bytes must be valid UTF-8, because
+   engines handle invalid bytes differently. #}
 {% macro text_of_hex(bytes) -%}
 {{ adapter.dispatch('text_of_hex')(bytes) }}
 {%- endmacro %}

@@ -1,11 +1,11 @@
-{# Returns the UTC timestamp, without a time zone, of milliseconds since 1970. Never by
-   way of a session's time zone, which puts local time into the star. #}
+{# Returns the UTC timestamp, without a time zone, of milliseconds since 1970. Does not
+   depend on the time zone of the session. #}
 {% macro timestamp_of_milliseconds(milliseconds) -%}
 {{ adapter.dispatch('timestamp_of_milliseconds')(milliseconds) }}
 {%- endmacro %}
 
-{# An interval is multiplied in binary floating point, exactly only for whole seconds.
-   #}
+{# Intervals are multiplied in binary floating point, which is exact only for whole
+   seconds. #}
 {% macro default__timestamp_of_milliseconds(milliseconds) -%}
 timestamp '1970-01-01'
 + ({{ milliseconds }} / 1000) * interval '1 second'
@@ -16,7 +16,7 @@ timestamp '1970-01-01'
 epoch_ms({{ milliseconds }})
 {%- endmacro %}
 
-{# By whole days and what is left of them, since dateadd takes an integer. #}
+{# Adds whole days and then the rest, because dateadd accepts 32-bit integers only. #}
 {% macro redshift__timestamp_of_milliseconds(milliseconds) -%}
 {%- set day = 24 * 60 * 60 * 1000 -%}
 dateadd(

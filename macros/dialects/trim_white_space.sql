@@ -1,6 +1,6 @@
-{# Returns text without white space at its ends: the characters that Unicode calls
-   White_Space, U+200B and U+FEFF (docs/decisions/0002). A plain trim() takes blanks
-   alone. Each engine spells characters by their code points in its own way. #}
+{# Returns text without white space at its ends: Unicode's White_Space, U+200B and
+   U+FEFF (docs/decisions/0002). A plain trim() only removes blanks. Engines have
+   different functions to write characters by their code points. #}
 {% macro trim_white_space(text) -%}
 {%- set code_points = [9, 10, 11, 12, 13, 32, 133, 160, 5760]
     + range(8192, 8204) | list + [8232, 8233, 8239, 8287, 12288, 65279] -%}
@@ -14,8 +14,8 @@ btrim(
 )
 {%- endmacro %}
 
-{# A pattern decides whether there is something to trim: trim() with a set of so many
-   characters takes four times as long for a text as that. #}
+{# A pattern checks first whether there is white space. trim() with so many characters
+   takes four times as long per text. #}
 {% macro duckdb__trim_white_space(text, code_points) -%}
 {%- set class -%}
 [{% for point in code_points %}{{ "\\x{%x}" | format(point) }}{% endfor %}]
@@ -27,7 +27,7 @@ case
 end
 {%- endmacro %}
 
-{# Of chr it is not documented that it knows more than ASCII. #}
+{# chr is documented for ASCII only. #}
 {% macro redshift__trim_white_space(text, code_points) -%}
 {%- set bytes -%}
 '{% for point in code_points %}{{ ("%c" | format(point)).encode().hex() }}{% endfor %}'

@@ -1,4 +1,5 @@
-{# Returns the clause of a new table that names its format, where there are several. #}
+{# Returns the clause with the format of a new table, empty on engines without formats.
+   #}
 {% macro using_table_format() -%}
 {{ adapter.dispatch('using_table_format')() }}
 {%- endmacro %}

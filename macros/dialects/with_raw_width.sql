@@ -1,6 +1,6 @@
-{# Returns a text in the width that raw columns have, where an engine reserves memory by
-   the declared width of what it sorts and hashes, and does not know that of a long
-   expression. The text must fit: cleaning never lengthens one. #}
+{# Returns a text cast to the width of raw columns, on engines that reserve memory for
+   sorts and hashes by the declared width, and assume the maximum for an expression. The
+   text must fit: cleaning never makes text longer. #}
 {% macro with_raw_width(text) -%}
 {{ adapter.dispatch('with_raw_width')(text) }}
 {%- endmacro %}

@@ -1,5 +1,5 @@
-{# Returns the statement that adds a note of a new generation to a table of notes:
-   `code`, `inputs` and `built_through`, as prepare_notes describes them. #}
+{# Returns the statement that inserts a build note with a new generation. `code`,
+   `inputs` and `built_through` are described in prepare_notes. #}
 {% macro add_note(name, code, inputs, built_through=none) -%}
 insert into {{ notes_of(name) }} (number, generation, code, inputs, built_through)
 select

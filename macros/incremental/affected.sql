@@ -1,7 +1,7 @@
-{# Returns a relation to import. A full build reads all of it. An incremental run
-   reads its rows of affected keys: the keys for which a model in `changes` has a row
-   that was loaded after the watermark. dbt's parser, which does not execute, must see
-   the refs. #}
+{# Returns a relation to import. A full refresh reads all rows. An incremental run reads
+   the rows of affected keys: keys of rows in the models `changes` that were loaded
+   after the watermark. The refs are outside of `execute`, because dbt's parser must see
+   them. #}
 {% macro affected(relation, changes=['int_event_versions']) -%}
 {%- set key = config.get('unique_key') -%}
 {%- set is_restricted = is_incremental() -%}

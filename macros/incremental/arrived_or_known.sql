@@ -1,7 +1,7 @@
-{# Returns the records that int_event_versions judges, to import. A full build judges
-   all records. An incremental run judges the records that were loaded after the
-   watermark, and what the table has of the same events: `is_known`, and `was_current`
-   if it was the event until now. #}
+{# Returns the candidate records of int_event_versions, to import. In a full refresh
+   these are all records. In an incremental run they are the records loaded after the
+   watermark, and the stored versions of the same events (`is_known`, with `was_current`
+   for the current version). #}
 {% macro arrived_or_known(records) -%}
 {%- set columns = [] -%}
 {%- for column in model.columns

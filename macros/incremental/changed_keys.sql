@@ -1,7 +1,7 @@
-{# Returns a query for the keys whose rows the strategy `replace_changed` replaces,
-   with the columns in `taken`: keys of the new rows, and keys that a record of an
-   event names that was delivered since. Raises a compiler error for a key that no
-   event has. #}
+{# Returns a query for the keys whose rows the strategy `replace_changed` replaces, with
+   the columns in `taken`: keys of the new rows, and keys of all versions of events that
+   were delivered after the watermark. Raises a compiler error if the key is not a
+   column of int_event_versions. #}
 {% macro changed_keys(made_relation, key, taken) -%}
 {%- set versions = graph.nodes['model.' ~ project_name ~ '.int_event_versions'] -%}
 {%- if key not in versions.columns -%}

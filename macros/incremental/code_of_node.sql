@@ -1,5 +1,5 @@
-{# Returns as text what a node is built by: its SQL, its contract, and those of its
-   settings that shape a table. #}
+{# Returns the code of a node as text: its SQL, its contract, and the configuration that
+   changes its table. #}
 {% macro code_of_node(node) %}
     {% set code = [node.unique_id, node.checksum.checksum] %}
     {% for setting in ('materialized', 'unique_key', 'sort', 'dist', 'column_types') %}

@@ -1,6 +1,5 @@
-{# Returns a digest of all tests of data, and of what they look at, made once in a
-   run. A generic test has its arguments in its id, but not the rows that it is
-   limited to. #}
+{# Returns a digest of all data tests and of the rows they select, computed once per
+   run. The id of a generic test contains its arguments, but not its `where`. #}
 {% macro code_of_tests() %}
     {% set made = graph.get('code_of_tests', {}) %}
     {% if made.run != invocation_id %}

@@ -1,6 +1,6 @@
 {# Returns the statements of the strategy `replace_changed`. They delete the rows of
-   affected keys and insert the new rows. A key without a new row is gone. Where the
-   sort column bounds the affected rows, the delete reads no other rows
+   affected keys and insert the new rows. A key without new rows is deleted. If the sort
+   column bounds the affected rows, the delete reads only that range
    (docs/decisions/0008). A run with --empty or --sample replaces nothing. #}
 {% macro get_incremental_replace_changed_sql(arguments) %}
 {%- if plan_of_build().is_partial -%}

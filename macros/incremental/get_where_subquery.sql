@@ -1,7 +1,7 @@
-{# Returns the rows that a generic test looks at, in place of dbt's macro of this
-   name: also those of a test whose `meta` names a key as `untested_by`, and with
-   `arrivals` a model, if it is in another than the tested one that new rows have that
-   key. #}
+{# Returns the rows that a generic test reads. Replaces dbt's macro of this name. If the
+   test's `meta` has a key `untested_by`, only rows with untested keys are read (see
+   untested). `arrivals` names the model in which new rows have the key, if it is not
+   the tested model. #}
 {% macro get_where_subquery(relation) %}
     {% set key = config.meta_get('untested_by') %}
     {% set arrivals = config.meta_get('arrivals') %}

@@ -1,7 +1,6 @@
-{# Returns whether a run adds to the model at hand, in place of dbt's macro of this
-   name. SQL that is compiled without a warehouse has none to ask: there the variable
-   `assume_incremental` says which of the two forms is wanted. A unit test sees the
-   full form, whatever is built. #}
+{# Returns whether the build of the current model is incremental. Replaces dbt's macro
+   of this name. Without a warehouse, the variable `assume_incremental` decides which
+   form is compiled. Unit tests use the full form. #}
 {% macro is_incremental() %}
     {% if not execute or model.config.materialized != 'incremental'
         or model.resource_type == 'unit_test' %}

@@ -1,5 +1,5 @@
-{# Returns the models, seeds and snapshots before a node of the graph, added to those
-   that are found already. #}
+{# Returns the models, seeds and snapshots upstream of a node, added to those that are
+   already found. #}
 {% macro models_before(node, found) %}
     {% for name in node.depends_on.get('nodes', []) if name in graph.nodes %}
         {% set parent = graph.nodes[name] %}

@@ -1,6 +1,6 @@
-{# Returns the last statement in the transaction of an incremental model's build: the
-   note of it. An incremental run copies the generation from the latest note, since
-   another build may have refreshed the table while this one waited. #}
+{# Returns the last statement in the transaction of an incremental model's build: it
+   inserts the build note. An incremental run copies the generation from the latest
+   note, because another build may have refreshed the table while this build waited. #}
 {% macro note_build() -%}
 {%- if notes_this_build() -%}
 {%- set plan = plan_of_build() -%}

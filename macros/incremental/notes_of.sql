@@ -1,5 +1,5 @@
-{# Returns the table of build notes of a model, by the model's name. It is in a schema
-   of its own and is not a node of the graph. #}
+{# Returns the table of build notes of a model, by the model's name. It is in a separate
+   schema and is not a node of the graph. #}
 {% macro notes_of(name) %}
     {{ return(api.Relation.create(
         database=target.database,

@@ -1,5 +1,6 @@
-{# Returns whether this run notes the build of the model at hand: an incremental model
-   that dbt run or dbt build builds from its inputs. `dbt clone` runs the same hooks. #}
+{# Returns whether this run writes a build note for the current model: an incremental
+   model in `dbt run` or `dbt build`. `dbt clone` runs the same hooks but writes none.
+   #}
 {% macro notes_this_build() %}
     {{ return(
         execute

@@ -1,5 +1,5 @@
-{# Returns a table's rows as a test that goes session by session is to look at them:
-   all, or those of sessions of which raw events were loaded since (see untested). #}
+{# Returns the rows that a test per session reads: all rows, or the rows of sessions
+   with raw events that were loaded since the tests last passed (see untested). #}
 {% macro of_untested_sessions(relation, key='session_id') -%}
 {{ untested(relation, key, source('raw', 'staging_events'), 'sessionid') }}
 {%- endmacro %}

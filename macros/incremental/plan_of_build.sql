@@ -1,5 +1,5 @@
-{# Returns how this run builds the incremental model at hand. It is decided once,
-   before the SQL is compiled. `adds`: whether the run is incremental. `reason`: why
+{# Returns how this run builds the current incremental model. It is decided once, before
+   the SQL is compiled. `adds`: whether the run is incremental. `reason`: why
    not, as text. `last`: the note of the last build. `code`: a digest of the SQL,
    contract and config of the model and all upstream nodes. `inputs`: the generations
    of the raw tables and of all upstream incremental models. `built_through`: the load
@@ -38,7 +38,7 @@
     {% set built = load_relation(this) %}
     {% set reason = why_full_refresh(plan) %}
     {% do plan.update({
-        'adds': built and can_be_added_to(built) and not dbt.should_full_refresh()
+        'adds': built and supports_incremental(built) and not dbt.should_full_refresh()
             and (plan.is_partial or not reason),
         'reason': reason if built else 'its table was dropped' if last,
     }) %}

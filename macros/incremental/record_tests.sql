@@ -1,7 +1,7 @@
-{# Returns the statements that note the results of the data tests of a build. If all
-   ran and passed: the load through which all data is tested. If a key of a model is
-   not unique: its next build is a full refresh. `dbt test` notes nothing, since it
-   need not have the right to write. #}
+{# Returns the statements that record the results of a build's data tests. If all tests
+   ran and passed, they note the load through which the data is tested. If a model's key
+   is not unique, they make its next build a full refresh. `dbt test` records nothing,
+   because its user may not be allowed to write. #}
 {% macro record_tests(results) %}
     {% if not execute or flags.WHICH != 'build' or not keeps_notes() %}
         {{ return('') }}

@@ -8,8 +8,8 @@
     ) %}
     {% if not load_relation(history) %}
         {% do exceptions.raise_compiler_error(
-            'Nothing is loaded yet into ' ~ target.name ~ '. Load the sample: python'
-            ~ ' scripts/bootstrap.py --sample. Load your own data: --data FOLDER.'
+            'The raw tables of target ' ~ target.name ~ ' are empty. Load the sample:'
+            ~ ' python scripts/bootstrap.py --sample. Your own data: --data FOLDER.'
         ) %}
     {% endif %}
     {% set state %}

@@ -1,12 +1,12 @@
-{# Returns the load through which what the test at hand looks at has passed all tests,
-   where the variable `tests` is `changed`; none if all rows are to be looked at: as
-   always without it, where a test or a model is not what it was then, or where a
-   table was refreshed fully since. Raises a compiler error for another value. #}
+{# Returns the load through which the rows of the current test have passed all tests, if
+   the variable `tests` is `changed`. Returns none if all rows have to be tested: if the
+   variable is `all`, a test or model changed, or a table got a full refresh. Raises a
+   compiler error for another value of the variable. #}
 {% macro tested_through() %}
     {% set asked = var('tests', 'all') %}
     {% if asked not in ('all', 'changed') %}
         {% do exceptions.raise_compiler_error(
-            "The variable tests is all or changed, and not '" ~ asked ~ "'."
+            "The variable tests must be all or changed, not '" ~ asked ~ "'."
         ) %}
     {% endif %}
     {% if asked == 'all' or not execute or flags.INTROSPECT is sameas false %}

@@ -1,7 +1,7 @@
-{# Returns a table's rows as a test is to look at them: all; or where only what
-   changed is to be tested (see tested_through), those whose key has a row that was
-   loaded since. `arrivals` is the table that this is seen in, by its column
-   `arriving_key`: this one and the key, unless another is given. #}
+{# Returns the rows of a table that a test reads: all rows, or only rows whose key has a
+   row that was loaded since the tests last passed (see tested_through). These keys are
+   the column `arriving_key` of the table `arrivals`. The defaults are `key` and the
+   table itself. #}
 {% macro untested(relation, key, arrivals=none, arriving_key=none) -%}
 {%- set through = tested_through() -%}
 {%- if through is none -%}

@@ -1,5 +1,5 @@
-{# Returns, as a timestamp, the load up to which the incremental model at hand has
-   been built: what was loaded later is new to it. #}
+{# Returns, as a timestamp, the latest load that the current incremental model contains.
+   Rows that were loaded later are new. #}
 {% macro watermark() -%}
 {%- set is_known = execute and flags.INTROSPECT is not sameas false -%}
 {%- set last = plan_of_build().last if is_known -%}

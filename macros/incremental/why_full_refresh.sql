@@ -1,4 +1,4 @@
-{# Returns why a planned build must be a full refresh, as text; none if it need not. #}
+{# Returns why a planned build must be a full refresh, as text, or none. #}
 {% macro why_full_refresh(plan) %}
     {% set last = plan.last %}
     {% set macros = var('changed_macros', {}).get(model.unique_id) %}
@@ -11,7 +11,7 @@
         {{ return('its SQL or configuration, or that of an upstream model, changed') }}
     {% endif %}
     {% set reasons = [] %}
-    {#- The raw tables come first: the rest follows from them. -#}
+    {#- The raw tables come first, because other reasons follow from them. -#}
     {% for input in plan.inputs.split(', ') if input not in last.inputs.split(', ') %}
         {% set name = input.split(' ')[0] %}
         {% do reasons.append(

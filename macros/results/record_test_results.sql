@@ -1,7 +1,7 @@
-{# Returns the statement that adds a row to the table `test_results`, beside the build
-   notes, for each test of this build. A build or a run creates the table if it is
-   missing, so that boards can read it. Other commands of dbt, and `make changed`, do
-   nothing. #}
+{# Returns the statement that inserts a row for each test of this build into the table
+   `test_results`, in the schema of the build notes. `dbt build` and `dbt run` create
+   the table if it is missing, so that dashboards can read it. Other dbt commands and
+   `make changed` do nothing. #}
 {% macro record_test_results(results) %}
     {% if not execute or flags.WHICH not in ('build', 'run')
         or var('schema_of_changes', none) %}
@@ -41,7 +41,7 @@
     {{ return('insert into %s values\n%s' % (recorded, rows | join(',\n'))) }}
 {% endmacro %}
 
-{# Returns the name of the table that a test is of. #}
+{# Returns the name of the table that is tested. #}
 {% macro record_test_results__tested(test) %}
     {% set tested = [test.tested_node_unique_id or test.attached_node]
         if test.tested_node_unique_id or test.attached_node

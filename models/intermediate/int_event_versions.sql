@@ -16,8 +16,9 @@ with
 
 claims as (select * from {{ arrived_or_known(ref('stg_events')) }}),
 
-{# Imported three times: an engine that keeps what is read more than once would keep all
-   columns of all events, only to find the few events that were delivered again. #}
+{# Three separate imports on purpose: an engine that materializes a CTE with several
+   references would materialize all columns of all events, to find a few repeated ones.
+   #}
 counted_claims as (select * from {{ arrived_or_known(ref('stg_events')) }}),
 
 repeated_claims as (select * from {{ arrived_or_known(ref('stg_events')) }}),
@@ -36,8 +37,8 @@ repeated_events as (
 
 ),
 
-{# An event may be delivered again with other content. The latest record is the event;
-   at the same time the content decides, never the load. #}
+{# An event may be delivered again with other content. The latest start_time wins. The
+   content decides between equal times, never the load. #}
 ranked_versions as (
 
     select
@@ -78,8 +79,8 @@ ranked_versions as (
 
 ),
 
-{# A superseded version takes the loaded_at of the load that replaced it. By that, the
-   next run finds what was built from it. #}
+{# A superseded version takes the loaded_at of the load that replaced it, so that
+   downstream models see the change. #}
 versions as (
 
     select

@@ -6,7 +6,7 @@ events as (select * from {{ ref('int_events').render() }}),
 
 songs as (select * from {{ ref('stg_songs').render() }}),
 
-{# The catalogue's own rows, not the artists table, which keeps one name per artist. #}
+{# Joins catalogue rows, not the artists table, which has only one name per artist. #}
 int_song_candidates as (
 
     select

@@ -38,7 +38,7 @@ ordered_events as (
 
 ),
 
-{# At one moment a user has one level, that of the last event: so no run is empty. #}
+{# The last event at a start_time decides the level, so that no period is empty. #}
 moments as (
 
     select
@@ -72,7 +72,7 @@ moments as (
 
 ),
 
-{# A level that no event gives is one of its own; cleaned text is never empty. #}
+{# A null level counts as a separate level. Cleaned text is never empty. #}
 compared_moments as (
 
     select

@@ -8,7 +8,7 @@ stg_events as (
         sessionid as session_id,
         iteminsession as item_in_session,
         {{ timestamp_of_milliseconds('ts') }} as start_time,
-        {# Logged-out records have an empty user, who is nobody. #}
+        {# Logged-out records have an empty user id, which becomes null. #}
         cast({{ clean_text('userid') }} as bigint) as user_id,
         {{ clean_text('page') }} as page,
         {{ clean_text('auth') }} as auth,
@@ -24,7 +24,7 @@ stg_events as (
             as registered_at,
         {{ clean_text('song') }} as song_title,
         {{ clean_text('artist') }} as artist_name,
-        {# A cast alone rounds on some engines and cuts on others. #}
+        {# A cast would round on some engines and truncate on others. #}
         cast(round(length, 5) as numeric(13, 5)) as duration_seconds,
         loaded_at
 

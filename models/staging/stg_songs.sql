@@ -14,7 +14,7 @@ stg_songs as (
         artist_longitude,
         {# The catalogue writes an unknown year as 0. #}
         cast(nullif(year, 0) as integer) as year,
-        {# A cast alone rounds on some engines and cuts on others. #}
+        {# A cast would round on some engines and truncate on others. #}
         cast(round(duration, 5) as numeric(13, 5)) as duration_seconds,
         num_songs as song_count,
         loaded_at

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw the star in README.md from the tables' yml: columns, keys, relationships."""
+"""Draw the star schema in README.md from the models' yml: columns, keys, references."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ TABLES = ("songplays", "users", "songs", "artists", "time")
 
 @without_traceback
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; with --check 1 if the drawing is not current."""
+    """Run the command. With --check, return 1 if the diagram is out of date."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing")
+    parser.add_argument("--check", action="store_true", help="only check, do not write")
     options = parser.parse_args(argv)
     readme = PROJECT / "README.md"
     before = readme.read_text(encoding="utf-8")
     after = with_drawing(before, draw(read_models(PROJECT / "models/marts/core")))
     if options.check:
         if after != before:
-            print("The star in README.md is not current: run make star.")
+            print("The diagram in README.md is out of date. Run make star.")
         return int(after != before)
     readme.write_text(after, encoding="utf-8")
-    print("Drew the star in README.md.")
+    print("Updated the diagram in README.md.")
     return 0
 
 
 def read_models(folder: Path) -> dict[str, Any]:
-    """Read the star's models from the yml beside them."""
+    """Return the yml of the star schema's models, by table."""
     models = {}
     for table in TABLES:
         text = (folder / f"{table}.yml").read_text(encoding="utf-8")
@@ -48,7 +48,7 @@ def read_models(folder: Path) -> dict[str, Any]:
 
 
 def draw(models: Mapping[str, Any]) -> str:
-    """Draw an entity relationship diagram in Mermaid."""
+    """Return an entity relationship diagram in Mermaid."""
     lines = ["```mermaid", "erDiagram"]
     for table, model in models.items():
         lines += [f"    {line}" for line in _relationships(table, model)]
@@ -92,12 +92,15 @@ def _column(column: Mapping[str, Any]) -> str:
 
 
 def with_drawing(text: str, drawing: str) -> str:
-    """Put a drawing between the marks. Raises SparkifyError where they are missing."""
+    """Return a text with a diagram between the marks.
+
+    Raises SparkifyError if a mark is missing.
+    """
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
         raise SparkifyError(
-            "README.md has no place for the star.", f"Put {BEGIN} and {END} into it."
+            "README.md has no marks for the diagram.", f"Add {BEGIN} and {END} to it."
         )
     return f"{head}{begin}\n{drawing}\n{end}{tail}"
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Install the dbt packages of packages.yml with `dbt deps`.
 
-Where dbt's package hub does not answer, the stand-in in scripts/offline/ is copied to
-dbt_packages/ instead, and one line says so.
+If dbt's package hub does not respond, a stand-in from scripts/offline/ is copied to
+dbt_packages/ instead, and a message is printed.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from sparkify.errors import SparkifyError, without_traceback
 STAND_IN: Final = PROJECT / "scripts" / "offline" / "dbt_utils"
 HUB: Final = "https://hub.getdbt.com/"
 SECONDS: Final = (3, 5)
-"""To connect, and to answer. dbt itself would retry for minutes."""
+"""Timeouts to connect and to read. dbt itself would retry for minutes."""
 
 
 @without_traceback
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 if dbt_utils, or its stand-in, is in dbt_packages/."""
+    """Run the command. Return 0 if dbt_utils or its stand-in is in dbt_packages/."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--project-dir", type=Path, default=PROJECT)
     project = parser.parse_args(argv).project_dir
@@ -38,8 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not folder.exists():
             shutil.copytree(STAND_IN, folder)
         print(
-            f"The hub of dbt packages does not answer ({obstacle}). dbt_packages/ has"
-            f" {_kind(folder)} of dbt_utils; `make packages` tries again."
+            f"The dbt package hub does not respond ({obstacle}). dbt_packages/ contains"
+            f" {_kind(folder)} of dbt_utils. Run `make packages` to try again."
         )
     return 0
 
@@ -50,7 +50,7 @@ def _kind(folder: Path) -> str:
 
 
 def why_unreachable() -> str | None:
-    """Return why the hub does not answer, or None if it does."""
+    """Return why the hub does not respond, or None if it does."""
     hub = os.environ.get("DBT_PACKAGE_HUB_URL") or HUB
     try:
         with requests.get(f"{hub}api/v1/index.json", timeout=SECONDS) as answer:
@@ -61,9 +61,9 @@ def why_unreachable() -> str | None:
 
 
 def run_dbt_deps(project: Path) -> str | None:
-    """Run `dbt deps`; return why the network prevented it, or None.
+    """Run `dbt deps`. Return the network error that prevented it, or None.
 
-    Raises SparkifyError for every other failure, as for versions that do not agree.
+    Raises SparkifyError for every other failure, for example conflicting versions.
     """
     from dbt.cli.main import dbtRunner
     from dbt_common.exceptions import ConnectionError as NetworkError

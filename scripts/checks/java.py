@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Check that there is a Java that Spark runs on."""
+"""Check that a Java version for Spark is installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sparkify.loaders.spark.java import require_java
 
 @without_traceback
 def main() -> int:
-    """Run the command; it prints nothing where there is one."""
+    """Run the command. Return 0 without output if Java is found."""
     require_java()
     return 0
 

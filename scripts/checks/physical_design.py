@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Compare where Redshift keeps the rows of each table with what its model asks for.
+"""Compare dist and sort keys of the tables on Redshift with their models.
 
-Prints skew, unsorted rows and stale statistics, and the statement that mends each.
+Prints skew, unsorted rows and stale statistics, and a statement that fixes each drift.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
 MOST_UNSORTED: Final = 5.0
-"""Percent of rows: VACUUM leaves a table alone that is sorted to 95 percent."""
+"""Percent of rows. VACUUM skips a table that is at least 95 percent sorted."""
 MOST_STATISTICS_OFF: Final = 10.0
-"""Percent of rows: ANALYZE leaves a table alone whose changes are fewer."""
+"""Percent of rows. ANALYZE skips a table with fewer changed rows."""
 MOST_SKEW: Final = 2.0
-"""Rows of the fullest slice by those of the emptiest, which waits half the time."""
+"""Rows of the fullest slice divided by those of the emptiest slice."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a model asks for: as svv_table_info writes it, and as ALTER TABLE does."""
+    """The dist and sort configuration of a model."""
 
     schema: str
     table: str
@@ -46,14 +46,17 @@ class Wanted:
 
     @property
     def diststyle(self) -> str:
-        """The distribution, as svv_table_info writes it."""
+        """The distribution style in the notation of svv_table_info."""
         style = self.dist.upper()
         return style if style in ("ALL", "EVEN", "AUTO") else f"KEY({self.dist})"
 
 
 @dataclass(frozen=True)
 class Found:
-    """A row of svv_table_info; shares in percent, no skew where each node has all."""
+    """A row of svv_table_info. ``unsorted`` and ``statistics_off`` are in percent.
+
+    ``skew`` is null for diststyle ALL.
+    """
 
     table: str
     diststyle: str
@@ -66,8 +69,8 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Fault:
-    """What is not as it should be, and the statement that mends it."""
+class Drift:
+    """A difference from the configuration, and the statement that fixes it."""
 
     table: str
     what: str
@@ -76,7 +79,7 @@ class Fault:
 
 
 def wanted_of(manifest: Manifest) -> list[Wanted]:
-    """List what the models ask for that are tables."""
+    """Return the configuration of all models that are tables."""
     wanted = []
     for node in manifest.nodes.values():
         config = node.config
@@ -89,7 +92,7 @@ def wanted_of(manifest: Manifest) -> list[Wanted]:
 
 
 def question(schemas: Iterable[str]) -> str:
-    """Give the query that asks Redshift for what it has in some schemas."""
+    """Return a query for the rows of svv_table_info of some schemas."""
     names = ", ".join(quote_literal(schema) for schema in sorted(schemas))
     return (
         'select "schema", "table", diststyle, sortkey1, sortkey_num, tbl_rows,'
@@ -99,7 +102,7 @@ def question(schemas: Iterable[str]) -> str:
 
 
 def found_of(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, str], Found]:
-    """Read the answer to the question, by schema and table."""
+    """Return the rows of that query by schema and table."""
     return {
         (str(schema), str(table)): Found(
             str(table),
@@ -116,8 +119,8 @@ def found_of(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, str], Found]:
     }
 
 
-def faults_of(wanted: Wanted, found: Found) -> Iterator[Fault]:
-    """Compare a table with what its model asks for."""
+def drifts_of(wanted: Wanted, found: Found) -> Iterator[Drift]:
+    """Yield the differences between a table and its model."""
     alter = f"alter table {wanted.name} alter"
     table = wanted.table
     if found.diststyle.partition("(")[0] == "AUTO":
@@ -128,30 +131,30 @@ def faults_of(wanted: Wanted, found: Found) -> Iterator[Fault]:
         is_key = wanted.diststyle.startswith("KEY")
         how = f"distkey {wanted.dist}" if is_key else f"diststyle {wanted.dist}"
         what = f"dist is {found.diststyle}, not {wanted.diststyle}"
-        yield Fault(table, what, f"{alter} {how}", is_design=True)
+        yield Drift(table, what, f"{alter} {how}", is_design=True)
     is_automatic = found.sort == "" or found.sort.startswith("AUTO")
     has_sort = () if is_automatic else (found.sort, found.sort_count)
     if has_sort != (wanted.sort and (wanted.sort[0], len(wanted.sort))):
         columns = ", ".join(wanted.sort)
         how = f"compound sortkey ({columns})" if columns else "sortkey auto"
         what = f"sort is {found.sort or 'AUTO'}, not {columns or 'AUTO'}"
-        yield Fault(table, what, f"{alter} {how}", is_design=True)
+        yield Drift(table, what, f"{alter} {how}", is_design=True)
     if found.unsorted > MOST_UNSORTED:
         what = f"{found.unsorted:g} % of the rows are unsorted"
-        yield Fault(table, what, f"vacuum full {wanted.name}", is_design=False)
+        yield Drift(table, what, f"vacuum full {wanted.name}", is_design=False)
     if found.statistics_off > MOST_STATISTICS_OFF:
         what = f"statistics are {found.statistics_off:g} % off"
-        yield Fault(table, what, f"analyze {wanted.name}", is_design=False)
+        yield Drift(table, what, f"analyze {wanted.name}", is_design=False)
     if found.skew is not None and found.skew > MOST_SKEW and is_there:
         what = (
-            f"the fullest slice has {found.skew:g} times the rows of the emptiest; give"
-            " its model dist = 'even' or another key, and the table too"
+            f"the fullest slice has {found.skew:g} times the rows of the emptiest;"
+            " change dist of the model and of the table to 'even' or another key"
         )
-        yield Fault(table, what, f"{alter} diststyle even", is_design=False)
+        yield Drift(table, what, f"{alter} diststyle even", is_design=False)
 
 
 def report(wanted: Sequence[Wanted], found: dict[tuple[str, str], Found]) -> str:
-    """Return a table of what each model asks for, and what there is."""
+    """Return a text table with the state of each table."""
     lines: list[tuple[str, ...]] = []
     for each in sorted(wanted, key=lambda one: one.table):
         there = found.get((each.schema, each.table))
@@ -174,21 +177,21 @@ def report(wanted: Sequence[Wanted], found: dict[tuple[str, str], Found]) -> str
 
 @without_traceback
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 1 if a table lies otherwise than its model asks for."""
+    """Run the command. Return 1 if dist or sort keys differ from the models."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--target", help="target of profiles.yml, on Redshift")
     target = read_target(parser.parse_args(argv).target)
     if target["type"] != "redshift":
         raise SparkifyError(
-            f"The target {target['name']} is on {target['type']}, where rows lie as"
-            " they came.",
-            "Name a target on Redshift with --target.",
+            f"The target {target['name']} is on {target['type']}, which has no dist or"
+            " sort keys.",
+            "Name a Redshift target with --target.",
         )
     how = {
         "target": target["name"],
-        "to": "ask Redshift",
-        "advice": "Fix the target in profiles.yml, or have select on svv_table_info"
-        " granted to its user.",
+        "to": "query Redshift",
+        "advice": "Fix the target in profiles.yml, or grant select on svv_table_info to"
+        " its user.",
     }
     manifest = run_dbt("parse", **how).result
     wanted = wanted_of(manifest)
@@ -196,21 +199,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     found = found_of(show(question(schemas), manifest=manifest, **how).rows)
     if not found:
         raise SparkifyError(
-            f"svv_table_info shows no table of the target {target['name']}.",
-            "Build the star, or have select on svv_table_info granted to the user.",
+            f"svv_table_info has no table of the target {target['name']}.",
+            f"Run make build TARGET={target['name']}, or grant select on svv_table_info"
+            " to the user.",
         )
     print(report(wanted, found))
-    faults = [
-        fault
+    drifts = [
+        drift
         for each in wanted
         if (each.schema, each.table) in found
-        for fault in faults_of(each, found[each.schema, each.table])
+        for drift in drifts_of(each, found[each.schema, each.table])
     ]
-    for fault in faults:
-        print(f"\n{fault.table}: {fault.what}\n  {fault.statement};")
-    if not faults:
-        print("\nAll tables lie as their models ask, sorted and counted.")
-    return 1 if any(fault.is_design for fault in faults) else 0
+    for drift in drifts:
+        print(f"\n{drift.table}: {drift.what}\n  {drift.statement};")
+    if not drifts:
+        print("\nAll tables match their models. No VACUUM or ANALYZE is needed.")
+    return 1 if any(drift.is_design for drift in drifts) else 0
 
 
 if __name__ == "__main__":

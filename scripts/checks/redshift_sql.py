@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Find SQL that Amazon Redshift refuses, before a cluster does.
+"""Find SQL that Amazon Redshift rejects, without a cluster.
 
-Without files it compiles the project for Redshift, with no cluster, and checks it all.
+Without file arguments, the whole project is compiled for Redshift and checked.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ REFUSED: Final = 1
 
 @dataclass(frozen=True)
 class Finding:
-    """A construct that Redshift refuses, and the line where it begins."""
+    """A construct that Redshift rejects, and its line."""
 
     construct: Construct
     line: int
@@ -42,7 +42,7 @@ class Finding:
 
 @without_traceback
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 1 if something would be refused."""
+    """Run the command. Return 1 if Redshift would reject something."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "files",
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="file",
         help="SQL without Jinja (default: all models, tests and analyses, compiled)",
     )
-    parser.add_argument("--list", action="store_true", help="list what it looks for")
+    parser.add_argument("--list", action="store_true", help="list known constructs")
     options = parser.parse_args(argv)
     if options.list:
         for construct in CONSTRUCTS:
@@ -66,12 +66,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             shown = _shown(file)
             print(f"{shown}:{finding.line}: {construct.name}: {construct.reason}.")
             print(f"    {construct.instead}")
-    print(f"{len(files)} files checked; {count} places that Redshift refuses.")
+    print(f"Checked {len(files)} files. Redshift rejects {count} constructs.")
     return REFUSED if count else 0
 
 
 def check(sql: str) -> list[Finding]:
-    """List what Redshift refuses in SQL; strings and comments are not looked into."""
+    """Return what Redshift rejects, by line. Strings and comments are ignored."""
     return sorted(_findings(sql), key=lambda finding: finding.line)
 
 
@@ -84,9 +84,9 @@ def _findings(sql: str) -> Iterator[Finding]:
 
 
 def compiled_files() -> list[Path]:
-    """Compile the project for Redshift, as builds from nothing and as added to.
+    """Compile the project for Redshift, as full refreshes and as incremental runs.
 
-    Lists the SQL. Raises SparkifyError.
+    Return the compiled files. Raises SparkifyError if dbt fails.
     """
     from dbt.cli.main import dbtRunner
 
@@ -105,12 +105,13 @@ def compiled_files() -> list[Path]:
             )
             if not result.success:
                 raise SparkifyError(
-                    "The project could not be compiled for Redshift.",
-                    "See above. Without dbt-redshift: make check-redshift installs it.",
+                    "dbt could not compile the project for Redshift.",
+                    "Fix the error that dbt printed. If dbt-redshift is missing, run"
+                    " make check-redshift.",
                 )
     found = sorted(TARGET_PATH.glob("*/compiled/**/*.sql"))
     if not found:
-        raise SparkifyError("dbt compiled nothing.", f"Look into {TARGET_PATH}.")
+        raise SparkifyError("dbt compiled no SQL.", f"Read the logs in {TARGET_PATH}.")
     return found
 
 

@@ -11,8 +11,8 @@ from sparkify.loaders.postgres.server import stop
 
 @without_traceback
 def main() -> int:
-    """Run the command."""
-    print("PostgreSQL is stopped." if stop() else "PostgreSQL does not run.")
+    """Run the command. Return 0."""
+    print("PostgreSQL is stopped." if stop() else "PostgreSQL is not running.")
     return 0
 
 

@@ -1,1 +1,1 @@
-"""The library of the commands in scripts/: nothing in it parses arguments."""
+"""The library of the commands in scripts/. It does not parse arguments."""

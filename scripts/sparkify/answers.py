@@ -1,4 +1,4 @@
-"""The answer to a question: its rows, as a table for people, and as a file of CSV."""
+"""The answer of an analysis, printed as a table or written as CSV."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-MOST_ROWS: Final = 24
-"""A table shows so many: the hours of a day."""
-WIDEST: Final = 40
-"""Text is cut to so many places of a terminal."""
-NARROWEST: Final = 12
-"""A column's name is broken into lines only beyond so many places."""
+MAX_ROWS: Final = 24
+"""Maximum number of printed rows: the hours of a day."""
+MAX_WIDTH: Final = 40
+"""Maximum width of a printed value, in terminal columns. Longer text is cut."""
+MIN_WRAPPED_WIDTH: Final = 12
+"""Minimum width at which a column name is wrapped, in terminal columns."""
 NOTHING: Final = "–"  # noqa: RUF001 -- a dash stands for null
 Row = tuple[object, ...]
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of an answer; its type is that of the yml beside the analysis."""
+    """A column of an answer, with the type from the yml of the analysis."""
 
     name: str
     data_type: str
@@ -32,7 +32,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Answer:
-    """What an analysis gave, in its order."""
+    """The rows that an analysis returned, in its order."""
 
     name: str
     question: str
@@ -49,7 +49,7 @@ class Answer:
 
 
 def written(value: object) -> str:
-    """Write a value as a field of CSV: null is empty, all else is what it is."""
+    """Return a value as a CSV field. Null is the empty string."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -65,7 +65,7 @@ def written(value: object) -> str:
 
 
 def write_csv(path: Path, names: Sequence[str], rows: Sequence[Row]) -> None:
-    """Write rows as RFC 4180 says, in UTF-8, with a line of names before them."""
+    """Write a CSV file (RFC 4180, UTF-8) with a header of column names."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(names)
@@ -73,7 +73,7 @@ def write_csv(path: Path, names: Sequence[str], rows: Sequence[Row]) -> None:
 
 
 def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Read the names and the rows of such a file."""
+    """Read a CSV file. Return the column names and the rows."""
     with path.open(encoding="utf-8", newline="") as file:
         names, *rows = csv.reader(file)
     return names, rows
@@ -83,10 +83,14 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
 
 
 def table(answer: Answer, where_all_is: str) -> str:
-    """Draw an answer under its question; a long one is cut, and says where all is."""
+    """Return an answer as a table under its question.
+
+    A long answer is cut after MAX_ROWS rows. Its last line then ends with
+    ``where_all_is``.
+    """
     shown = [
         [_shown(value, name) for value, name in zip(row, answer.names, strict=True)]
-        for row in answer.rows[:MOST_ROWS]
+        for row in answer.rows[:MAX_ROWS]
     ]
     columns = [
         _column(name, [row[place] for row in shown], _is_number(answer.rows, place))
@@ -106,9 +110,9 @@ def table(answer: Answer, where_all_is: str) -> str:
 
 
 def _column(name: str, cells: Sequence[str], is_number: bool) -> list[str]:  # noqa: FBT001
-    """Draw a column: its name, over several lines where it is long, a rule, cells."""
+    """Return the lines of a column: its wrapped name, a rule and its cells."""
     words = name.split("_")
-    narrowest = min(len(name), NARROWEST)
+    narrowest = min(len(name), MIN_WRAPPED_WIDTH)
     width = max(narrowest, *map(_width, [*words, *cells]))
     heading = textwrap.wrap(" ".join(words), width)
 
@@ -129,9 +133,9 @@ def _shown(value: object, name: str) -> str:
     text = "".join(
         c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in written(value)
     )
-    if _width(text) <= WIDEST:
+    if _width(text) <= MAX_WIDTH:
         return text
-    while _width(text) > WIDEST - 1:
+    while _width(text) > MAX_WIDTH - 1:
         text = text[:-1]
     return f"{text}…"
 
@@ -142,7 +146,7 @@ def _is_number(rows: Sequence[Row], place: int) -> bool:
 
 
 def _width(text: str) -> int:
-    """Count the places that a text takes in a terminal."""
+    """Return the width of a text in terminal columns."""
     return sum(
         0 if unicodedata.combining(c) else 1 + (unicodedata.east_asian_width(c) in "WF")
         for c in text

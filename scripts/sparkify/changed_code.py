@@ -1,4 +1,4 @@
-"""What of the code is not what it was in the last good build of a target."""
+"""The code that changed since the last good build of a target."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from typing import Any
 
 
 class ChangedCode:
-    """The code that differs between two manifests of dbt.
+    """The code that differs between two dbt manifests.
 
-    ``macros`` has, by the unique id of each model that hangs on one, the names of the
-    macros that changed; ``is_tested`` whether something changed that unit tests look
-    at: the SQL or the contract of a model, a seed, a macro or a unit test.
+    ``macros`` maps the unique id of a model to the names of the changed macros that it
+    or an upstream model calls. ``is_tested`` is true if the unit tests have to run: the
+    SQL or contract of a model, a seed, a macro or a unit test changed.
     """
 
     def __init__(self, before: Path, now: Any) -> None:  # noqa: ANN401 -- dbt's own
-        """Compare manifest.json of the last good build, if it is there, with now's."""
+        """Compare the manifest file of the last good build with the current manifest.
+
+        Without the file, all code counts as changed.
+        """
         self.macros: dict[str, list[str]] = {}
         self.is_tested = True
         if not before.exists():
@@ -32,9 +35,9 @@ class ChangedCode:
         self.is_tested = bool(changed) or _code(old) != _code(new)
         for name, node in new["nodes"].items():
             if changed and node["resource_type"] == "model":
-                parts = _with_all_before([name], new["nodes"], "nodes")
+                parts = _with_upstream([name], new["nodes"], "nodes")
                 used = (new["nodes"][part]["depends_on"]["macros"] for part in parts)
-                called = _with_all_before(
+                called = _with_upstream(
                     {macro for macros in used for macro in macros},
                     *(new["macros"], "macros"),
                 )
@@ -43,7 +46,7 @@ class ChangedCode:
 
 
 def _code(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Give what nodes and unit tests are made by, by their unique ids."""
+    """Return checksums and column types of nodes and unit tests, by unique id."""
     code: dict[str, Any] = {
         name: [
             node["checksum"]["checksum"],
@@ -56,10 +59,8 @@ def _code(manifest: dict[str, Any]) -> dict[str, Any]:
     return code | {name: test["checksum"] for name, test in tests}
 
 
-def _with_all_before(
-    names: Iterable[str], nodes: dict[str, Any], kind: str
-) -> set[str]:
-    """Give the nodes named and all that they depend on, of one kind."""
+def _with_upstream(names: Iterable[str], nodes: dict[str, Any], kind: str) -> set[str]:
+    """Return named nodes and all their upstream nodes of one kind."""
     found: set[str] = set()
     left = [name for name in names if name in nodes]
     while left:

@@ -1,4 +1,4 @@
-"""Read the dbt profile, so that the bootstrap and dbt share one configuration."""
+"""Read the dbt profile, so that loading and dbt share one configuration."""
 
 from __future__ import annotations
 
@@ -18,28 +18,31 @@ _HOW: Final = "Copy profiles.example.yml to profiles.yml and fill it in."
 
 
 def load_environment() -> None:
-    """Take variables from the project's .env, as dbt does; those that are set win.
+    """Load the project's .env, as dbt does. Variables that are set win.
 
-    Raises SparkifyError if it is not text in UTF-8.
+    Raises SparkifyError if the file is not UTF-8.
     """
-    remembered()
+    saved_variables()
     load_dotenv(ENVIRONMENT, override=False, encoding="utf-8-sig")
 
 
-def remembered() -> dict[str, str | None]:
-    """Return what the project's .env says. Raises SparkifyError if it is not UTF-8."""
+def saved_variables() -> dict[str, str | None]:
+    """Return the variables of the project's .env.
+
+    Raises SparkifyError if the file is not UTF-8.
+    """
     try:
         return dotenv_values(ENVIRONMENT, encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise SparkifyError(
-            f"{ENVIRONMENT} is not text in UTF-8.",
-            "Save it in UTF-8; PowerShell does so with: Set-Content -Encoding utf8.",
+            f"{ENVIRONMENT} is not UTF-8.",
+            "Save it as UTF-8. In PowerShell: Set-Content -Encoding utf8.",
         ) from None
 
 
-def remember(name: str, value: str) -> bool:
-    """Write a variable into the project's .env; tell whether that changed it."""
-    if remembered().get(name) == value:
+def save_variable(name: str, value: str) -> bool:
+    """Save a variable in the project's .env. Return whether the file changed."""
+    if saved_variables().get(name) == value:
         return False
     ENVIRONMENT.touch(mode=0o600)
     ENVIRONMENT.chmod(0o600)
@@ -47,9 +50,12 @@ def remember(name: str, value: str) -> bool:
     return True
 
 
-def forget(name: str, value: str | None = None) -> bool:
-    """Take a variable out of the project's .env, if it is there with this value."""
-    written = remembered()
+def delete_variable(name: str, value: str | None = None) -> bool:
+    """Delete a variable from the project's .env. Return whether it was deleted.
+
+    With ``value``, the variable is deleted only if it has this value.
+    """
+    written = saved_variables()
     if name not in written or value not in (None, written[name]):
         return False
     unset_key(ENVIRONMENT, name)
@@ -57,17 +63,16 @@ def forget(name: str, value: str | None = None) -> bool:
 
 
 def profiles_folder() -> Path:
-    """Give the folder that holds profiles.yml: DBT_PROFILES_DIR, or the project's."""
+    """Return the folder of profiles.yml: DBT_PROFILES_DIR or the project's folder."""
     return Path(os.environ.get("DBT_PROFILES_DIR") or PROJECT).resolve()
 
 
 def read_target(name: str | None = None) -> dict[str, Any]:
-    """Give one target of the profile ``sparkify``.
+    """Return one target of the profile ``sparkify``, with Jinja rendered.
 
-    Its name is under ``name``, and what it was before Jinja under ``as_written``.
-
-    Without a name it is that of DBT_TARGET, or else the profile's default, as in dbt.
-    Raises SparkifyError if the profile or the target is missing or cannot be read.
+    The result also has the target's ``name``, and its unrendered values in
+    ``as_written``. Without a name, DBT_TARGET or else the profile's default is used, as
+    in dbt. Raises SparkifyError if the profile or the target is missing or invalid.
     """
     load_environment()
     path = profiles_folder() / "profiles.yml"
@@ -76,28 +81,28 @@ def read_target(name: str | None = None) -> dict[str, Any]:
         outputs = profile["outputs"]
         default = _render(profile.get("target", "default"))
     except OSError:
-        raise SparkifyError(f"There is no {path}.", _HOW) from None
+        raise SparkifyError(f"{path} does not exist.", _HOW) from None
     except (yaml.YAMLError, KeyError, TypeError):
-        raise SparkifyError(f"{path} holds no profile sparkify.", _HOW) from None
+        raise SparkifyError(f"{path} has no profile sparkify.", _HOW) from None
     wanted = name or os.environ.get("DBT_TARGET") or default
     if wanted not in outputs:
         raise SparkifyError(
-            f"{path} has no target {wanted}.", f"It has: {', '.join(outputs)}."
+            f"{path} has no target {wanted}.", f"Use one of: {', '.join(outputs)}."
         )
     rendered: dict[str, Any] = _render(outputs[wanted])
     if rendered.get("type") == "duckdb":
-        # DuckDB does so itself.
+        # dbt-duckdb expands the path too.
         rendered["path"] = str(Path(str(rendered["path"])).expanduser())
     return {"name": wanted, "as_written": outputs[wanted]} | rendered
 
 
-def _render(value: Any) -> Any:  # noqa: ANN401 -- a profile holds values of any type
+def _render(value: Any) -> Any:  # noqa: ANN401 -- profile values have any type
     if isinstance(value, dict):
         return {key: _render(inner) for key, inner in value.items()}
     if not isinstance(value, str):
         return value
     template = jinja2.Environment(autoescape=False).from_string(value)  # noqa: S701 -- no HTML
-    # As dbt has them, of its command line.
+    # dbt defines these from its command line.
     flags = {"PROFILES_DIR": str(profiles_folder())}
     return template.render(env_var=_environment_variable, flags=flags)
 
@@ -106,6 +111,6 @@ def _environment_variable(name: str, default: str | None = None) -> str:
     value = os.environ.get(name, default)
     if value is None:
         raise SparkifyError(
-            f"The profile asks for the environment variable {name}.", "Set it."
+            f"The profile needs the environment variable {name}.", "Set it."
         )
     return value

@@ -1,4 +1,4 @@
-"""Run commands of dbt in this process, which pays dbt's start-up once."""
+"""Run dbt commands in this process, so that dbt starts only once."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ def run_dbt(
     *arguments: str,
     target: str,
     to: str,
-    advice: str = "Mend it and run again.",
+    advice: str = "Fix it and run again.",
     manifest: Any = None,  # noqa: ANN401 -- dbt's own, untyped
     on_event: Callable[[Any], None] = lambda _: None,
 ) -> Any:  # noqa: ANN401 -- dbt's own, untyped
-    """Run a command of dbt on a target, and give what dbtRunner does.
+    """Run a dbt command on a target and return the result of dbtRunner.
 
-    ``to`` says what for ("build"). Raises SparkifyError with the advice if dbt cannot
-    run; that some of its nodes failed is for the caller to find in the result.
+    ``to`` is the purpose in error messages, for example "build". Raises SparkifyError
+    with the advice if dbt cannot run. Failed nodes do not raise: check the result.
     """
     from dbt.cli.main import dbtRunner
 

@@ -1,4 +1,4 @@
-"""Where an answer is not the expected one: row, column, and what stands there."""
+"""Compare an answer with the expected answer, value by value."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Final
 
 from sparkify.answers import Answer, Column, Row, read_csv, written
 
-MOST: Final = 5
-"""So many differences of one answer are told, the others counted."""
+MAX_REPORTED: Final = 5
+"""Number of differences that are reported per answer. The others are counted."""
 KINDS: Final[dict[str, type]] = {
     "bigint": int,
     "integer": int,
@@ -26,18 +26,18 @@ KINDS: Final[dict[str, type]] = {
 
 
 def differences(answer: Answer, expected: Path) -> list[str]:
-    """Compare an answer with the expected one, value by value; nothing if it is it."""
+    """Return the differences between an answer and a CSV file, as sentences."""
     if not expected.exists():
-        return [f"There is no expected answer: no file {expected}."]
+        return [f"The file of the expected answer, {expected}, does not exist."]
     names, rows = read_csv(expected)
     if names != answer.names:
         columns = f"The columns are {', '.join(answer.names)}"
-        return [f"{columns}; expected are {', '.join(names)}."]
+        return [f"{columns}; expected {', '.join(names)}."]
     found = [*_of_types(answer), *_of_rows(answer, rows)]
-    told = found[:MOST]
-    if len(found) > MOST:
-        told.append(f"… {len(found) - MOST:,} more differences")
-    return told
+    reported = found[:MAX_REPORTED]
+    if len(found) > MAX_REPORTED:
+        reported.append(f"… {len(found) - MAX_REPORTED:,} more differences")
+    return reported
 
 
 def _of_types(answer: Answer) -> Iterator[str]:
@@ -45,13 +45,13 @@ def _of_types(answer: Answer) -> Iterator[str]:
         for row in answer.rows:
             value = row[place]
             if value is not None and not is_of_type(value, column):
-                kind = column.data_type or "nothing"
-                yield f"{column.name} is {kind} in the yml; found is {value!r}."
+                kind = column.data_type or "missing"
+                yield f"{column.name} is {kind} in the yml; found {value!r}."
                 break
 
 
 def is_of_type(value: object, column: Column) -> bool:
-    """Tell whether a value is of a column's type, with the places of its decimals."""
+    """Return whether a value has a column's type, including its decimal places."""
     parts = re.fullmatch(r"(\w+)(?:\(\d+, ?(\d+)\))?", column.data_type)
     if parts is None or type(value) is not KINDS.get(parts[1]):
         return False
@@ -64,10 +64,10 @@ def _of_rows(answer: Answer, rows: Sequence[Sequence[str]]) -> Iterator[str]:
     pairs = zip_longest(answer.rows, rows)
     for number, (found, expected) in enumerate(pairs, start=1):
         if found is None:
-            yield f"Row {number} is missing; expected is {', '.join(expected)}."
+            yield f"Row {number} is missing; expected {', '.join(expected)}."
         elif expected is None:
             values = ", ".join(map(written, found))
-            yield f"Row {number} is not expected; found is {values}."
+            yield f"Row {number} is not expected; found {values}."
         else:
             yield from _of_values(number, answer.names, found, expected)
 
@@ -78,6 +78,6 @@ def _of_values(
     for name, value, text in zip(names, found, expected, strict=True):
         if (value is None) != (text == "") or written(value) != text:
             yield (
-                f"Row {number}, {name}: expected is {text or 'null'},"
-                f" found is {'null' if value is None else written(value) or 'no text'}."
+                f"Row {number}, {name}: expected {text or 'null'},"
+                f" found {'null' if value is None else written(value) or 'no text'}."
             )

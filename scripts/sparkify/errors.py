@@ -1,4 +1,4 @@
-"""How a command fails: one sentence on what is wrong, one on what to do."""
+"""Errors of commands: one sentence on what is wrong, one on what to do."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ INTERRUPTED = 130
 
 
 class SparkifyError(Exception):
-    """Something that a user can mend."""
+    """An error that the user can fix."""
 
     def __init__(self, wrong: str, advice: str) -> None:
-        """Take the sentence on what is wrong and the one on what to do."""
+        """Join a sentence on what is wrong and a sentence on what to do."""
         super().__init__(f"{wrong}\n{advice}")
 
 
 def printable(text: str) -> str:
-    """Give a text from outside so that a terminal shows it, and does nothing else."""
+    """Return a text from outside with control characters escaped for a terminal."""
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
     )
 
 
 def unreadable(path: str, error: Exception) -> SparkifyError:
-    """Say that a file cannot be read, and why."""
+    """Return an error that names a file that cannot be read, and the reason."""
     reason = getattr(error, "strerror", None) or str(error).rstrip(".")
     return SparkifyError(
         f"{printable(path)} cannot be read: {printable(reason)}.",
-        "Mend the file or move it away; nothing of this run was loaded.",
+        "Fix or remove the file. Nothing was loaded.",
     )
 
 
 def without_traceback(command: Callable[P, int]) -> Callable[P, int]:
-    """Make a command print its error and return 2, and 130 after Ctrl-C."""
+    """Return a command that prints SparkifyError and returns 2, and 130 on Ctrl-C."""
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> int:
         for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, TextIOWrapper):  # A locale may lack characters.
+            if isinstance(stream, TextIOWrapper):  # The locale may lack characters.
                 stream.reconfigure(errors="backslashreplace")
         try:
             return command(*args, **kwargs)
@@ -51,7 +51,7 @@ def without_traceback(command: Callable[P, int]) -> Callable[P, int]:
             print(f"error: {error}", file=sys.stderr)
             return FAILURE
         except KeyboardInterrupt:
-            print("\nStopped; what was finished before stays.", file=sys.stderr)
+            print("\nInterrupted. Completed steps are kept.", file=sys.stderr)
             return INTERRUPTED
 
     return run

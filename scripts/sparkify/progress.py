@@ -1,4 +1,4 @@
-"""Progress on long work: a bar where a terminal watches, elsewhere a line at times."""
+"""Progress of long operations: a bar on a terminal, otherwise a line now and then."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ SECONDS_BETWEEN_LINES = 30.0
 
 
 SHOWN = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{unit} [{elapsed}]"
-"""How far it is, and for how long: what is left is not known."""
+"""Progress and elapsed time. The remaining time is not known."""
 
 
 def progress(what: str, unit: str, total: int | None = None) -> tqdm[Any]:
-    """Return a progress bar; where no terminal watches it is silent for half a minute.
+    """Return a progress bar. Without a terminal it prints a line every 30 seconds.
 
-    Bytes are shown in larger units.
+    The unit "B" (bytes) is scaled to kB, MB or GB.
     """
     watched = sys.stderr.isatty()
     return tqdm(

@@ -28,7 +28,7 @@ from sparkify.answers import (
     write_csv,
     written,
 )
-from sparkify.differences import MOST, differences
+from sparkify.differences import MAX_REPORTED, differences
 from warehouses import PROJECT, Builder, Warehouse, copy_of, environment
 
 QUESTIONS = sorted((PROJECT / "analyses").glob("*.sql"))
@@ -140,18 +140,18 @@ def changed(place: int, value: object) -> tuple[object, ...]:
 @pytest.mark.parametrize(
     ("place", "value", "told"),
     [
-        (0, None, 'Row 1, song_title: expected is a, "b"\nc, found is null.'),
-        (1, 2, "Row 1, play_count: expected is 1, found is 2."),
-        (1, "1", "play_count is bigint in the yml; found is '1'."),
-        (1, Decimal(1), "play_count is bigint in the yml; found is Decimal('1')."),
-        (1, True, "play_count is bigint in the yml; found is True."),
-        (2, Decimal("1.51"), "Row 1, hours: expected is 1.50, found is 1.51."),
-        (2, Decimal("1.5"), "hours is numeric(18, 2) in the yml; found is"),
-        (2, 1.5, "hours is numeric(18, 2) in the yml; found is 1.5."),
-        (3, NOON.replace(microsecond=0), "expected is 2018-11-21 12:00:00.796, found"),
-        (4, NOON, "play_date is date in the yml; found is"),
-        (4, date(2018, 11, 22), "expected is 2018-11-21, found is 2018-11-22."),
-        (5, False, "expected is true, found is false."),
+        (0, None, 'Row 1, song_title: expected a, "b"\nc, found null.'),
+        (1, 2, "Row 1, play_count: expected 1, found 2."),
+        (1, "1", "play_count is bigint in the yml; found '1'."),
+        (1, Decimal(1), "play_count is bigint in the yml; found Decimal('1')."),
+        (1, True, "play_count is bigint in the yml; found True."),
+        (2, Decimal("1.51"), "Row 1, hours: expected 1.50, found 1.51."),
+        (2, Decimal("1.5"), "hours is numeric(18, 2) in the yml; found"),
+        (2, 1.5, "hours is numeric(18, 2) in the yml; found 1.5."),
+        (3, NOON.replace(microsecond=0), "expected 2018-11-21 12:00:00.796, found"),
+        (4, NOON, "play_date is date in the yml; found"),
+        (4, date(2018, 11, 22), "expected 2018-11-21, found 2018-11-22."),
+        (5, False, "expected true, found false."),
     ],
 )
 def test_a_value_or_a_type_that_differs_is_told(
@@ -164,7 +164,7 @@ def test_a_value_or_a_type_that_differs_is_told(
 def test_text_that_is_empty_is_not_null(expected: Path) -> None:
     empty = ("", *NULLS[1:])
     assert differences(answer_of(GOOD, empty), expected) == [
-        "Row 2, song_title: expected is null, found is no text."
+        "Row 2, song_title: expected null, found no text."
     ]
 
 
@@ -174,14 +174,14 @@ def test_the_order_of_rows_counts(expected: Path) -> None:
 
 def test_rows_that_are_missing_or_too_many_are_told(expected: Path) -> None:
     (missing,) = differences(answer_of(GOOD), expected)
-    assert missing.startswith("Row 2 is missing; expected is ")
+    assert missing.startswith("Row 2 is missing; expected ")
     (more,) = differences(answer_of(GOOD, NULLS, GOOD), expected)
-    assert more.startswith("Row 3 is not expected; found is a, ")
+    assert more.startswith("Row 3 is not expected; found a, ")
 
 
 def test_only_some_of_many_differences_are_told(expected: Path) -> None:
     told = differences(answer_of(GOOD, NULLS, *[GOOD] * 1000), expected)
-    assert len(told) == MOST + 1
+    assert len(told) == MAX_REPORTED + 1
     assert told[-1] == "… 995 more differences"
 
 
@@ -190,7 +190,7 @@ def test_other_columns_and_a_missing_file_are_told(expected: Path) -> None:
     (told,) = differences(turned, expected)
     assert told.startswith("The columns are is_matched, play_date,")
     (told,) = differences(turned, expected.with_name("y.csv"))
-    assert told.startswith("There is no expected answer: no file ")
+    assert told.startswith("The file of the expected answer, ")
 
 
 # ---------------------------------------------------------------------------- tables
@@ -378,7 +378,7 @@ def test_an_answer_that_differs_is_told_and_the_command_fails(
     assert analyses.main(command) == 1
     assert capsys.readouterr().out.splitlines()[-4:] == [
         "  plays_by_day                        1 rows  DIFFERENT",
-        "      Row 1, a: expected is 2, found is 1.",
+        "      Row 1, a: expected 2, found 1.",
         "  plays_by_hour                       1 rows  as expected",
         "1 of 2 answers are as expected.",
     ]

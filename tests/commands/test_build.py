@@ -143,7 +143,7 @@ def test_a_build_of_an_unknown_folder_ends_with_2(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("error: There is no folder ")
+    assert done.stderr.startswith("error: The folder ")
     assert len(done.stderr.splitlines()) == 2
 
 
@@ -153,6 +153,6 @@ def test_the_target_is_remembered_beside_what_else_is_in_the_file(
     path = tmp_path / ".env"
     monkeypatch.setattr(dbt_profile, "ENVIRONMENT", path)
     path.write_text("AWS_PROFILE=mine\nDBT_TARGET=sample\n")
-    assert dbt_profile.remember("DBT_TARGET", "duckdb")
-    assert not dbt_profile.remember("DBT_TARGET", "duckdb")
+    assert dbt_profile.save_variable("DBT_TARGET", "duckdb")
+    assert not dbt_profile.save_variable("DBT_TARGET", "duckdb")
     assert path.read_text() == "AWS_PROFILE=mine\nDBT_TARGET=duckdb\n"

@@ -151,5 +151,5 @@ def test_two_builds_at_a_time_double_no_row(builder: Builder, tmp_path: Path) ->
 def test_a_build_before_any_load_says_how_to_load(builder: Builder) -> None:
     done = builder.dbt("build")
     assert done.returncode == 1
-    assert "Nothing is loaded yet into test. Load the sample: python" in done.stdout
+    assert "The raw tables of target test are empty. Load the sample" in done.stdout
     assert done.stdout.count("ERROR") == 1, done.stdout

@@ -151,7 +151,7 @@ def test_without_the_hub_one_line_names_the_stand_in(
     for _ in range(2):
         assert install(project) == 0
         said = capsys.readouterr()
-        assert "dbt_packages/ has a stand-in of dbt_utils" in said.out
+        assert "dbt_packages/ contains a stand-in of dbt_utils" in said.out
         assert said.out.count("\n") == 1
         assert said.err == ""
         assert version_in(project) == "0.0.0-stand-in"

@@ -263,7 +263,7 @@ def test_down_asks_and_deletes_and_says_what_stays(
         run("up", *DATA, "--snapshot", "--external", *("--manifest", "s3://scratch"))
         == 0
     )
-    dbt_profile.remember("OTHER", "1")
+    dbt_profile.save_variable("OTHER", "1")
     capsys.readouterr()
     assert run("down") == 2
     two_sentences(capsys.readouterr().err, "with all its tables", "--yes")

@@ -9,7 +9,7 @@ import pytest
 import redshift_connector
 
 import physical_design
-from physical_design import Found, Wanted, faults_of
+from physical_design import Found, Wanted, drifts_of
 from redshift_stand_in import StandIn
 from warehouses import Warehouse, environment, make_warehouse
 
@@ -29,7 +29,7 @@ def found(wanted: Wanted, **changes: Any) -> Found:
 
 @pytest.mark.parametrize("wanted", GOOD, ids=lambda wanted: wanted.table)
 def test_a_table_that_lies_as_its_model_says_has_no_fault(wanted: Wanted) -> None:
-    assert list(faults_of(wanted, GOOD[wanted])) == []
+    assert list(drifts_of(wanted, GOOD[wanted])) == []
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_table_that_lies_as_its_model_says_has_no_fault(wanted: Wanted) -> Non
 def test_a_fault_has_the_statement_that_mends_it(
     wanted: Wanted, changes: dict[str, Any], statement: str, *, is_design: bool
 ) -> None:
-    (fault,) = faults_of(wanted, found(wanted, **changes))
+    (fault,) = drifts_of(wanted, found(wanted, **changes))
     assert statement in fault.statement
     assert f'"analytics"."{wanted.table}"' in fault.statement
     assert fault.is_design == is_design
@@ -61,7 +61,7 @@ def test_what_is_left_to_redshift_may_be_anything() -> None:
     wanted = Wanted("analytics", "report", "auto", ())
     for style in ("AUTO(ALL)", "AUTO(EVEN)", "AUTO(KEY(a))"):
         there = Found("report", style, "AUTO(SORTKEY)", 0, 1, 1.0, 0.0, 0.0)
-        assert list(faults_of(wanted, there)) == []
+        assert list(drifts_of(wanted, there)) == []
 
 
 def test_the_values_reach_the_query_quoted() -> None:
@@ -123,7 +123,7 @@ def test_the_check_passes_on_tables_as_the_models_ask(
     run(stand_in, redshift, TABLES.format(artists=artists))
     assert physical_design.main([]) == 0
     said = capsys.readouterr().out
-    assert "All tables lie as their models ask" in said
+    assert "All tables match their models." in said
 
 
 def test_the_check_tells_a_table_that_was_made_wrong(
@@ -153,7 +153,7 @@ def test_an_empty_warehouse_is_one_sentence_and_status_2(
     del redshift
     assert physical_design.main([]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("error: svv_table_info shows no table")
+    assert said.startswith("error: svv_table_info has no table")
     assert len(said.splitlines()) == 2
 
 
@@ -167,7 +167,7 @@ def test_a_warehouse_out_of_reach_is_one_sentence_and_status_2(
     finally:
         stand_in.resume()
     said = capsys.readouterr().err
-    assert said.startswith("error: dbt could not ask Redshift: ")
+    assert said.startswith("error: dbt could not query Redshift: ")
     assert len(said.splitlines()) == 2
 
 

@@ -58,7 +58,7 @@ def test_a_raw_table_of_another_shape_is_one_sentence_and_status_2(
         connection.execute("create table raw.staging_events (a int)")
     assert load(write_source(tmp_path / "data", {"a.json": event()})) == 2
     said = capsys.readouterr().err
-    assert said.startswith("error: PostgreSQL stopped: ")
+    assert said.startswith("error: PostgreSQL failed: ")
     assert len(said.splitlines()) == 2
     assert warehouse.raw_tables() == ["staging_events"]
 

@@ -363,7 +363,10 @@ def test_a_build_with_a_conflict_says_so(small: Builder, stand_in: StandIn) -> N
         assert sum(part in sql for sql in stand_in.statements[before:]) == 1
         raw_rows = dict.fromkeys((*RAW_TABLES, "load_history"), 0)
         said = build.summary("redshift", LoadResult(), raw_rows, {}, outcome)
-        assert "Another run changed the same tables at the same moment" in said
+        assert (
+            "Serialization conflict: another transaction changed the same tables"
+            in said
+        )
         assert "dbt retry --target redshift" in said
         assert "mend" not in said
 

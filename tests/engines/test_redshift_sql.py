@@ -274,7 +274,7 @@ def test_the_command_names_file_line_reason_and_what_to_write(
     assert capsys.readouterr().out.splitlines() == [
         f"{file}:2: string_agg: no such function.",
         "    Use listagg.",
-        "1 files checked; 1 places that Redshift refuses.",
+        "Checked 1 files. Redshift rejects 1 constructs.",
     ]
     file.write_text("select listagg(a, ',') from t\n", encoding="utf-8")
     assert redshift_sql.main([str(file)]) == 0

@@ -185,7 +185,7 @@ def test_lines_that_a_pattern_could_mistake_are_judged_by_the_rules(
         "select line_number, reason from raw.rejected_records order by 1"
     ) == [
         (1, "not JSON"),
-        (2, "song holds half of a surrogate pair"),
+        (2, "song contains half of a surrogate pair"),
         (3, "not UTF-8"),
         (4, "song is longer than 1024 bytes"),
     ]
@@ -256,7 +256,7 @@ def test_a_second_process_waits_for_the_one_that_holds_the_lake(
         timer = threading.Timer(1, lambda: fcntl.flock(other, fcntl.LOCK_UN))
         timer.start()
         spark_session.hold(tmp_path).close()
-    assert f"Waiting for the process that holds {tmp_path}" in capsys.readouterr().out
+    assert f"another process that uses {tmp_path}" in capsys.readouterr().out
 
 
 # --- Tables --------------------------------------------------------------------------
@@ -385,10 +385,10 @@ def test_of_a_build_that_was_killed_nothing_is_left(
 @pytest.mark.parametrize(
     ("java", "wrong"),
     [
-        (None, "there is none in JAVA_HOME"),
+        (None, "not found in JAVA_HOME"),
         ("echo 'openjdk version \"1.8.0_302\"' >&2", "bin/java is Java 8."),
         ("echo 'openjdk version \"11\" 2018-09-25' >&2", "bin/java is Java 11."),
-        ("exit 1", "there is none in JAVA_HOME"),
+        ("exit 1", "not found in JAVA_HOME"),
     ],
     ids=["none", "8", "11", "broken"],
 )
@@ -408,7 +408,7 @@ def test_without_java_17_it_is_one_sentence_and_status_2(
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("error: Spark needs Java 17 or newer, and ")
+    assert done.stderr.startswith("error: Spark needs Java 17 or newer, ")
     assert wrong in done.stderr
     assert len(done.stderr.splitlines()) == 2
 
@@ -427,7 +427,7 @@ def test_a_load_without_java_is_one_sentence_and_status_2(
     }
     for target, wrong in (
         ("spark", "Spark needs Java 17 or newer"),
-        ("spark_thrift", "spark_thrift is a Spark server, through which nothing"),
+        ("spark_thrift", "spark_thrift is a Spark server, which cannot load files"),
     ):
         done = subprocess.run(
             [*BOOTSTRAP, "--data", str(root), "--target", target],

@@ -151,7 +151,7 @@ def test_an_unknown_table_format_is_one_sentence(
     monkeypatch.setenv("SPARKIFY_TABLE_FORMAT", "hudi")
     done = builder.dbt("build", *NO_TESTS, *USERS)
     assert done.returncode == 1
-    said = "SPARKIFY_TABLE_FORMAT is parquet, iceberg or delta, and not 'hudi'."
+    said = "SPARKIFY_TABLE_FORMAT must be parquet, iceberg or delta, not 'hudi'."
     assert said in str(done.result.exception)
 
 

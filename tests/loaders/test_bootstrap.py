@@ -185,9 +185,9 @@ def test_an_environment_in_utf16_is_one_sentence(
     monkeypatch.setattr(dbt_profile, "ENVIRONMENT", tmp_path / ".env")
     (tmp_path / ".env").write_text("A=b", encoding="utf-16")
     assert bootstrap.main(["--data", str(tmp_path)]) == 2
-    assert ".env is not text in UTF-8." in capsys.readouterr().err
+    assert ".env is not UTF-8." in capsys.readouterr().err
     (tmp_path / ".env").write_text("A=b", encoding="utf-8-sig")
-    assert dbt_profile.remembered() == {"A": "b"}
+    assert dbt_profile.saved_variables() == {"A": "b"}
 
 
 @only_duckdb
@@ -209,7 +209,7 @@ def test_a_raw_table_of_another_shape_is_one_sentence_and_status_2(
         connection.execute("create schema raw; create table raw.staging_events (a int)")
     assert load(write_source(tmp_path / "data", {"a.json": event()})) == 2
     said = capsys.readouterr().err
-    assert said.startswith("error: DuckDB stopped: ")
+    assert said.startswith("error: DuckDB failed: ")
     assert len(said.splitlines()) == 2
     assert not warehouse.query(
         "select 1 from duckdb_tables() where table_name like 'l%'"
@@ -320,7 +320,7 @@ def test_bad_lines_go_to_quarantine_up_to_a_limit(
         " from raw.rejected_records order by 2, 3"
     ) == [
         (*events, 3, "not JSON", lines[2].decode()),
-        (*events, 4, "ts is not a whole number", lines[3].decode()),
+        (*events, 4, "ts is not an integer", lines[3].decode()),
         (*events, 5, "sessionId is missing", lines[4].decode()),
         (songs, "song_data/s.json", 1, "song_id is missing", song(" ").decode()),
     ]
@@ -516,7 +516,7 @@ def test_a_source_or_target_that_is_unknown_is_named(
     warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for data, wrong in {
-        "nowhere": "There is no folder ",
+        "nowhere": "The folder ",
         "ftp://host/data": "ftp://host/data is neither a folder nor an s3:// address.",
         "s3://": "s3:// names no bucket.",
     }.items():
@@ -593,7 +593,7 @@ def test_what_is_missing_in_s3_is_named(
     del bucket
     for data, wrong in {
         "s3://no-such-bucket/in": "NoSuchBucket",
-        "s3://sparkify/no": "There is nothing under s3://sparkify/no/log_data",
+        "s3://sparkify/no": "There are no objects under s3://sparkify/no/log_data",
     }.items():
         assert load(data) == 2, data
         said = capsys.readouterr().err

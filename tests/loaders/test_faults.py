@@ -365,7 +365,7 @@ def test_an_object_that_changes_is_loaded_in_one_version_or_not_at_all(
     assert case.loaded() == []
     case.assert_made_good()
 
-    for times, told in ((1, "It changed while"), (99, "cannot be read to its end")):
+    for times, told in ((1, "It changed while"), (99, "cannot be read completely")):
         case.another_day()
         before = case.loaded()
         tag = case.stand_in.s3().head_object(Bucket=BUCKET, Key=KEY)["ETag"]
@@ -407,7 +407,7 @@ def test_no_attempt_at_an_object_begins_after_the_deadline(
     monkeypatch.setattr(sources, "RETRY_SECONDS", -1)
     case.proxy.set({"operation": "GetObject", "response": {"abort_frac": 0.5}})
     assert case.load() == 2
-    assert "cannot be read to its end" in case.assert_told()
+    assert "cannot be read completely" in case.assert_told()
     assert case.proxy.fired <= 3  # one attempt at each file
     case.assert_made_good()
 

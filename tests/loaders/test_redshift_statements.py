@@ -38,7 +38,7 @@ def load_of(
         source=S3Prefix("s3://udacity-dend"),
         files=files,
         seen=SEEN,
-        place=S3Prefix(place) if place else None,
+        staging=S3Prefix(place) if place else None,
         is_compact=is_compact,
         region="us-west-2",
         role=ROLE,

@@ -14,7 +14,7 @@ from raw_lines import event, song
 from sparkify.loaders.duckdb import loader as duckdb_loader
 from sparkify.loaders.spark import loader as spark_loader
 from sparkify.raw import reader
-from sparkify.raw.rules import RawTable, RefusedRecordError, check_record
+from sparkify.raw.rules import RawTable, RejectedRecordError, check_record
 from warehouses import Warehouse, write_source
 
 
@@ -24,7 +24,7 @@ def stricter_rules() -> Iterator[None]:
 
     def check(table: RawTable, record: Any, on_record: Any) -> list[str | None]:
         if isinstance(record, dict) and record.get("level") == "odd":
-            raise RefusedRecordError("too strict")
+            raise RejectedRecordError("too strict")
         return check_record(table, record, on_record)
 
     with pytest.MonkeyPatch.context() as patch:

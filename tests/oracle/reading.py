@@ -99,17 +99,17 @@ class RefusedError(Exception):
 NOT_UTF8 = "not UTF-8"
 NOT_JSON = "not JSON"
 NOT_AN_OBJECT = "not a JSON object"
-TWICE = 'the key "{}" stands twice'
+TWICE = 'duplicate key "{}"'
 
 # Of a column, whose name stands before.
 MISSING = "is missing"
 NOT_TEXT = "is not text"
-NUL = "holds a NUL character"
-HALF_A_PAIR = "holds half of a surrogate pair"
+NUL = "contains a NUL character"
+HALF_A_PAIR = "contains half of a surrogate pair"
 TOO_LONG = "is longer than 1024 bytes"
-NOT_WHOLE = "is not a whole number"
+NOT_WHOLE = "is not an integer"
 NOT_A_NUMBER = "is not a number"
-NOT_A_USER = "is neither empty nor a whole number"
+NOT_A_USER = "is neither empty nor an integer"
 OUT_OF_RANGE = "is out of range"
 
 # ------------------------------------------------------------------ rules for values

@@ -137,7 +137,7 @@ def test_keys_that_no_column_takes_are_counted_and_named(
     files = {"a.json": lines[0], "b.json": b"\n".join(lines[1:]), "c.json": event(8)}
     assert load(write_source(tmp_path / "data", files, {"s.json": song()})) == 0
     assert capsys.readouterr().out.splitlines()[-1] == (
-        "3 keys of log_data that no column takes: foo (3 records), userid (2),"
+        "Ignored 3 unknown keys in log_data: foo (3 records), userid (2),"
         " a\\n\\x1b[31m (1)."
     )
 
@@ -146,13 +146,13 @@ def test_of_very_many_keys_some_are_counted_and_few_named() -> None:
     extra = ExtraKeys(SONGS)
     assert extra.sentence() == ""
     extra.look({"x" * 100: 1, "title": "T"})
-    one = f"1 key of song_data that no column takes: {'x' * 60}... (1 record)."
+    one = f"Ignored 1 unknown key in song_data: {'x' * 60}... (1 record)."
     assert extra.sentence() == one
     for number in range(2 * MAX_KEYS):
         extra.look({f"key {number}": 1})
     assert len(extra.records) == MAX_KEYS
     said = extra.sentence()
-    assert said.startswith("More than 1,000 keys of song_data that no column takes: ")
+    assert said.startswith("Ignored more than 1,000 unknown keys in song_data: ")
     assert said.endswith(", and 990 more.")
 
 

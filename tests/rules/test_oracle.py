@@ -275,12 +275,12 @@ def test_rejects_come_in_the_order_of_part_path_and_line(tmp_path: Path) -> None
         (b"[]", "not a JSON object"),
         (b'"{}"', "not a JSON object"),
         (b"null", "not a JSON object"),
-        (b'[{"a":1,"a":1}]', 'the key "a" stands twice'),
+        (b'[{"a":1,"a":1}]', 'duplicate key "a"'),
         (b'{"a":1,"a":1', "not JSON"),
-        (b'{"a":1,"b":1,"b":2,"a":3}', 'the key "b" stands twice'),
-        (b'{"a":1,"\\u0061":1}', 'the key "a" stands twice'),
-        (b'{"x":[{"y":{"k":1,"k":1}}]}', 'the key "k" stands twice'),
-        (b'{"\\ud800":1,"\\ud800":1}', 'the key "\\ud800" stands twice'),
+        (b'{"a":1,"b":1,"b":2,"a":3}', 'duplicate key "b"'),
+        (b'{"a":1,"\\u0061":1}', 'duplicate key "a"'),
+        (b'{"x":[{"y":{"k":1,"k":1}}]}', 'duplicate key "k"'),
+        (b'{"\\ud800":1,"\\ud800":1}', 'duplicate key "\\ud800"'),
         (b"{}", "itemInSession is missing"),
     ],
 )
@@ -402,11 +402,11 @@ def test_a_hundred_thousand_decimals_are_rounded(tmp_path: Path) -> None:
         ("true", "artist is not text"),
         ("[]", "artist is not text"),
         ('{"a":1}', "artist is not text"),
-        (r'"a\u0000"', "artist holds a NUL character"),
-        (r'"\ud83d"', "artist holds half of a surrogate pair"),
-        (r'"\ude00\ud83d"', "artist holds half of a surrogate pair"),
-        (r'"\u0000\ud83d"', "artist holds a NUL character"),
-        ('"' + "a" * 1024 + r'\ud83d"', "artist holds half of a surrogate pair"),
+        (r'"a\u0000"', "artist contains a NUL character"),
+        (r'"\ud83d"', "artist contains half of a surrogate pair"),
+        (r'"\ude00\ud83d"', "artist contains half of a surrogate pair"),
+        (r'"\u0000\ud83d"', "artist contains a NUL character"),
+        ('"' + "a" * 1024 + r'\ud83d"', "artist contains half of a surrogate pair"),
         ('"' + "a" * 1025 + '"', "artist is longer than 1024 bytes"),
         ('"' + "é" * 513 + '"', "artist is longer than 1024 bytes"),
         ('"' + " " * 1025 + '"', "artist is longer than 1024 bytes"),
@@ -429,7 +429,7 @@ def test_text_is_a_string_or_a_number_as_it_is_written(
         ('""', "song_id is missing"),
         (r'" \t\n\u000b\f\r"', "song_id is missing"),
         ("false", "song_id is not text"),
-        (r'" \u0000"', "song_id holds a NUL character"),
+        (r'" \u0000"', "song_id contains a NUL character"),
     ],
 )
 def test_the_name_of_a_thing_holds_more_than_white_space(
@@ -439,7 +439,7 @@ def test_the_name_of_a_thing_holds_more_than_white_space(
     assert (found.song_id if isinstance(found, RawSong) else found) == stored
 
 
-NOT_WHOLE = "status is not a whole number"
+NOT_WHOLE = "status is not an integer"
 
 
 @pytest.mark.parametrize(
@@ -485,14 +485,14 @@ def test_a_whole_number_is_digits_with_at_most_a_leading_minus(
         ("sessionId", "9223372036854775808", "sessionId is out of range"),
         ("sessionId", "-9223372036854775809", "sessionId is out of range"),
         ("sessionId", "null", "sessionId is missing"),
-        ("sessionId", '""', "sessionId is not a whole number"),
+        ("sessionId", '""', "sessionId is not an integer"),
         ("itemInSession", "2147483648", "itemInSession is out of range"),
         ("itemInSession", "null", "itemInSession is missing"),
         ("ts", "null", "ts is missing"),
         ("ts", "", "ts is missing"),
         ("ts", "-1", "ts is out of range"),
         ("ts", "253402300800000", "ts is out of range"),
-        ("ts", "1542837407796.0", "ts is not a whole number"),
+        ("ts", "1542837407796.0", "ts is not an integer"),
     ],
 )
 def test_what_identifies_an_event_must_be_there_and_fit(
@@ -615,7 +615,7 @@ def test_a_zero_of_degrees_has_no_sign(tmp_path: Path) -> None:
     assert str(found.artist_latitude) == "0.0"
 
 
-NOT_USER = "userId is neither empty nor a whole number"
+NOT_USER = "userId is neither empty nor an integer"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from oracle.reading import read_record as judge
 from raw_lines import event, lines_of, song
 from sparkify.raw import reader
 from sparkify.raw.reader import Record, read_records
-from sparkify.raw.rules import EVENTS, SONGS, RawTable, RefusedRecordError, read_record
+from sparkify.raw.rules import EVENTS, SONGS, RawTable, RejectedRecordError, read_record
 
 RULES = {EVENTS.name: EVENT_RULES, SONGS.name: SONG_RULES}
 EXAMPLES = 1000
@@ -62,7 +62,7 @@ def verdict_of(table: RawTable, line: bytes) -> list[str | None] | str:
     """Give what the loaders take from a line, or why they refuse it."""
     try:
         return read_record(table, line)
-    except RefusedRecordError as reason:
+    except RejectedRecordError as reason:
         return str(reason)
 
 

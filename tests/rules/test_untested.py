@@ -130,4 +130,4 @@ def test_each_engine_knows_what_is_tested(
         assert any("as untested" in text for text in texts), name
     done = builder.dbt("test", "--select", MISSING, "--vars", "tests: some")
     assert done.returncode != 0
-    assert "The variable tests is all or changed, and not 'some'." in done.stdout
+    assert "The variable tests must be all or changed, not 'some'." in done.stdout

@@ -1,8 +1,7 @@
-{# What dbt-spark does in another way than this project needs. Each macro here stands in
-   for dbt's own of the same name. #}
+{# Overrides of dbt-spark macros. Each macro replaces dbt's macro of the same name. #}
 
-{# Contracts and unit tests cast to a column's data_type, of which Spark does not know
-   one by its name in standard SQL. #}
+{# Contracts and unit tests cast to a column's data_type. Spark does not know `double
+   precision`. #}
 {% macro spark__cast(expression, data_type) -%}
 cast(
     {{- expression }} as
@@ -10,7 +9,7 @@ cast(
 )
 {%- endmacro %}
 
-{# A moment that has a zone would be told in that of the machine that asks. #}
+{# A timestamp with a zone would be shown in the local time zone of the machine. #}
 {% macro spark__current_timestamp() -%}
 localtimestamp()
 {%- endmacro %}

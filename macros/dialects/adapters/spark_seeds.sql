@@ -1,5 +1,5 @@
-{# dbt-spark gives a session the values of a seed as text that it does not escape: null as
-   the word None, and a quote as the end of a literal. Here each value is a literal. #}
+{# dbt-spark does not escape the values of a seed: null becomes the word None, and a
+   quote ends a literal. Here each value is an escaped literal. #}
 {% macro spark__load_csv_rows(model, agate_table) -%}
     {%- set types = model['config'].get('column_types', {}) -%}
     {%- set sql -%}

@@ -1,6 +1,6 @@
-{# How Spark builds a table (docs/decisions/0007). A lake of plain Parquet has no
-   transactions: a build writes all rows into a new table of the schema
-   `<schema>_versions`, and then one change of a view shows it. #}
+{# Builds a table on Spark (docs/decisions/0007). A Parquet lake has no transactions. A
+   build writes all rows to a new table in the schema `<schema>_versions`, and then
+   points a view at it. #}
 
 {% materialization table, adapter = 'spark' %}
     {% if spark__table_format() != 'parquet' %}
@@ -9,8 +9,8 @@
     {{ return(spark__build_version()) }}
 {% endmaterialization %}
 
-{# A table that is rebuilt is noted after that, not with it. If the run is killed in
-   between, what is built from the table must know, so its next build is a full one. #}
+{# The build note is not written in the same transaction as the table. If the run is
+   killed in between, the next build must be a full refresh. #}
 {% materialization incremental, adapter = 'spark' %}
     {% if spark__table_format() != 'parquet' %}
         {% if not plan_of_build().adds %}
@@ -21,9 +21,9 @@
     {{ return(spark__build_version()) }}
 {% endmaterialization %}
 
-{# A version is named for the run that wrote it. The version before is kept for its
-   readers. Older versions are dropped, and so are those that killed runs left. A run at
-   the same time is younger than the version before, so its version stays. #}
+{# A version is named after the start of the run that wrote it. The previous version is
+   kept for open readers. Older versions are dropped, including those of killed runs.
+   The version of a concurrent run is newer than the previous version, so it is kept. #}
 {% macro spark__build_version() %}
     {% set shown = load_relation(this) %}
     {% set name = this.identifier ~ run_started_at.strftime('__%Y%m%dt%H%M%S%f') %}
@@ -62,7 +62,7 @@
     {{ return({'relations': [relation]}) }}
 {% endmacro %}
 
-{# Returns a version of the model at hand, by its name. #}
+{# Returns a version of the current model by its name. #}
 {% macro spark__version(name) %}
     {{ return(api.Relation.create(
         schema=this.schema ~ '_versions', identifier=name, type='table'

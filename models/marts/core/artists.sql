@@ -4,8 +4,7 @@ with
 
 songs as (select * from {{ ref('stg_songs') }}),
 
-{# A record that was delivered twice counts once, so that no delivery makes a name the
-   most frequent. #}
+{# Deduplicate records first, so that repeated deliveries do not inflate name counts. #}
 catalogue_rows as (
 
     select
@@ -84,7 +83,7 @@ ranked_rows as (
 
 ),
 
-{# A whole row: the place of one row and the name of another would make up an artist. #}
+{# All columns come from one row. Columns of several rows would invent an artist. #}
 artists as (
 
     select

@@ -6,7 +6,7 @@
     meta = {'is_bounded_by_sort': true}
 ) }}
 
-{# A play is affected by the records of its event, and by songs of its name. #}
+{# A play is affected by new records of its event and by new songs with its title. #}
 {% set changes = ['int_event_versions', 'int_song_candidates'] %}
 
 with
@@ -15,7 +15,7 @@ events as (select * from {{ affected(ref('int_events'), changes) }}),
 
 candidates as (select * from {{ affected(ref('int_song_candidates'), changes) }}),
 
-{# Logs and catalogue have different recordings of a song: a duration breaks ties. #}
+{# Logs and catalogue have different recordings, so duration only breaks ties. #}
 ranked_candidates as (
 
     select

@@ -26,7 +26,7 @@ ranked_rows as (
 
 ),
 
-{# A whole row of the catalogue: a minimum per column would make up a song. #}
+{# All columns come from one catalogue row. A minimum per column would invent a song. #}
 songs as (
 
     select

@@ -9,7 +9,7 @@ with
 
 user_days as (select * from {{ affected(ref('int_user_days')) }}),
 
-{# A level changes over time: the latest event decides every attribute. #}
+{# Attributes such as level change over time. The latest event decides all of them. #}
 ranked_days as (
 
     select

@@ -26,7 +26,7 @@ digits as (
 
 ),
 
-{# From 1970, before which no event can be, and the same on whatever data. #}
+{# Starts at 1970-01-01, the earliest valid event time. Does not depend on the data. #}
 days as (
 
     select

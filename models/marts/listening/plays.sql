@@ -8,8 +8,8 @@ users as (select * from {{ ref('users') }}),
 
 us_states as (select * from {{ ref('us_states') }}),
 
-{# A location is "City-City, ST-ST": its states follow the last comma, and there may be
-   others before it. Parts of time are taken as in `time`, which need not be joined. #}
+{# A location is "City-City, ST-ST": states follow the last comma, and cities may
+   contain commas. Date parts are computed as in `time`, which saves a join. #}
 located_plays as (
 
     select

@@ -22,7 +22,7 @@ ordered_days as (
 
 ),
 
-{# A level that no event gives is one of its own; cleaned text is never empty. #}
+{# A null level counts as a separate level. Cleaned text is never empty. #}
 compared_days as (
 
     select

@@ -57,8 +57,8 @@ last_week as (
 
 ),
 
-{# A week without plays is a row too, to count the users who are lost. Two years are
-   enough for that, and one event with a wrong time cannot make thousands of weeks. #}
+{# Weeks without plays have a row, to count lost users. The limit of two years prevents
+   thousands of weeks after one event with a wrong time. #}
 weeks_of_users as (
 
     select

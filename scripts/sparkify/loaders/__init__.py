@@ -1,8 +1,8 @@
-"""The raw tables, one folder per engine behind one small interface.
+"""Load the raw tables, with one folder per engine behind one interface.
 
-A folder has the name of the dbt adapter's type. Its ``loader.py`` has a function
+A folder is named after the type of the dbt adapter. Its ``loader.py`` has a function
 ``open_warehouse(target)``, which accepts the profile's target and returns a
-``Warehouse``. Options that other engines do not have are listed in ``OPTIONS``.
+``Warehouse``. ``OPTIONS`` lists the options that only this engine has.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sparkify.raw.sources import OnFile, Source, SourceFile
 
 
 class LoadedFile(NamedTuple):
-    """A row of raw.load_history, as far as the next load needs it."""
+    """The columns of raw.load_history that the next load needs."""
 
     source: str
     table: str
@@ -31,8 +31,8 @@ class LoadedFile(NamedTuple):
 class NewFile(NamedTuple):
     """A file to load into a table.
 
-    ``replaces`` is true if the file is loaded already, in another version or by rules
-    that have changed since.
+    ``replaces`` is true if the file is already loaded: in another version, or with
+    records in quarantine.
     """
 
     table: RawTable
@@ -42,7 +42,7 @@ class NewFile(NamedTuple):
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """What a user may set about a load."""
+    """Options of a load. ``on_file`` is called with the size in bytes of each file."""
 
     max_rejects: int
     on_file: OnFile = lambda _: None
@@ -50,9 +50,9 @@ class LoadOptions:
 
 @dataclass(frozen=True)
 class LoadResult:
-    """What a load did: files, records loaded and records refused.
+    """The number of files, loaded records and rejected records of a load.
 
-    ``remarks`` are sentences on what was loaded, for people.
+    ``remarks`` are sentences to print.
     """
 
     files: int = 0
@@ -65,58 +65,59 @@ class Warehouse(Protocol):
     """The raw tables of one warehouse."""
 
     def history(self) -> Sequence[LoadedFile]:
-        """List what is loaded; nothing where there are no raw tables yet."""
+        """Return the loaded files, none if the raw tables do not exist."""
 
     def create_tables(self) -> None:
-        """Create the raw tables that are missing."""
+        """Create missing raw tables."""
 
     def load(
         self, source: Source, files: Sequence[NewFile], options: LoadOptions
     ) -> LoadResult:
-        """Load files in one transaction, with history and rejects, or nothing.
+        """Load files, history and rejected records in one transaction.
 
-        Creates the raw tables if they are missing. Raises SparkifyError if a file
-        cannot be read or more than ``options.max_rejects`` records are refused.
+        Creates missing raw tables. May print that it waits for another process. Raises
+        SparkifyError, with nothing loaded, if a file cannot be read or more than
+        ``options.max_rejects`` records are rejected.
         """
 
     def statements(self, source: Source, files: Sequence[NewFile]) -> Sequence[str]:
-        """Give the SQL that ``load`` would run, for --dry-run."""
+        """Return the SQL that ``load`` would run, for --dry-run."""
 
     def reset(self) -> None:
         """Drop the raw tables."""
 
     def count_rows(self, schema: str, tables: Iterable[str]) -> dict[str, int]:
-        """Count the rows of tables that exist."""
+        """Return the number of rows of each table. All tables must exist."""
 
     def close(self) -> None:
-        """Let go of the warehouse."""
+        """Close the connection."""
 
 
 def tables_of(files: Sequence[NewFile]) -> list[RawTable]:
-    """List the raw tables that files are for."""
+    """Return the raw tables of files, each once."""
     return list({new.table.name: new.table for new in files}.values())
 
 
 def open_warehouse(
     target: dict[str, Any], options: Mapping[str, Any] | None = None
 ) -> Warehouse:
-    """Open the raw layer of a dbt target, with options that its engine knows.
+    """Open the raw tables of a dbt target.
 
-    Raises SparkifyError if there is no loader for it, or an option is unknown to it.
+    Raises SparkifyError if its engine has no loader or does not have an option.
     """
     engine = str(target["type"])
     try:
         module = importlib.import_module(f"sparkify.loaders.{engine}.loader")
     except ModuleNotFoundError as error:
         raise SparkifyError(
-            f"There is no loader for the engine {engine}.",
+            f"The engine {engine} has no loader.",
             "Choose another target of profiles.yml.",
         ) from error
     for name in options or {}:
         if name not in getattr(module, "OPTIONS", ()):
             raise SparkifyError(
-                f"The engine {engine} has no --{name}.",
-                "Leave it out, or choose another target with --target.",
+                f"The engine {engine} does not support --{name}.",
+                "Omit it, or choose another target with --target.",
             )
     warehouse: Warehouse = module.open_warehouse(target | dict(options or {}))
     return warehouse

@@ -1,4 +1,4 @@
-"""What every loader writes beside the records: history and quarantine."""
+"""Rows of raw.load_history and raw.rejected_records, which every loader writes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from sparkify.raw.sources import Source
 BATCH_BYTES: Final = 1 << 30
 BATCH_FILES: Final = 8192
 MAX_SHOWN: Final = 200
-"""Characters of a reason in an error: it may name a key of any length."""
+"""Characters of a reason in an error message. A reason may contain a long key."""
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """A record for raw.rejected_records."""
+    """A row of raw.rejected_records. ``line`` counts from 1."""
 
     table: str
     path: str
@@ -34,42 +34,43 @@ class Rejection:
 
 @dataclass
 class Quarantine:
-    """The records that a load refuses, up to a limit."""
+    """The rejected records of a load, up to a limit."""
 
     limit: int
     rejections: list[Rejection] = field(default_factory=list)
 
-    def refuse(self, table: RawTable, path: str, record: Record) -> None:
-        """Take a record. Raises SparkifyError if there are more than the limit."""
+    def reject(self, table: RawTable, path: str, record: Record) -> None:
+        """Add a record. Raises SparkifyError above the limit."""
         self.rejections.append(
             Rejection(table.name, path, record.line, record.reason, record.text)
         )
         if len(self.rejections) > self.limit:
             first = self.rejections[0]
             raise SparkifyError(
-                f"More than {self.limit} records were refused, the first in"
+                f"More than {self.limit} records were rejected, the first in"
                 f" {printable(first.path)}, line {first.line}"
                 f" ({printable(first.reason[:MAX_SHOWN])}).",
-                "Nothing was loaded: mend the files, or allow more with --max-rejects.",
+                "Nothing was loaded. Fix the files, or allow more with --max-rejects.",
             )
 
 
 def load_time(latest: datetime | None) -> datetime:
-    """Give the time of a load, in UTC and later than that of the latest before it."""
+    """Return the current time in UTC, or later: always after the latest load."""
     now = datetime.now(UTC).replace(tzinfo=None)
     return max(now, latest + timedelta(microseconds=1)) if latest else now
 
 
-def book(
+def record_load(
     source: Source,
     files: Sequence[NewFile],
     loaded: Mapping[tuple[str, str], int],
     rejections: Sequence[Rejection],
     loaded_at: datetime,
 ) -> dict[str, list[tuple[Any, ...]]]:
-    """Give the rows of a load for raw.load_history and raw.rejected_records.
+    """Return the rows of a load, by table: load_history and rejected_records.
 
-    ``loaded`` has the number of records loaded by table and path.
+    Values are in the order of schema.HISTORY and schema.REJECTED. ``loaded`` maps table
+    and path to the number of loaded records.
     """
     load_id = uuid.uuid4().hex
     rejected = Counter((r.table, r.path) for r in rejections)
@@ -96,7 +97,7 @@ def book(
 
 
 def batches(files: Sequence[NewFile]) -> Iterator[list[NewFile]]:
-    """Split files into batches of at most BATCH_BYTES (or one file) and BATCH_FILES."""
+    """Yield batches of at most BATCH_FILES files and BATCH_BYTES, or of one file."""
     batch: list[NewFile] = []
     size = 0
     for new in files:

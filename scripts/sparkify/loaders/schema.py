@@ -1,4 +1,4 @@
-"""The four raw tables: names, columns, and the statements that make them."""
+"""The four raw tables: names, columns, and the statements that create them."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ TABLES: Final = STAGING | {"load_history": HISTORY, "rejected_records": REJECTED
 
 
 def raw(table: str) -> str:
-    """Give a raw table's quoted name."""
+    """Return the quoted name of a raw table."""
     return f"{quote_identifier(RAW)}.{quote_identifier(table)}"
 
 
 def create_statements(fold: Callable[[str], str] = str) -> list[str]:
-    """Give the statements that create the schema and the tables that are missing.
+    """Return the statements that create the raw schema and its tables if missing.
 
-    ``fold`` turns a column's name into that of an engine that tells case apart.
+    ``fold`` converts column names for an engine with case-sensitive names.
     """
     statements = [f"create schema if not exists {quote_identifier(RAW)}"]
     for table, columns in TABLES.items():

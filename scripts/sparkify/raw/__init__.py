@@ -1,1 +1,1 @@
-"""What a raw record is, and where it comes from."""
+"""Read raw files and check their records."""

@@ -1,4 +1,4 @@
-"""Keys of records that no column takes: counted while the records are read."""
+"""Count unknown keys of records. They are ignored and reported."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from sparkify.errors import printable
 from sparkify.raw.rules import RawTable
 
 MAX_KEYS: Final = 1000
-"""Keys counted one by one: some sources make a key of every value."""
+"""Number of keys that are counted separately. Some sources use values as keys."""
 
 MAX_NAMED: Final = 10
 MAX_LENGTH: Final = 60
 
 
 class ExtraKeys:
-    """Counts, for one table, the records that bring each key that it does not know."""
+    """Counts the records with each unknown key, for one table."""
 
     def __init__(self, table: RawTable) -> None:
-        """Begin with nothing."""
+        """Start with no unknown keys."""
         self.part = table.part
         self.known = frozenset(column.name for column in table.columns)
         self.records: Counter[str] = Counter()
         self.is_cut = False
 
     def look(self, record: Mapping[str, Any]) -> None:
-        """Count the keys of a record that is loaded."""
+        """Count the unknown keys of an accepted record."""
         if record.keys() <= self.known:
             return
         for key in record:
@@ -39,7 +39,7 @@ class ExtraKeys:
                     self.is_cut = True
 
     def sentence(self) -> str:
-        """Name the keys, those of most records first; '' without any."""
+        """Return a sentence with the keys, most frequent first, or ''."""
         if not self.records:
             return ""
         ranked = sorted(self.records.items(), key=lambda item: (-item[1], item[0]))
@@ -48,10 +48,10 @@ class ExtraKeys:
             for number, (name, count) in enumerate(ranked[:MAX_NAMED])
         ]
         more = len(ranked) - len(named)
-        amount = f"{'More than ' if self.is_cut else ''}{len(ranked):,}"
+        amount = f"{'more than ' if self.is_cut else ''}{len(ranked):,}"
         return (
-            f"{amount} {'key' if len(ranked) == 1 else 'keys'} of {self.part} that no"
-            f" column takes: {', '.join(named)}"
+            f"Ignored {amount} unknown {'key' if len(ranked) == 1 else 'keys'} in"
+            f" {self.part}: {', '.join(named)}"
             + (f", and {more:,} more." if more else ".")
         )
 
@@ -61,5 +61,5 @@ def _noun(count: int) -> str:
 
 
 def sentences(found: Iterable[ExtraKeys]) -> tuple[str, ...]:
-    """Give what there is to say."""
+    """Return the sentences of tables with unknown keys."""
     return tuple(filter(None, (extra.sentence() for extra in found)))

@@ -1,7 +1,7 @@
-"""Read a raw file by the rules: a sequence of JSON values, each with its line.
+"""Read a raw file as a sequence of JSON values, each with its line number.
 
-What stands between values, what an array stands for and how much of a file is refused
-where it is not JSON: docs/decisions/0001.
+docs/decisions/0001 defines the separators between values, the meaning of arrays, and
+how much text is rejected if it is not JSON.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from sparkify.raw.rules import (
     PARSER,
     NotJsonError,
     RawTable,
-    RefusedRecordError,
+    RejectedRecordError,
     check_record,
 )
 
@@ -42,7 +42,7 @@ _COMPRESSIONS: Final[dict[bytes, tuple[str, Callable[..., Any]]]] = {
     b"BZh": (".bz2", bz2.open),
     b"\x28\xb5\x2f\xfd": (".zst", zstd.open),
 }
-"""By a file's first bytes: the suffix that is usual for it, and what opens it."""
+"""Usual suffix and opening function of a compressed file, by its first bytes."""
 
 SUFFIXES: Final = tuple(suffix for suffix, _ in _COMPRESSIONS.values())
 _SMALLEST_GZIP: Final = 18
@@ -60,7 +60,11 @@ _NEXT_VALUE: Final = re.compile(r"[\n\r]([ \t]*)(?=[\[{\]])")
 
 @dataclass(frozen=True)
 class Record:
-    """A record of a file: its values, or its text and the reason why it is refused."""
+    """A record of a file: its values, or else its text and the reason of rejection.
+
+    ``line`` is the line on which the record begins, from 1. ``values`` are in the order
+    of ``table.columns``, null for a rejected record.
+    """
 
     line: int
     values: list[str | None] | None
@@ -69,11 +73,11 @@ class Record:
 
 
 def suits_parser(path: str, shown: str) -> bool:
-    """Tell whether an engine's parser may read a file: text, or gzip that is named so.
+    """Return whether an engine's parser can read a file: plain text, or gzip as .gz.
 
-    Not every parser takes zero bytes after the end of gzip, as tar and block devices
-    leave them; the end itself is the size of a text. Raises SparkifyError if the file
-    cannot be read.
+    Some parsers fail on zero bytes after the end of gzip data, which tar and block
+    devices add. gzip data ends with the size of the text, which is not zero. Raises
+    SparkifyError if the file cannot be read.
     """
     try:
         kind, _ = _compression_of(path)
@@ -89,7 +93,7 @@ def suits_parser(path: str, shown: str) -> bool:
 
 
 def count_lines(path: str, shown: str) -> int:
-    """Count a file's lines, blank ones too, without looking into them.
+    """Return the number of lines of a file, including blank lines.
 
     Raises SparkifyError if the file cannot be read.
     """
@@ -112,11 +116,11 @@ def read_records(
     *,
     has_arrays: bool = True,
 ) -> Iterator[Record]:
-    """Read a file's records; ``shown`` is the path that errors name.
+    """Yield the records of a file. ``shown`` is its path in error messages.
 
-    ``extra`` counts the keys of its records that no column takes. Without
-    ``has_arrays``, an array is one record, which is refused, as by COPY. Raises
-    SparkifyError if the file cannot be read, as when a gzip stream is broken.
+    ``extra`` counts the unknown keys of accepted records. Without ``has_arrays``, an
+    array is one record, which is rejected, as in COPY. Raises SparkifyError if the file
+    cannot be read, for example because a gzip stream is broken.
     """
     look = extra.look if extra else None
     try:
@@ -126,7 +130,7 @@ def read_records(
                 try:
                     _check_text(text, value, form)
                     yield Record(line, check_record(table, value, look))
-                except RefusedRecordError as reason:
+                except RejectedRecordError as reason:
                     shown = _shown(text.rstrip(BLANKS), form)
                     yield Record(line, None, str(reason), shown)
     except _READ_ERRORS as error:
@@ -134,7 +138,10 @@ def read_records(
 
 
 class _Sequence:
-    """A sequence of JSON values in a file, of which a part is in memory at a time."""
+    """A sequence of JSON values in a file, which is read in chunks.
+
+    ``text`` is the part in memory, ``place`` the current position in it.
+    """
 
     def __init__(self, file: IO[bytes], form: str) -> None:
         errors = "surrogateescape" if form == "utf-8" else "replace"
@@ -149,9 +156,9 @@ class _Sequence:
     def values(self, has_arrays: bool) -> Iterator[tuple[int, str, Any]]:  # noqa: FBT001 -- as read_records has it
         """Yield the line, the text and the value of each record.
 
-        The value is a NotJsonError where the text is not JSON.
+        The value is a NotJsonError if the text is not JSON.
         """
-        array = 0  # The line on which the array begins whose elements are read.
+        array = 0  # The line on which the current array begins, or 0 outside arrays.
         while self._skip(_BETWEEN_ELEMENTS if array else _BETWEEN):
             if array and self.text[self.place] == "]":
                 array = 0
@@ -170,7 +177,7 @@ class _Sequence:
             yield array, "[", NotJsonError(1)
 
     def _skip(self, between: re.Pattern[str]) -> bool:
-        """Pass over what is between values, and tell whether there is a value."""
+        """Skip the separators between values. Return whether a value follows."""
         end = self._end_of(between)
         self._move(end)
         return end < len(self.text)
@@ -182,7 +189,7 @@ class _Sequence:
         return self.text.startswith("{", end)
 
     def _end_of(self, pattern: re.Pattern[str]) -> int:
-        """Return where a run of characters ends that begins here."""
+        """Return the end of a pattern that matches at the current position."""
         while True:
             match = pattern.match(self.text, self.place)
             end = match.end() if match else self.place
@@ -191,7 +198,7 @@ class _Sequence:
             self._grow()
 
     def _take(self) -> tuple[str, Any]:
-        """Return the text and the value that begins here, and pass over it."""
+        """Return text and value at the current position, and move behind them."""
         while True:
             value: Any
             try:
@@ -213,15 +220,16 @@ class _Sequence:
         return text, value
 
     def _end_of_fault(self, place: int) -> int:
-        """Return how far the text is refused that is not JSON at a place.
+        """Return the end of the rejected text, given the position of a JSON error.
 
-        A fault on the first line of a record ends with that line, or before the next
-        record on it. A fault further down ends before the next line that begins a value
-        and is not indented more. It is the length of the text in memory if not known.
+        After an error on the first line of a record, it is the end of the line or the
+        start of the next record on it. After an error on a later line, it is the start
+        of the next line that begins a value and is not indented more. If it is not
+        known yet, it is the length of the text in memory.
         """
         text = self.text
         if not self.is_whole and not _LINE_BREAK.search(text, place):
-            return len(text)  # A token may be cut: only whole lines can be judged.
+            return len(text)  # A token may be cut, so wait for a whole line.
         if not _LINE_BREAK.search(text, self.place, place):
             end = _END_ON_LINE.search(text, max(place, self.place + 1))
             return end.start() if end else len(text)
@@ -231,7 +239,7 @@ class _Sequence:
         return len(text)
 
     def _move(self, end: int) -> None:
-        """Pass over text, and count its lines."""
+        """Move to a later position, and count the lines in between."""
         text, start = self.text, self.place
         last = max(text.rfind("\n", start, end), text.rfind("\r", start, end))
         if last >= 0:
@@ -241,40 +249,40 @@ class _Sequence:
         self.place = end
 
     def _grow(self) -> None:
-        """Read on, as much as is left at least: so all is read in linear time."""
+        """Read at least as much text as is left, so that the total time is linear."""
         left = self.text[self.place :]
         more = self.file.read(max(_CHUNK, len(left)))
         self.text, self.place, self.is_whole = left + more, 0, not more
 
 
 def _form_of(file: IO[bytes]) -> str:
-    """Tell by a byte order mark whether a file is in UTF-16, UTF-32 or else UTF-8."""
+    """Return the encoding of a file by its byte order mark, otherwise UTF-8."""
     form = json.detect_encoding(file.read(4))
     file.seek(0)
     return form if form in ("utf-16", "utf-32") else "utf-8"
 
 
 def _check_text(text: str, value: object, form: str) -> None:
-    """See that a text is JSON in UTF-8. Raises RefusedRecordError if it is not."""
+    """Raise RejectedRecordError if a text is not JSON in UTF-8."""
     if form != "utf-8":
-        raise RefusedRecordError(f"not UTF-8 but {form.upper()}")
+        raise RejectedRecordError(f"not UTF-8 but {form.upper()}")
     try:
         text.encode()
     except UnicodeEncodeError:  # A byte that surrogateescape decoded.
-        raise RefusedRecordError("not UTF-8") from None
+        raise RejectedRecordError("not UTF-8") from None
     if isinstance(value, NotJsonError):
-        raise RefusedRecordError(str(value))
+        raise RejectedRecordError(str(value))
 
 
 def _shown(text: str, form: str) -> str:
-    """Return a text as the quarantine shows it: bytes that are not UTF-8 as escapes."""
+    """Return a text for the quarantine, with bytes that are not UTF-8 escaped."""
     errors = "surrogateescape" if form == "utf-8" else "strict"
     shown = text.encode(form, errors).decode(errors="backslashreplace")
     return shown.replace("\0", "\\x00")
 
 
 def _compression_of(path: str) -> tuple[str, Callable[[str], Any]]:
-    """Tell by its first bytes how a file is compressed, and what opens it."""
+    """Return suffix and opening function of a file, by its first bytes."""
     with Path(path).open("rb") as file:
         start = file.read(4)
     for magic, compression in _COMPRESSIONS.items():

@@ -1,10 +1,10 @@
-"""What a raw record must hold: the one definition that every loader follows.
+"""The rules for raw records, which every loader follows.
 
-The rules, and why they are so: docs/decisions/0001-what-a-raw-record-must-hold.md.
+docs/decisions/0001-what-a-raw-record-must-hold.md lists the rules and their reasons.
 Loaders create the raw tables from ``RAW_TABLES`` and read files with
-``careful_reader.read_records``; a loader whose engine parses JSON itself may do so for
-files of which every line matches ``plain_line``, on which the engine's parser and these
-rules cannot differ.
+``reader.read_records``. An engine's own parser may read files of which every line
+matches ``plain_line`` (fast-path lines), where it returns the same values as these
+rules.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ from sparkify.raw.cleaning import WHITE_SPACE, clean_text
 
 MAX_TEXT_BYTES: Final = 1024
 MAX_MOMENT: Final = 253_402_300_799_999
-"""The last millisecond of the year 9999, counted from 1970."""
+"""Last millisecond of the year 9999, in milliseconds since 1970."""
 
 MAX_USER_DIGITS: Final = 18
 MAX_DEPTH: Final = 100
-"""How deep a record may be nested: Python's own limit depends on who calls it."""
+"""Maximum nesting of a record. Python's own limit depends on the caller's stack."""
 
 BLANKS: Final = " \t\n\v\f\r"
-"""The white space that may stand around a record."""
+"""White space that is ignored around a record."""
 
 SECONDS_PLACES: Final = Decimal("0.00000001")
 SECONDS_LIMIT: Final = 10_000_000
 
 
-class RefusedRecordError(ValueError):
-    """A record breaks a rule; the message is the reason, for the quarantine."""
+class RejectedRecordError(ValueError):
+    """A record breaks a rule. The message is the reason for the quarantine."""
 
 
 class NumberText(str):
-    """A JSON number, kept as it is written."""
+    """A JSON number as it is written."""
 
     __slots__ = ()
 
 
 Check = Callable[[Any], "str | None"]
-"""Takes a parsed JSON value, gives the text to store, or raises RefusedRecordError."""
+"""Returns the text to store for a parsed JSON value, or raises RejectedRecordError."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of value: what it is stored as, what it takes, how it plainly looks."""
+    """A kind of value: its SQL type, its check, and its pattern in a fast-path line."""
 
     sql_type: str
     check: Check
@@ -58,7 +58,10 @@ class Kind:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a raw table and the JSON key it is filled from."""
+    """A column of a raw table, named after its JSON key.
+
+    A record without a value for a column that ``identifies`` is rejected.
+    """
 
     name: str
     kind: Kind
@@ -67,7 +70,7 @@ class Column:
 
 @dataclass(frozen=True)
 class RawTable:
-    """A raw table and the folder of the source that fills it."""
+    """A raw table and its folder in the source."""
 
     name: str
     part: str
@@ -81,58 +84,61 @@ _USER: Final = re.compile(rf"[{WHITE_SPACE}]*(?:-?([0-9]+)[{WHITE_SPACE}]*)?")
 
 
 def check_text(value: object) -> str | None:
-    """Take a string or a number as text."""
+    """Return a string or a number as text. Raises RejectedRecordError otherwise."""
     if value is None:
         return None
     if not isinstance(value, str):
-        raise RefusedRecordError("is not text")
+        raise RejectedRecordError("is not text")
     if "\0" in value:
-        raise RefusedRecordError("holds a NUL character")
+        raise RejectedRecordError("contains a NUL character")
     try:
         size = len(value) if value.isascii() else len(value.encode())
     except UnicodeEncodeError:
-        raise RefusedRecordError("holds half of a surrogate pair") from None
+        raise RejectedRecordError("contains half of a surrogate pair") from None
     if size > MAX_TEXT_BYTES:
-        raise RefusedRecordError(f"is longer than {MAX_TEXT_BYTES} bytes")
+        raise RejectedRecordError(f"is longer than {MAX_TEXT_BYTES} bytes")
     return str(value)
 
 
 def check_name(value: object) -> str | None:
-    """Take text that holds more than white space, after its repair too."""
+    """Return text, or None if it is blank, also after the repair of double encoding."""
     text = check_text(value)
     return text if text and clean_text(text) else None
 
 
 def check_whole(low: int, high: int) -> Check:
-    """Make a check for whole numbers from low to high, written with digits alone."""
+    """Return a check for integers from low to high, inclusive, written in digits."""
 
     def check(value: object) -> str | None:
         if value is None:
             return None
         if not isinstance(value, str) or not _DIGITS.fullmatch(value):
-            raise RefusedRecordError("is not a whole number")
+            raise RejectedRecordError("is not an integer")
         digits = value
         if len(value) > _LONGEST_WHOLE:
-            # Python refuses to read a number of thousands of digits.
+            # Python does not parse numbers with thousands of digits.
             digits = value.lstrip("-").lstrip("0")[: _LONGEST_WHOLE + 1] or "0"
             digits = f"-{digits}" if value.startswith("-") else digits
         number = int(digits)
         if not low <= number <= high:
-            raise RefusedRecordError("is out of range")
+            raise RejectedRecordError("is out of range")
         return str(number)
 
     return check
 
 
 def number_text(value: object) -> str:
-    """Take a number, or a string that looks like one."""
+    """Return the text of a number or of a string with a number.
+
+    Raises RejectedRecordError otherwise.
+    """
     if not isinstance(value, str) or not _NUMBER.fullmatch(value):
-        raise RefusedRecordError("is not a number")
+        raise RejectedRecordError("is not a number")
     return str(value)
 
 
 def check_moment_with_point(value: object) -> str | None:
-    """Take milliseconds since 1970 that may be written with a decimal point."""
+    """Return milliseconds since 1970, which may have decimal places."""
     if value is None:
         return None
     text = number_text(value)
@@ -141,47 +147,47 @@ def check_moment_with_point(value: object) -> str | None:
     except DecimalException:
         is_in_range = False
     if not is_in_range:
-        raise RefusedRecordError("is out of range")
+        raise RejectedRecordError("is out of range")
     return repr(float(text) + 0.0)
 
 
 def check_degrees(value: object) -> str | None:
-    """Take a finite number."""
+    """Return a finite number. Raises RejectedRecordError otherwise."""
     if value is None:
         return None
     number = float(number_text(value)) + 0.0
     if number in (float("inf"), float("-inf")):
-        raise RefusedRecordError("is out of range")
+        raise RejectedRecordError("is out of range")
     return repr(number)
 
 
 def check_seconds(value: object) -> str | None:
-    """Take seconds, rounded half away from zero to eight places."""
+    """Return seconds, rounded half away from zero to eight places."""
     if value is None:
         return None
     text = number_text(value)
     try:
         number = Decimal(text)
         if abs(number) >= SECONDS_LIMIT:
-            raise RefusedRecordError("is out of range")
+            raise RejectedRecordError("is out of range")
         number = number.quantize(SECONDS_PLACES, ROUND_HALF_UP) + 0
     except DecimalException:
-        raise RefusedRecordError("is out of range") from None
+        raise RejectedRecordError("is out of range") from None
     if abs(number) >= SECONDS_LIMIT:
-        raise RefusedRecordError("is out of range")
+        raise RejectedRecordError("is out of range")
     return f"{number:f}"
 
 
 def check_user(value: object) -> str | None:
-    """Take a whole number or nothing, as text, white space around it aside."""
+    """Return a user id as text: an integer or blank, white space included."""
     if value is None:
         return None
     match = _USER.fullmatch(value) if isinstance(value, str) else None
     if not match:
-        raise RefusedRecordError("is neither empty nor a whole number")
+        raise RejectedRecordError("is neither empty nor an integer")
     text = check_text(value)
     if len(match[1] or "") > MAX_USER_DIGITS:
-        raise RefusedRecordError("is out of range")
+        raise RejectedRecordError("is out of range")
     return text
 
 
@@ -261,19 +267,19 @@ RAW_TABLES: Final = (EVENTS, SONGS)
 
 
 class NotJsonError(ValueError):
-    """A text is not JSON; ``place`` is the first character that is wrong."""
+    """A text is not JSON. ``place`` is the index of the first wrong character."""
 
     def __init__(self, place: int) -> None:
-        """Take the place, which is the length of the text if it only ends too early."""
+        """Set the index. For text that ends too early, it is the text's length."""
         super().__init__("not JSON")
         self.place = place
 
 
 class Parser:
-    """A strict JSON parser that tells the first key that stands twice in an object."""
+    """A strict JSON parser. ``twice`` is the first duplicate key of the last value."""
 
     def __init__(self) -> None:
-        """Make the decoder, which keeps numbers as they are written."""
+        """Create the decoder, which keeps numbers as they are written."""
         self.twice: str | None = None
         self.has_constant = False
         self.decoder = json.JSONDecoder(
@@ -284,7 +290,7 @@ class Parser:
         )
 
     def _constant(self, name: str) -> None:
-        """Note NaN or an infinity, which Python takes and JSON does not."""
+        """Note NaN or an infinity, which Python accepts but JSON does not."""
         del name
         self.has_constant = True
 
@@ -296,9 +302,9 @@ class Parser:
         return keys
 
     def read(self, text: str, start: int) -> tuple[Any, int]:
-        """Return the value that begins at a place, and its end.
+        """Return the value that begins at index ``start``, and the index of its end.
 
-        Raises NotJsonError if it is not JSON, or is nested too deep.
+        Raises NotJsonError if it is not JSON or nested too deep.
         """
         self.twice, self.has_constant = None, False
         value, wrong = None, None
@@ -321,7 +327,7 @@ _MARKS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[][{}]|NaN|-?Infinity')
 
 
 def _first_fault(text: str, start: int, end: int, otherwise: int | None) -> int | None:
-    """Return the first place that is too deep, or has a constant that JSON lacks."""
+    """Return the first index that is nested too deep or has NaN or Infinity."""
     depth = 0
     for mark in _MARKS.finditer(text, start, end):
         first = mark[0][0]
@@ -332,20 +338,20 @@ def _first_fault(text: str, start: int, end: int, otherwise: int | None) -> int 
 
 
 def read_record(table: RawTable, record: bytes) -> list[str | None]:
-    """Return a raw table's values of the text of one record.
+    """Parse one record. Return its values in the order of ``table.columns``.
 
-    Raises RefusedRecordError with the reason, the first that applies.
+    Raises RejectedRecordError with the first reason that applies.
     """
     try:
         text = record.strip(BLANKS.encode()).decode()
     except UnicodeDecodeError:
-        raise RefusedRecordError("not UTF-8") from None
+        raise RejectedRecordError("not UTF-8") from None
     try:
         value, end = PARSER.read(text, 0)
     except NotJsonError as error:
-        raise RefusedRecordError(str(error)) from None
+        raise RejectedRecordError(str(error)) from None
     if end < len(text):
-        raise RefusedRecordError("not JSON")
+        raise RejectedRecordError("not JSON")
     return check_record(table, value)
 
 
@@ -354,24 +360,25 @@ def check_record(
     record: object,
     on_record: Callable[[Mapping[str, Any]], object] | None = None,
 ) -> list[str | None]:
-    """Return the values of what PARSER read last, as texts that cast to their types.
+    """Return the values of the record that PARSER read last, as texts to cast.
 
-    ``on_record`` is called with all keys and values of a record that is not refused.
-    Raises RefusedRecordError with the reason, the first that applies.
+    Values are in the order of ``table.columns``. ``on_record`` is called with all keys
+    and values of an accepted record. Raises RejectedRecordError with the first reason
+    that applies.
     """
     if not isinstance(record, dict):
-        raise RefusedRecordError("not a JSON object")
+        raise RejectedRecordError("not a JSON object")
     if PARSER.twice is not None:
         key = PARSER.twice.encode(errors="backslashreplace").decode()
-        raise RefusedRecordError(f'the key "{key}" stands twice')
+        raise RejectedRecordError(f'duplicate key "{key}"')
     values = []
     for column in table.columns:
         try:
             value = column.kind.check(record.get(column.name))
-        except RefusedRecordError as reason:
-            raise RefusedRecordError(f"{column.name} {reason}") from None
+        except RejectedRecordError as reason:
+            raise RejectedRecordError(f"{column.name} {reason}") from None
         if value is None and column.identifies:
-            raise RefusedRecordError(f"{column.name} is missing")
+            raise RejectedRecordError(f"{column.name} is missing")
         values.append(value)
     if on_record:
         on_record(record)
@@ -379,10 +386,10 @@ def check_record(
 
 
 def plain_line(table: RawTable) -> str:
-    """Give the RE2 pattern of lines that need no check, with keys in any order.
+    """Return the RE2 pattern of fast-path lines, with keys in any order.
 
-    A line that matches is an object of the table's own keys whose values have the right
-    kind. It may still lack a key or hold one twice, which a strict parser tells.
+    A line that matches is an object with only known keys and valid values. A strict
+    parser still has to check for missing and duplicate keys.
     """
     keys: dict[str, list[str]] = {}
     for column in table.columns:

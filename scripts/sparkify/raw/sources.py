@@ -1,4 +1,4 @@
-"""Where the raw JSON comes from: a folder, or a prefix in S3."""
+"""List and read raw JSON files in a folder or an S3 prefix."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ SUFFIXES = ".json, .jsonl or .ndjson (also with .gz, .bz2 or .zst)"
 PARALLEL_READS = 32
 READ_ATTEMPTS = 5
 RETRY_SECONDS = 600
-"""How long after the first attempt at an object a new one may begin."""
+"""Seconds after the first attempt to read an object in which a retry may start."""
 
 READ_TIMEOUT = 60
-"""In seconds: how long S3 may say nothing."""
+"""Seconds without data from S3 after which a read fails."""
 
 
 class SourceFile(NamedTuple):
-    """A file of the source: its path below the root, size in bytes, version tag."""
+    """A file of the source: path below the root, size in bytes, version tag."""
 
     path: str
     size: int
@@ -43,36 +43,39 @@ class SourceFile(NamedTuple):
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of one part of a source, and the names that are no JSON files."""
+    """The JSON files of one part of a source, and the names of skipped files."""
 
     files: tuple[SourceFile, ...]
     skipped: tuple[str, ...]
 
 
 OnFile = Callable[[int], object]
-"""Is told the size in bytes of a file when it has been read."""
+"""Called with the size in bytes of each file after it is read."""
 
 
 class Source(Protocol):
-    """A place that holds raw JSON files in parts (``log_data``, ``song_data``)."""
+    """A source of raw JSON files in parts (``log_data``, ``song_data``)."""
 
     root: str
 
     def list_part(self, part: str) -> Listing:
-        """List a part. Raises SparkifyError if it is not there or cannot be read."""
+        """List a part. Raises SparkifyError if it does not exist or cannot be read."""
 
     def fetch(self, files: Sequence[SourceFile], on_file: OnFile) -> Any:  # noqa: ANN401 -- a context manager; its type is spelled by the classes
-        """Give a context in which all files are local, as a list of their paths."""
+        """Return a context manager with the local paths of files, in their order."""
 
 
 def open_source(data: str) -> Source:
-    """Open a folder or an ``s3://bucket/prefix``."""
+    """Return the source for a folder or an ``s3://bucket/prefix``.
+
+    Raises SparkifyError for another kind of address.
+    """
     if data.startswith("s3://"):
         return S3Prefix(data)
     if "://" in data:
         raise SparkifyError(
             f"{data} is neither a folder nor an s3:// address.",
-            "Name one of these with --data.",
+            "Use one of these with --data.",
         )
     return Folder(data)
 
@@ -82,73 +85,74 @@ def _is_data(path: str) -> bool:
 
 
 def suffix_of(path: str) -> str:
-    """Return the suffix that tells a file of JSON, in lower case, or ''."""
+    """Return the suffix of a JSON file in lower case, or '' for another file."""
     match = _DATA.search(path)
     return match[0].lower() if match else ""
 
 
 def compression_of(path: str) -> str:
-    """Return the suffix that tells how a file is compressed, or ''."""
+    """Return the suffix of a compressed JSON file, or ''."""
     match = _DATA.search(path)
     return (match[2] or "").lower() if match else ""
 
 
 def is_hidden(path: str) -> bool:
-    """Tell whether a name on a path begins with a dot."""
+    """Return whether a name in a path begins with a dot."""
     return "/." in f"/{path}"
 
 
 def _in_utf8(path: str) -> str:
-    """Return a path of this machine as the history has it, whatever the locale is.
+    """Return a local path as the load history stores it, whatever the locale is.
 
-    Bytes that are not UTF-8 stay half surrogates, which is not text.
+    Bytes that are not UTF-8 become lone surrogates, which cannot be encoded.
     """
     return os.fsencode(path).decode(errors="surrogateescape")
 
 
 def _here(path: str) -> str:
-    """Return a path that the history has as this machine takes it."""
+    """Return a path of the load history as a local path."""
     return os.fsdecode(path.encode(errors="surrogateescape"))
 
 
 def _is_loop(link: str) -> bool:
-    """Tell whether a link leads to a folder that it lies in."""
+    """Return whether a link points to one of its parent folders."""
     around = {os.path.realpath(folder) for folder in Path(link).parents}
     return os.path.realpath(link) in around
 
 
 class Folder:
-    """A folder on this machine."""
+    """A local folder."""
 
     def __init__(self, data: str) -> None:
-        """Take the folder's path; a relative one is relative to where one is."""
+        """Set the folder. A relative path starts at the working directory."""
         self.root = _in_utf8(str(Path(data).expanduser().resolve()))
 
     def list_part(self, part: str) -> Listing:
-        """List the JSON files below a part; the version tag is the time of change.
+        """List the JSON files below a part. The version tag is the modification time.
 
-        Links are followed, but for those to a folder that they lie in.
+        Links are followed, except links to a parent folder. Raises SparkifyError if the
+        part does not exist, or a file cannot be read.
         """
         folder = Path(_here(f"{self.root}/{part}"))
         if not folder.is_dir():
             raise SparkifyError(
-                f"There is no folder {folder}.",
-                "Name the folder that holds log_data and song_data with --data, or"
-                " other names of these two with --log-data and --song-data.",
+                f"The folder {folder} does not exist.",
+                "Name the folder that contains log_data and song_data with --data, or"
+                " rename these two with --log-data and --song-data.",
             )
         files: list[SourceFile] = []
         skipped: list[str] = []
         walk = os.walk(folder, onerror=_unreadable_folder, followlinks=True)
         for below, folders, names in walk:
             above = _in_utf8(below)[len(self.root) + 1 :].replace(os.sep, "/")
-            passed_over = [
+            ignored = [
                 name
                 for name in folders
                 if name.startswith(".")
                 or (os.path.islink(f"{below}/{name}") and _is_loop(f"{below}/{name}"))  # noqa: PTH114 -- there may be many
             ]
-            skipped.extend(f"{above}/{_in_utf8(name)}/" for name in passed_over)
-            folders[:] = sorted(set(folders) - set(passed_over))
+            skipped.extend(f"{above}/{_in_utf8(name)}/" for name in ignored)
+            folders[:] = sorted(set(folders) - set(ignored))
             for name in sorted(names):
                 path = f"{below}{os.sep}{name}"
                 shown = f"{above}/{_in_utf8(name)}"
@@ -175,9 +179,9 @@ class Folder:
     def fetch(
         self, files: Sequence[SourceFile], on_file: OnFile
     ) -> Iterator[list[str]]:
-        """Give the files' own paths: nothing is copied.
+        """Yield the paths of the files, without copying them.
 
-        Raises SparkifyError at the end if one is no longer what was listed.
+        Raises SparkifyError at the end if a file changed since it was listed.
         """
         paths = [_here(f"{self.root}/{file.path}") for file in files]
         yield paths
@@ -189,8 +193,8 @@ class Folder:
             if (status.st_size, str(status.st_mtime_ns)) != (file.size, file.version):
                 raise SparkifyError(
                     f"{file.path} changed while it was read.",
-                    "Nothing of this run was loaded: repeat the command once nobody"
-                    " writes that file.",
+                    "Nothing was loaded. Run the command again when no process writes"
+                    " to that file.",
                 )
             on_file(file.size)
 
@@ -198,22 +202,22 @@ class Folder:
 def _unreadable_folder(error: OSError) -> None:
     raise SparkifyError(
         f"The folder {error.filename} cannot be read: {error.strerror}.",
-        "Give yourself the right to read it, or name another one with --data.",
+        "Change its permissions, or name another folder with --data.",
     )
 
 
 class S3Prefix:
-    """A prefix of a bucket in S3, read with the caller's AWS credentials."""
+    """An S3 prefix, read with the caller's AWS credentials."""
 
     def __init__(self, data: str) -> None:
-        """Take ``s3://bucket`` or ``s3://bucket/prefix``."""
+        """Parse ``s3://bucket`` or ``s3://bucket/prefix``."""
         self.bucket, self.prefix = bucket_and_prefix(data)
         self.root = f"s3://{self.bucket}" + (f"/{self.prefix}" if self.prefix else "")
         self._client: S3Client | None = None
 
     @property
     def client(self) -> S3Client:
-        """The S3 client, made on first use: importing boto3 takes its time."""
+        """The S3 client, created on first use because importing boto3 is slow."""
         if self._client is None:
             self._client = make_client(
                 "s3", connections=PARALLEL_READS, read_timeout=READ_TIMEOUT
@@ -221,18 +225,18 @@ class S3Prefix:
         return self._client
 
     def address(self, path: str) -> str:
-        """Give the address of a file below the prefix."""
+        """Return the s3:// address of a file below the prefix."""
         return f"{self.root}/{path}"
 
     def region(self) -> str:
-        """Ask for the bucket's region; '' if S3 does not tell."""
+        """Return the region of the bucket, or '' if S3 does not report it."""
         with _reading(self.root):
             answer = self.client.head_bucket(Bucket=self.bucket)
         headers = answer["ResponseMetadata"]["HTTPHeaders"]
         return str(headers.get("x-amz-bucket-region", ""))
 
     def write(self, path: str, content: IO[bytes]) -> str:
-        """Write a file below the prefix, and give its address."""
+        """Write a file below the prefix. Return its s3:// address."""
         shown = self.address(path)
         with aws_errors(f"{shown} cannot be written", _WRITING_ADVICE):
             self.client.put_object(
@@ -244,7 +248,10 @@ class S3Prefix:
         return f"{self.prefix}/{path}" if self.prefix else path
 
     def list_part(self, part: str) -> Listing:
-        """List the JSON objects below a part; the version tag is the ETag."""
+        """List the JSON objects below a part. The version tag is the ETag.
+
+        Raises SparkifyError if there are no objects.
+        """
         files, skipped = [], []
         start = len(self._key(""))
         with _reading(self.root):
@@ -263,9 +270,9 @@ class S3Prefix:
                         skipped.append(path)
         if not files and not skipped:
             raise SparkifyError(
-                f"There is nothing under {self.root}/{part}.",
-                "Name the prefix that holds log_data and song_data with --data, or"
-                " other names of these two with --log-data and --song-data.",
+                f"There are no objects under {self.root}/{part}.",
+                "Name the prefix that contains log_data and song_data with --data, or"
+                " rename these two with --log-data and --song-data.",
             )
         return Listing(tuple(files), tuple(skipped))
 
@@ -273,7 +280,10 @@ class S3Prefix:
     def fetch(
         self, files: Sequence[SourceFile], on_file: OnFile
     ) -> Iterator[list[str]]:
-        """Read the objects in parallel into a private folder that is removed after."""
+        """Download the objects in parallel to a temporary folder. Yield the paths.
+
+        Raises SparkifyError if an object cannot be read or changed.
+        """
         spool = Path(tempfile.mkdtemp(prefix="sparkify-"))
         try:
             names = [
@@ -291,7 +301,10 @@ class S3Prefix:
             shutil.rmtree(spool, ignore_errors=True)
 
     def _read(self, file: SourceFile, path: str) -> None:
-        """Read one object, in the version that was listed or not at all."""
+        """Download one object in the listed version, with retries.
+
+        Raises SparkifyError after the last attempt.
+        """
         begun = time.monotonic()
         for attempt in range(READ_ATTEMPTS):
             failure = self._failure_of_copying(file, path)
@@ -301,12 +314,12 @@ class S3Prefix:
                 break
             pause(0.1 * 2**attempt)
         raise SparkifyError(
-            f"{self.address(file.path)} cannot be read to its end: {failure}.",
-            "Run the same command again; what is loaded stays loaded.",
+            f"{self.address(file.path)} cannot be read completely: {failure}.",
+            "Run the command again. Loaded files stay loaded.",
         )
 
     def _failure_of_copying(self, file: SourceFile, path: str) -> str:
-        """Copy one object; give the reason if not all of it came, '' if it did."""
+        """Download one object. Return the reason if it is incomplete, otherwise ''."""
         from botocore.exceptions import BotoCoreError
         from urllib3.exceptions import HTTPError
 
@@ -320,19 +333,20 @@ class S3Prefix:
             with Path(path).open("wb") as out:
                 shutil.copyfileobj(answer["Body"], out, 1 << 20)
                 is_whole = out.tell() == file.size
-        # HTTPError is an answer of refusal that was cut off: botocore lets it out.
+        # botocore does not translate HTTPError from a truncated error response.
         except (BotoCoreError, HTTPError, OSError) as error:
             if getattr(error, "errno", None) == errno.ENOSPC:
                 raise SparkifyError(
-                    f"There is no room for the files of S3 in {tempfile.gettempdir()}.",
-                    "Make room there, or name another folder with TMPDIR.",
+                    f"The disk is full in {tempfile.gettempdir()}, where files from S3"
+                    " are stored.",
+                    "Free disk space, or name another folder with TMPDIR.",
                 ) from error
             return str(error).rstrip(".")
-        return "" if is_whole else f"it ends before its {file.size} bytes"
+        return "" if is_whole else f"it has fewer than {file.size} bytes"
 
 
 def pause(seconds: float) -> None:
-    """Wait before the next attempt."""
+    """Wait a number of seconds before the next attempt."""
     time.sleep(seconds)
 
 
@@ -340,17 +354,17 @@ _AWS_ADVICE = {
     "AccessDenied": "Ask for s3:ListBucket and s3:GetObject on this prefix, or set"
     " AWS_PROFILE to an identity that has them.",
     "NoSuchBucket": "Check the bucket's name.",
-    "NoSuchKey": "It was deleted while the command ran; repeat the command.",
+    "NoSuchKey": "It was deleted while the command ran. Run the command again.",
     "PermanentRedirect": "Set AWS_REGION to the region of the bucket.",
-    "PreconditionFailed": "It changed while the command ran; repeat the command.",
+    "PreconditionFailed": "It changed while the command ran. Run the command again.",
 }
 
 
 _WRITING_ADVICE = _AWS_ADVICE | {
-    "AccessDenied": "Ask for s3:PutObject on this prefix, or name another place.",
+    "AccessDenied": "Ask for s3:PutObject on this prefix, or name another prefix.",
 }
 
 
 def _reading(what: str) -> AbstractContextManager[None]:
-    """Say what of S3 cannot be read and what to do, in place of a traceback."""
+    """Return a context manager that raises SparkifyError if S3 cannot be read."""
     return aws_errors(f"{what} cannot be read", _AWS_ADVICE)

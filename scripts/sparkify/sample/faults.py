@@ -73,7 +73,7 @@ class FileForm:
 PLAIN = FileForm()
 
 
-class LogDirt:
+class FaultInjector:
     """Hand out lines to add to the log files, a few to every second file."""
 
     def __init__(self, day_count: int) -> None:

@@ -23,7 +23,13 @@ from sparkify.sample.catalogue import (
     make_catalogue,
     track_path,
 )
-from sparkify.sample.faults import PLAIN, LogDirt, SongFile, dirty_song_files, gzip_file
+from sparkify.sample.faults import (
+    PLAIN,
+    FaultInjector,
+    SongFile,
+    dirty_song_files,
+    gzip_file,
+)
 from sparkify.sample.names import Dice
 from sparkify.sample.visits import DAY, Plan, Simulation, make_users
 
@@ -58,7 +64,7 @@ class Options:
 class LogWriter:
     """Write events into one file per UTC day, within a `with` statement."""
 
-    def __init__(self, folder: Path, dirt: LogDirt | None) -> None:
+    def __init__(self, folder: Path, dirt: FaultInjector | None) -> None:
         """Write under `folder`, and add dirt to the lines if there is any."""
         self._folder = folder
         self._dirt = dirt
@@ -184,7 +190,7 @@ def write_logs(folder: Path, options: Options, catalogue: Catalogue) -> Written:
         users=make_users(Dice(f"{options.seed}:users"), options.users, plan.start_ts),
         jukebox=Jukebox(dice, catalogue, plan.match_share),
     )
-    dirt = LogDirt(plan.days) if options.is_dirty else None
+    dirt = FaultInjector(plan.days) if options.is_dirty else None
     with (
         LogWriter(folder, dirt) as writer,
         progress("write", "events", plan.events) as bar,

@@ -1,4 +1,4 @@
-"""Open the file of a warehouse in DuckDB, which one process at a time may have open."""
+"""Open a DuckDB file, which only one process at a time can open."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ LOCK_SECONDS: Final = 60.0
 def open_file(
     path: str, config: dict[str, Any] | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """Return a connection; wait up to 60 seconds for a process that has the file open.
+    """Return a connection. Wait up to 60 seconds for another process.
 
-    Raises SparkifyError that names this process, or says why the file can't be opened.
+    Prints that it waits. Raises SparkifyError with the name of the other process, or
+    with the reason why the file cannot be opened.
     """
     deadline = time.monotonic() + LOCK_SECONDS
     is_waiting = False
@@ -34,15 +35,15 @@ def open_file(
                     f"{path} cannot be opened: {reason}.",
                     "Load the sample: python scripts/bootstrap.py --sample."
                     if not Path(path).expanduser().exists()
-                    else "Name another file in profiles.yml, or move this one.",
+                    else "Name another file in profiles.yml, or move this file.",
                 ) from error
             named = re.search(r"held in (.*?\bPID \d+\)?)", reason)
             holder = named[1] if named else "another process"
             if time.monotonic() > deadline:
                 raise SparkifyError(
                     f"{path} is still open in {holder}.",
-                    "Close it there (of a notebook, shut down the kernel), and repeat"
-                    " the command.",
+                    "Close it there (in a notebook, shut down the kernel) and run the"
+                    " command again.",
                 ) from error
             if not is_waiting:
                 print(

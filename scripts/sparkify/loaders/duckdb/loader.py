@@ -1,4 +1,4 @@
-"""The raw layer in DuckDB: DuckDB parses the files, each of them once."""
+"""Load the raw tables of DuckDB, which parses each file once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sparkify.loaders import (
     NewFile,
     tables_of,
 )
-from sparkify.loaders.bookkeeping import Quarantine, batches, book, load_time
+from sparkify.loaders.bookkeeping import Quarantine, batches, load_time, record_load
 from sparkify.loaders.duckdb.file import open_file
 from sparkify.loaders.schema import RAW, TABLES, create_statements, raw
 from sparkify.quoting import quote_identifier, quote_literal
@@ -30,42 +30,42 @@ from sparkify.raw.reader import count_lines, read_records, suits_parser
 from sparkify.raw.rules import MAX_TEXT_BYTES, TEXT, RawTable, plain_line
 from sparkify.raw.sources import Source
 
-CAREFUL_LINES: Final = 10_000
+LINES_PER_INSERT: Final = 10_000
 SMALL_FILE: Final = 1 << 16
-"""Bytes of a file up to which DuckDB takes longer to open it than to parse it."""
+"""Bytes. DuckDB needs longer to open a smaller file than to parse it."""
 
 
 @contextmanager
-def _told_plainly() -> Iterator[None]:
-    """Say what DuckDB could not do, in place of a traceback."""
+def _translate_errors() -> Iterator[None]:
+    """Raise SparkifyError instead of an error of DuckDB."""
     try:
         yield
     except duckdb.Error as error:
         reason = str(error).splitlines()[0].rstrip(".!")
         raise SparkifyError(
-            f"DuckDB stopped: {reason}.",
-            "Nothing of this run was loaded; mend the cause and repeat the command.",
+            f"DuckDB failed: {reason}.",
+            "Nothing was loaded. Fix the cause and run the command again.",
         ) from error
 
 
 def open_warehouse(target: dict[str, Any]) -> DuckDBWarehouse:
-    """Open the database file that the profile's target names."""
+    """Return the warehouse of a target of the profile."""
     return DuckDBWarehouse(target)
 
 
 class DuckDBWarehouse:
-    """The raw tables in a DuckDB file, which one process at a time may write."""
+    """The raw tables in a DuckDB file, which only one process at a time can open."""
 
     def __init__(self, target: dict[str, Any]) -> None:
-        """Take the profile's target; the file is opened when it is needed."""
+        """Set the path and the settings. The file is opened on first use."""
         self.path = PROJECT / str(target["path"])
         self.settings: dict[str, Any] = target.get("settings") or {}
         self._connection: duckdb.DuckDBPyConnection | None = None
-        self._was_there = True
+        self._existed = True
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
-        """The open database. Waits for another process that has it open."""
+        """The open connection. The first use waits for other processes."""
         if self._connection is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = open_file(str(self.path))
@@ -82,11 +82,11 @@ class DuckDBWarehouse:
             self._connection.close()
             self._connection = None
 
-    @_told_plainly()
+    @_translate_errors()
     def history(self) -> Sequence[LoadedFile]:
-        """List what is loaded; nothing where there are no raw tables yet."""
-        self._was_there = self.path.exists()
-        if not self._was_there:
+        """Return the loaded files, none if the raw tables do not exist."""
+        self._existed = self.path.exists()
+        if not self._existed:
             return []
         exists = self._rows(
             "select 1 from information_schema.tables where table_schema = $1"
@@ -104,19 +104,19 @@ class DuckDBWarehouse:
         ]
 
     def statements(self, source: Source, files: Sequence[NewFile]) -> Sequence[str]:
-        """Give the SQL of a load; $files and $paths are the files of a batch."""
+        """Return the SQL of a load. $files and $paths are the files of a batch."""
         del source
         reads = [read_statement(table, LINES_OF_FILES) for table in tables_of(files)]
         return [*create_statements(), *reads]
 
-    @_told_plainly()
+    @_translate_errors()
     def reset(self) -> None:
         """Drop the raw tables."""
         self.connection.execute(
             f"drop schema if exists {quote_identifier(RAW)} cascade"
         )
 
-    @_told_plainly()
+    @_translate_errors()
     def count_rows(self, schema: str, tables: Iterable[str]) -> dict[str, int]:
         """Count the rows of tables that exist."""
         return {
@@ -127,33 +127,33 @@ class DuckDBWarehouse:
             for table in tables
         }
 
-    @_told_plainly()
+    @_translate_errors()
     def create_tables(self) -> None:
         """Create the raw tables that are missing."""
         for statement in create_statements():
             self.connection.execute(statement)
 
-    @_told_plainly()
+    @_translate_errors()
     def load(
         self, source: Source, files: Sequence[NewFile], options: LoadOptions
     ) -> LoadResult:
         """Load files in one transaction, with history and rejects, or nothing."""
-        was_there = self._was_there
+        existed = self._existed
         self._rows("select 1")  # opens the file, or waits for who holds it
-        if not was_there and self.history():
+        if not existed and self.history():
             raise SparkifyError(
                 f"Another load made and filled {self.path} at the same moment.",
                 "Repeat the command; what is loaded is not loaded again.",
             )
-        careful: set[str] = set()
+        by_rules: set[str] = set()
         while True:
             self.connection.execute("begin transaction")
             try:
-                result = _Load(self.connection, source, options, careful).run(files)
+                result = _Load(self.connection, source, options, by_rules).run(files)
                 self.connection.execute("commit")
             except _ParserError as error:
                 self._roll_back()
-                careful |= error.paths
+                by_rules |= error.paths
             except BaseException:
                 self._roll_back()
                 raise
@@ -161,7 +161,7 @@ class DuckDBWarehouse:
                 return result
 
     def _roll_back(self) -> None:
-        """Undo the transaction, if what ended it has not done so."""
+        """Roll back the transaction, if it is still open."""
         with suppress(duckdb.Error):
             self.connection.execute("rollback")
 
@@ -170,7 +170,7 @@ class DuckDBWarehouse:
 
 
 class _ParserError(Exception):
-    """DuckDB's parser gave up on files, which the common reader may be able to read."""
+    """DuckDB's parser failed on files, which read_records may be able to read."""
 
     def __init__(self, paths: set[str]) -> None:
         super().__init__(*sorted(paths))
@@ -178,19 +178,22 @@ class _ParserError(Exception):
 
 
 class _Load:
-    """One load: what it has in hand until it is committed."""
+    """The state of one load until its commit.
+
+    ``by_rules`` contains the paths of files that DuckDB's parser must not read.
+    """
 
     def __init__(
         self,
         connection: duckdb.DuckDBPyConnection,
         source: Source,
         options: LoadOptions,
-        careful: set[str],
+        by_rules: set[str],
     ) -> None:
         self.connection = connection
         self.source = source
         self.options = options
-        self.careful = careful
+        self.by_rules = by_rules
         self.quarantine = Quarantine(options.max_rejects)
         self.extra: dict[str, ExtraKeys] = {}
         self.loaded: dict[tuple[str, str], int] = {}
@@ -202,11 +205,13 @@ class _Load:
         self.loaded_at = _next_load_time(self.connection)
         for table in tables_of(files):
             mine = [new for new in files if new.table.name == table.name]
-            self._forget(table, [new.file.path for new in mine if new.replaces])
+            self._delete_previous_versions(
+                table, [new.file.path for new in mine if new.replaces]
+            )
             for batch in batches(mine):
                 self._read_batch(table, batch)
         rejections = self.quarantine.rejections
-        rows = book(self.source, files, self.loaded, rejections, self.loaded_at)
+        rows = record_load(self.source, files, self.loaded, rejections, self.loaded_at)
         for name, lines in rows.items():
             self._append(name, lines)
         return LoadResult(
@@ -216,8 +221,8 @@ class _Load:
             sentences(self.extra.values()),
         )
 
-    def _forget(self, table: RawTable, paths: list[str]) -> None:
-        """Delete the earlier version of files."""
+    def _delete_previous_versions(self, table: RawTable, paths: list[str]) -> None:
+        """Delete the previous versions of files."""
         if not paths:
             return
         self.connection.execute(
@@ -232,14 +237,14 @@ class _Load:
             )
 
     def _read_batch(self, table: RawTable, batch: list[NewFile]) -> None:
-        """Let DuckDB parse a batch, and read by the rules what holds odd lines."""
+        """Load a batch with DuckDB's parser, and fallback files with read_records."""
         with self.source.fetch(
             [new.file for new in batch], self.options.on_file
         ) as local:
             of_path = {
                 new.file.path: name for new, name in zip(batch, local, strict=True)
             }
-            small, large, odd = [], [], []
+            small, large, fallback = [], [], []
             for new in batch:
                 path = new.file.path
                 if new.file.size <= SMALL_FILE:
@@ -247,30 +252,30 @@ class _Load:
                 elif self._suits_parser(of_path[path], path):
                     large.append(path)
                 else:
-                    odd.append(path)
+                    fallback.append(path)
             lines: dict[str, int] = {}
             if small:
                 lines |= self._parse_lines(table, {p: of_path[p] for p in small})
-                odd += [path for path in small if path not in lines]
+                fallback += [path for path in small if path not in lines]
             if large:
                 local_names = [of_path[path] for path in large]
-                # Counted while DuckDB, which does not need Python, parses.
+                # Count lines while DuckDB parses without holding Python's lock.
                 with ThreadPoolExecutor(max_workers=1) as beside:
                     counts = beside.map(count_lines, local_names, large)
                     self._parse_files(table, local_names, large)
                     lines |= zip(large, counts, strict=True)
-            odd += self._take_back(table, lines)
-            for path in sorted(odd):
-                self._read_carefully(table, of_path[path], path)
+            fallback += self._delete_fallback_files(table, lines)
+            for path in sorted(fallback):
+                self._read_by_rules(table, of_path[path], path)
 
     def _suits_parser(self, local: str, path: str) -> bool:
-        """Tell whether DuckDB can be given a file's name: it expands patterns."""
-        if path in self.careful or not re.fullmatch(r"[\w ./:=@+,~-]+", local):
+        """Return whether DuckDB can read a file. It expands patterns in file names."""
+        if path in self.by_rules or not re.fullmatch(r"[\w ./:=@+,~-]+", local):
             return False
         return suits_parser(local, path)
 
     def _parse_lines(self, table: RawTable, local: dict[str, str]) -> dict[str, int]:
-        """Parse small files, read here; give the lines of each that is UTF-8."""
+        """Load small files from memory. Return the line count of each UTF-8 file."""
         lines: list[str] = []
         paths: list[str] = []
         count: dict[str, int] = {}
@@ -300,21 +305,23 @@ class _Load:
         except duckdb.Error as error:
             of_file = dict(zip(local, paths, strict=True))
             named = max((f for f in local if f in str(error)), key=len, default=None)
-            # An error of decompression names no file.
-            gave_up = [named] if named else [f for f in local if f.endswith(".gz")]
-            if not gave_up:
+            # A decompression error does not name the file.
+            failed = [named] if named else [f for f in local if f.endswith(".gz")]
+            if not failed:
                 raise
-            raise _ParserError({of_file[name] for name in gave_up}) from error
+            raise _ParserError({of_file[name] for name in failed}) from error
 
-    def _take_back(self, table: RawTable, lines: dict[str, int]) -> list[str]:
-        """Delete what was read of files that the parser did not read as plain lines.
+    def _delete_fallback_files(
+        self, table: RawTable, lines: dict[str, int]
+    ) -> list[str]:
+        """Delete the rows of fallback files and return their paths.
 
-        ``lines`` has the number of lines of each file that it read. Such a file holds a
-        line that is not plain, or another number of lines than there are rows: blank
-        lines give none, and at some sizes of a file DuckDB 2.0.0 drops a last line that
-        no newline ends.
+        ``lines`` maps the path of a parsed file to its number of lines. A fallback file
+        contains a line that is not a fast-path line (``plain_line``), or has more lines
+        than rows: blank lines have no row, and at some file sizes DuckDB 2.0.0 drops a
+        last line without a newline.
         """
-        odd_files = [
+        fallback_files = [
             path
             for (path,) in self.connection.execute(
                 f"""select files.path
@@ -336,26 +343,26 @@ class _Load:
         ]
         for path, count in lines.items():
             self.loaded[table.name, path] = count
-        for path in odd_files:
+        for path in fallback_files:
             del self.loaded[table.name, path]
-        if odd_files:
+        if fallback_files:
             self.connection.execute(
                 f"delete from {raw(table.name)}"
                 " where source_path in (select unnest($1))"
                 " and (loaded_at is null or loaded_at = $2)",
-                [odd_files, self.loaded_at],
+                [fallback_files, self.loaded_at],
             )
-        return odd_files
+        return fallback_files
 
-    def _read_carefully(self, table: RawTable, local: str, path: str) -> None:
+    def _read_by_rules(self, table: RawTable, local: str, path: str) -> None:
         rows: list[list[str | None]] = []
         self.loaded[table.name, path] = 0
         for record in read_records(table, local, path, self.extra[table.name]):
             if record.values is None:
-                self.quarantine.refuse(table, path, record)
+                self.quarantine.reject(table, path, record)
                 continue
             rows.append(record.values)
-            if len(rows) >= CAREFUL_LINES:
+            if len(rows) >= LINES_PER_INSERT:
                 self._insert(table, path, rows)
                 rows = []
         self._insert(table, path, rows)
@@ -367,25 +374,25 @@ class _Load:
             _insert(self.connection, table, rows, paths, self.loaded_at)
 
     def _append(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert rows of a load."""
+        """Insert rows into a table, values in the order of its columns."""
         if not rows:
             return
         kinds = TABLES[table].values()
-        values, taken = [], []
+        values, parameters = [], []
         for number, (kind, *column) in enumerate(zip(kinds, *rows, strict=True), 1):
-            # What all rows share is given once: lists of many values take their time.
+            # Pass a value that all rows share once, because long lists are slow.
             is_list = number == 1 or len(set(column)) > 1
             values.append(
                 f"unnest(${number}::{kind}[])" if is_list else f"${number}::{kind}"
             )
-            taken.append(column if is_list else column[0])
+            parameters.append(column if is_list else column[0])
         self.connection.execute(
-            f"insert into {raw(table)} select {', '.join(values)}", taken
+            f"insert into {raw(table)} select {', '.join(values)}", parameters
         )
 
 
 def _content(path: str) -> bytes:
-    """Read a small file: there may be thousands, so without file objects."""
+    """Return the bytes of a small file. Thousands are faster without file objects."""
     content = b""
     file = os.open(path, os.O_RDONLY)
     try:
@@ -408,7 +415,7 @@ def _insert(
     paths: Sequence[str],
     loaded_at: datetime,
 ) -> None:
-    """Insert records, given as texts, with the path of each."""
+    """Insert records as texts in the order of ``table.columns``, and their paths."""
     columns = ", ".join(
         f"cast(unnest(${number}::varchar[]) as {column.kind.sql_type})"
         for number, column in enumerate(table.columns, start=1)
@@ -435,11 +442,12 @@ LINES_OF_FILES: Final = """select objects.json, files.path
 
 
 def read_statement(table: RawTable, lines: str) -> str:
-    """Give the statement that reads lines into a raw table.
+    """Return the statement that inserts lines into a raw table.
 
-    ``lines`` is LINES_OF_FILES, where $paths is what $files are called, or LINES_GIVEN,
-    where it has the path of each of $lines. $loaded_at is a parameter of both: a line
-    that is not plain becomes a row without it, which marks its file as odd.
+    ``lines`` is LINES_OF_FILES or LINES_GIVEN. $paths contains the stored path of each
+    of $files, or of each of $lines. $loaded_at is the time of the load. A line that is
+    not a fast-path line becomes a row with a null loaded_at, which marks its file as a
+    fallback file.
     """
     structure = (
         "{"

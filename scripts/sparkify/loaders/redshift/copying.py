@@ -1,4 +1,4 @@
-"""The raw tables in Redshift: COPY reads S3, a load is one batch of the Data API."""
+"""Load the raw tables of Redshift with COPY, in one batch of the Data API."""
 
 from __future__ import annotations
 
@@ -40,35 +40,35 @@ from sparkify.raw.sources import S3Prefix, Source, compression_of
 
 
 class CopyWarehouse:
-    """The raw tables in Redshift, filled by COPY."""
+    """The raw tables in Redshift, loaded with COPY."""
 
     is_external = False
 
     def __init__(self, target: Mapping[str, Any]) -> None:
-        """Take the profile's target, with the options of the command."""
+        """Set the target of the profile, which includes the command's options."""
         address = address_of(target)
         self.api = DataApi(address, float(target.get("timeout") or TIMEOUT_MINUTES))
         self.warehouse = repr(sorted(address.where.items()))
         self.role = setting("ROLE")
         compact = str(target.get("compact") or setting("COMPACT"))
-        place = compact or str(target.get("manifest") or setting("MANIFEST"))
+        prefix = compact or str(target.get("manifest") or setting("MANIFEST"))
         self.is_compact = bool(compact)
-        self.place = _place(place) if place else None
+        self.staging = _staging(prefix) if prefix else None
         self._seen: str | None = None
         self._moments: dict[tuple[str, str], str] = {}
 
     @cached_property
     def grant_to(self) -> str:
-        """The user as whom dbt logs in, if that is another one than here; '' if not."""
+        """The database user of dbt, if it differs from the Data API's user, or ''."""
         if self.api.address.asks_for_user:
             return self.api.user_of_identity()
         return self.api.address.grant_to
 
     def close(self) -> None:
-        """Let go of nothing: the Data API holds no connection."""
+        """Do nothing: the Data API is connectionless."""
 
     def history(self) -> Sequence[LoadedFile]:
-        """List what is loaded; nothing where there are no raw tables yet."""
+        """Return the loaded files, none if the raw tables do not exist."""
         self._seen, self._moments = "", {}
         if not self._exists():
             return []
@@ -78,7 +78,10 @@ class CopyWarehouse:
         return [LoadedFile(*row[:6]) for row in rows]
 
     def _exists(self) -> bool:
-        """Tell whether there are raw tables, of the kind that this run is for."""
+        """Return whether the raw tables exist.
+
+        Raises SparkifyError if they are views and --external is not set, or vice versa.
+        """
         kinds = dict(self.api.rows(sql.kinds_statement()))
         if "load_history" not in kinds:
             return False
@@ -87,20 +90,20 @@ class CopyWarehouse:
                 "The raw tables of this warehouse are"
                 f" {'copies' if self.is_external else 'views on files in S3'}.",
                 "Start over with --reset, or"
-                f" {'leave --external out' if self.is_external else 'add --external'}.",
+                f" {'omit --external' if self.is_external else 'add --external'}.",
             )
         return True
 
     def create_tables(self) -> None:
-        """Create the raw tables that are missing."""
+        """Create missing raw tables."""
         try:
             self.api.run([Step(text) for text in self.create_statements()])
         except FailedStatementError:
-            if not self._exists():  # else another command created them just now
+            if not self._exists():  # otherwise another command created them
                 raise
 
     def create_statements(self) -> list[str]:
-        """Give the statements that create the raw tables, and let dbt build."""
+        """Return the statements that create the raw tables and grant rights to dbt."""
         create = sql.create_statements()
         if not self.api.address.asks_for_user:
             return create + sql.grants(RAW, self.grant_to)
@@ -111,7 +114,7 @@ class CopyWarehouse:
         )
 
     def _let_identity_build(self) -> None:
-        """Let the user of an IAM identity build, if another one loaded before."""
+        """Grant rights to the IAM identity's user, if another user loaded before."""
         if self.api.address.asks_for_user:
             database = self.api.address.where["Database"]
             if not self.api.rows(sql.may_build_statement(self.grant_to, database)):
@@ -124,12 +127,12 @@ class CopyWarehouse:
         self._seen, self._moments = "", {}
 
     def count_rows(self, schema: str, tables: Iterable[str]) -> dict[str, int]:
-        """Count the rows of tables that exist."""
+        """Return the number of rows of each table. All tables must exist."""
         names = list(tables)
         return dict(self.api.rows(sql.count_statement(schema, names))) if names else {}
 
     def statements(self, source: Source, files: Sequence[NewFile]) -> Sequence[str]:
-        """Give the SQL of a load in which no record is refused, for --dry-run."""
+        """Return the SQL of a load without rejected records, for --dry-run."""
         if not files:
             return self.create_statements()
         load = self._prepare(source, files, LoadOptions(max_rejects=0))
@@ -138,7 +141,7 @@ class CopyWarehouse:
     def load(
         self, source: Source, files: Sequence[NewFile], options: LoadOptions
     ) -> LoadResult:
-        """Load files in one transaction, with history and rejects, or nothing."""
+        """Load files, history and rejected records in one transaction."""
         load = self._prepare(source, files, options)
         if not self._moments:
             self.create_tables()
@@ -146,44 +149,45 @@ class CopyWarehouse:
         if load.is_compact:
             return self._load_compacted(load, options)
         result = self._load_copied(load)
-        check_nothing_moved(load, may_grow=load.place is not None)
+        check_unchanged(load, may_grow=load.staging is not None)
         options.on_file(sum(new.file.size for new in load.files))
         return result
 
     def _prepare(
         self, source: Source, files: Sequence[NewFile], options: LoadOptions
     ) -> Load:
-        """Find out how a load is done. Raises SparkifyError if it cannot be."""
+        """Return the plan of a load. Raises SparkifyError if it is not possible."""
         if self._seen is None:
             self.history()
         if not isinstance(source, S3Prefix) and not self.is_compact:
             raise SparkifyError(
-                f"Redshift's COPY reads S3, and {source.root} is a folder.",
-                "Name an s3:// address with --data, or a place in S3 where its records"
-                " may be written with --compact s3://bucket/prefix.",
+                f"COPY reads from S3, but {source.root} is a folder.",
+                "Use an s3:// address with --data, or an S3 prefix for its records with"
+                " --compact s3://bucket/prefix.",
             )
-        place = self.place
+        staging = self.staging
         whole_loads: dict[str, list[str]] = {}
         if not self.is_external:
             files, whole_loads = self._with_whole_loads(source, files)
-        if place is None and not self.is_external:
+        if staging is None and not self.is_external:
             assert isinstance(source, S3Prefix)  # noqa: S101 -- for the type checker
             for table in tables_of(files):
                 _check_prefix(source, table, files)
-        if self.is_compact and place:
-            region = place.region()
+        if self.is_compact and staging:
+            region = staging.region()
         else:
             region = source.region() if isinstance(source, S3Prefix) else ""
-            if place and place.region() != region:
+            if staging and staging.region() != region:
                 raise SparkifyError(
-                    f"{place.root} is in {place.region()}, and the data in {region}.",
-                    f"Name a place of {region} with --manifest.",
+                    f"{staging.root} is in {staging.region()}, but the data is in"
+                    f" {region}.",
+                    f"Name an S3 prefix in {region} with --manifest.",
                 )
         return Load(
             source=source,
             files=tuple(files),
             seen=self._seen or "",
-            place=place,
+            staging=staging,
             is_compact=self.is_compact,
             region=region,
             role=self.role,
@@ -195,9 +199,11 @@ class CopyWarehouse:
     def _with_whole_loads(
         self, source: Source, files: Sequence[NewFile]
     ) -> tuple[list[NewFile], dict[str, list[str]]]:
-        """Add the files that came in one load with an earlier version of these.
+        """Add the files that were loaded together with a previous version of a file.
 
-        COPY does not tell a record's file, so such a load is replaced as a whole.
+        COPY does not store the file of a record, so such a load is replaced as a whole.
+        Return all files, and the times of the replaced loads by table. Raises
+        SparkifyError if an added file no longer exists.
         """
         found = list(files)
         whole_loads: dict[str, list[str]] = {}
@@ -226,26 +232,27 @@ class CopyWarehouse:
             gone = sorted(others - set(here))
             if gone:
                 raise SparkifyError(
-                    f"A new version can't replace its rows alone: {gone[0]} came with"
-                    f" the earlier one, and is not in {source.root} any more.",
-                    "Put it back, or start over with --reset and --compact.",
+                    f"{gone[0]} has to be reloaded, because it was loaded together with"
+                    " the previous version of a changed file, but it is no longer in"
+                    f" {source.root}.",
+                    "Restore it, or start over with --reset and --compact.",
                 )
             found += [NewFile(table, here[p], replaces=True) for p in sorted(others)]
             if whole:
                 whole_loads[table.name] = whole
             if others:
                 print(
-                    f"{len(others):,} more files of {table.part} are loaded again: they"
-                    " came together with an earlier version, and COPY tells no record's"
-                    " file."
+                    f"{len(others):,} more files of {table.part} are reloaded, because"
+                    " they were loaded together with a previous version and COPY does"
+                    " not store the file of a record."
                 )
         return found, whole_loads
 
     def _load_compacted(self, load: Load, options: LoadOptions) -> LoadResult:
         quarantine = Quarantine(load.max_rejects)
-        place = load.place
-        assert place is not None  # noqa: S101 -- for the type checker
-        work = [Compaction(table, place, load.id) for table in tables_of(load.files)]
+        prefix = load.staging
+        assert prefix is not None  # noqa: S101 -- for the type checker
+        work = [Compaction(table, prefix, load.id) for table in tables_of(load.files)]
         parts = {
             compaction.table.name: compaction.run(
                 load.source,
@@ -261,7 +268,10 @@ class CopyWarehouse:
         return replace(self._run(load, load.steps(rejections)), remarks=remarks)
 
     def _load_copied(self, load: Load) -> LoadResult:
-        """Load by COPY alone: at first as if all records were good."""
+        """Load with COPY, at first without accepting any error.
+
+        If COPY fails, find the rejected records with a trial, and load again.
+        """
         load.write_lists({}, ())
         steps = load.steps()
         try:
@@ -269,39 +279,42 @@ class CopyWarehouse:
         except FailedStatementError as error:
             if not steps[error.index].sql.startswith("copy "):
                 raise
-            # The Data API need not tell the query of a statement that failed.
+            # The Data API may not return the query id of a failed statement.
             query = error.query_ids[error.index]
-            refused = self._refusals(load, [query]) if query else []
-            if query and not refused:
+            rejected = self._rejections(load, [query]) if query else []
+            if query and not rejected:
                 raise
-            if refused and not load.max_rejects:
-                _refuse_all(refused, load.max_rejects)
-            rejections, taken = self._try_out(load)
+            if rejected and not load.max_rejects:
+                _check_limit(rejected, load.max_rejects)
+            rejections, counts = self._try_out(load)
             if not rejections:
                 raise
-        _refuse_all(rejections, load.max_rejects)
+        _check_limit(rejections, load.max_rejects)
         load.write_lists({}, rejections)
-        return self._run(load, load.steps(rejections, taken), "-rejects")
+        return self._run(load, load.steps(rejections, counts), "-rejects")
 
     def _run(self, load: Load, steps: Sequence[Step], suffix: str = "") -> LoadResult:
-        """Run a load's batch, and read in the history what came of it."""
+        """Run the batch of a load. Return the counts from the load history."""
         size = sum(len(step.sql.encode()) for step in steps)
         if len(steps) > sql.MAX_STATEMENTS or size > MAX_BATCH_BYTES:
             raise SparkifyError(
-                "The list of files and rejects is too long for statements.",
-                "Name a place in S3 for it with --manifest s3://bucket/prefix.",
+                "The list of files and rejected records is too long for SQL.",
+                "Name an S3 prefix for it with --manifest s3://bucket/prefix.",
             )
         self.api.run(steps, f"sparkify-{load.id}{suffix}")
         ((files, loaded, rejected),) = self.api.rows(sql.result_statement(load.id))
         if not files:
             raise SparkifyError(
-                "Redshift ran the load, but the history does not have it.",
-                "Repeat the command; what is loaded is not loaded again.",
+                "Redshift ran the load, but it is not in raw.load_history.",
+                "Run the command again. Loaded files are not loaded twice.",
             )
         return LoadResult(int(files), int(loaded), int(rejected))
 
     def _try_out(self, load: Load) -> tuple[list[Rejection], dict[str, int]]:
-        """Copy into tables that nobody keeps, to learn which records are refused."""
+        """Copy into temporary tables, to find the rejected records.
+
+        Return them, and the number of records that COPY accepted by table.
+        """
         tables = tables_of(load.files)
         steps: list[Step] = []
         counts: dict[str, int] = {}
@@ -315,16 +328,16 @@ class CopyWarehouse:
             for step, number in zip(steps, finished.query_ids, strict=True)
             if step.sql.startswith("copy ")
         ]
-        taken = {
+        accepted = {
             table: int(self.api.result(finished, index)[0][0])
             for table, index in counts.items()
         }
-        return self._refusals(load, copies), taken
+        return self._rejections(load, copies), accepted
 
-    def _refusals(self, load: Load, query_ids: Sequence[int]) -> list[Rejection]:
-        """Ask which lines COPY refused, and look them up in their files.
+    def _rejections(self, load: Load, query_ids: Sequence[int]) -> list[Rejection]:
+        """Return the records that COPY rejected, with the text from their files.
 
-        The reason is in our own words where a rule of ours refuses the line too.
+        The reason is that of the project's rules, if they reject the record too.
         """
         rows = self.api.rows(sql.errors_statement(query_ids))
         by_address = {
@@ -336,9 +349,9 @@ class CopyWarehouse:
             new = by_address.get(name)
             if new is None:
                 raise SparkifyError(
-                    f"COPY refuses line {line} of {name}, a file that is not known here"
-                    f" ({column} {message}).",
-                    "Nothing was loaded: mend the file, or load with --compact.",
+                    f"COPY rejected line {line} of {name}, which is not one of the"
+                    f" listed files ({column} {message}).",
+                    "Nothing was loaded. Fix the file, or load with --compact.",
                 )
             reason = f"{column} {message}".strip()
             reasons.setdefault(new, {}).setdefault(int(line), []).append(reason)
@@ -349,32 +362,33 @@ class CopyWarehouse:
         ]
 
 
-def _place(address: str) -> S3Prefix:
+def _staging(address: str) -> S3Prefix:
     if not address.startswith("s3://"):
         raise SparkifyError(
-            f"{address} is no place in S3.", "Write s3://bucket/prefix."
+            f"{address} is not an S3 address.", "Use s3://bucket/prefix."
         )
     return S3Prefix(address)
 
 
 def _check_prefix(source: S3Prefix, table: RawTable, files: Sequence[NewFile]) -> None:
-    """See that COPY may take all of a prefix. Raises SparkifyError if it may not."""
+    """Raise SparkifyError unless COPY can load a whole prefix without a manifest."""
     listing = source.list_part(table.part)
     mine = {new.file.path for new in files if new.table == table}
     compressions = {compression_of(path) for path in mine}
     here = {file.path for file in listing.files}
     if here != mine or listing.skipped or len(compressions) > 1:
         raise SparkifyError(
-            f"Not all that lies below {source.root}/{table.part} is new and of one"
-            " kind, so COPY needs a list of files.",
-            "Name a place in S3 for that list with --manifest s3://bucket/prefix.",
+            f"{source.root}/{table.part} contains files that are already loaded, not"
+            " JSON, or in another compression, so COPY needs a manifest.",
+            "Name an S3 prefix for it with --manifest s3://bucket/prefix.",
         )
 
 
-def check_nothing_moved(load: Load, *, may_grow: bool) -> None:
-    """See that Redshift read what was listed: it takes whatever lies there by then.
+def check_unchanged(load: Load, *, may_grow: bool) -> None:
+    """Raise SparkifyError if a file changed or, unless ``may_grow``, was added.
 
-    ``may_grow`` if it takes none but the listed files.
+    Redshift reads the files that exist when it runs, not those that were listed.
+    ``may_grow`` is for loads that read only listed files.
     """
     for table in tables_of(load.files):
         mine = {new.file.path: new.file for new in load.of_table(table)}
@@ -382,35 +396,35 @@ def check_nothing_moved(load: Load, *, may_grow: bool) -> None:
             if file != mine.get(file.path, file):
                 raise SparkifyError(
                     f"{file.path} changed while it was loaded.",
-                    "Repeat the command: it is loaded again, in its new version.",
+                    "Run the command again to load its new version.",
                 )
             if not may_grow and file.path not in mine:
                 raise SparkifyError(
-                    f"{file.path} arrived while its prefix was loaded, and may be"
-                    " loaded.",
-                    "Start over with --reset, and name a place for a list of files"
-                    " with --manifest, which makes COPY take just those.",
+                    f"{file.path} was added while its prefix was loaded, and may be"
+                    " loaded without being in the history.",
+                    "Start over with --reset and with --manifest s3://bucket/prefix, so"
+                    " that COPY loads listed files only.",
                 )
 
 
-def _refuse_all(rejections: Sequence[Rejection], limit: int) -> None:
-    """Count rejections. Raises SparkifyError if there are more than the limit."""
+def _check_limit(rejections: Sequence[Rejection], limit: int) -> None:
+    """Raise SparkifyError if there are more rejected records than the limit."""
     if len(rejections) > limit:
         first = rejections[0]
         raise SparkifyError(
-            f"More than {limit} records were refused, the first in"
+            f"More than {limit} records were rejected, the first in"
             f" {printable(first.path)}, line {first.line}"
             f" ({printable(first.reason)}): {printable(first.raw[:200])}",
-            "Nothing was loaded: mend the files, or allow more with --max-rejects.",
+            "Nothing was loaded. Fix the files, or allow more with --max-rejects.",
         )
 
 
 def _look_up(
-    source: Source, new: NewFile, refusals: Mapping[int, Sequence[str]]
+    source: Source, new: NewFile, rejected: Mapping[int, Sequence[str]]
 ) -> Iterable[Rejection]:
-    """Find refused records in a file, by a line of each, as the quarantine shows them.
+    """Yield the rejected records of a file, given COPY's reasons by line number.
 
-    Of several records on a line the one is taken that a rule of ours refuses likewise.
+    If a line has several records, the one whose reason is most like COPY's is chosen.
     """
     table, path = new.table, new.file.path
     names = [column.name for column in table.columns]
@@ -418,9 +432,9 @@ def _look_up(
         records = partial(read_records, table, local, path, has_arrays=False)
         starts = sorted({record.line for record in records()})
         reasons: dict[int, list[str]] = {}
-        for line, given in refusals.items():
-            place = bisect_right(starts, line)
-            reasons.setdefault(starts[place - 1] if place else line, []).extend(given)
+        for line, given in rejected.items():
+            index = bisect_right(starts, line)
+            reasons.setdefault(starts[index - 1] if index else line, []).extend(given)
         for line, group in groupby(records(), attrgetter("line")):
             if line in reasons:
                 here = list(group)
@@ -440,9 +454,10 @@ def _look_up(
 
 
 def _unlikeness(given: str, record: Record) -> tuple[bool, ...]:
-    """Rank a record by how little its reason is like one that COPY gave.
+    """Return a sort key: the less a record's reason resembles COPY's, the larger.
 
-    COPY's begins with the column, if it is for one, and ours with "not" if not.
+    COPY's reason begins with the column, if it is about one. Otherwise the project's
+    reason begins with "not".
     """
     column, _, _ = given.lower().partition(" ")
     reason = record.reason.lower()

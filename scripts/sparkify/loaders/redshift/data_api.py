@@ -1,4 +1,4 @@
-"""The one place that talks to Redshift: batches of statements over its Data API."""
+"""Run batches of statements on Redshift over its Data API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sparkify.errors import SparkifyError
 from sparkify.loaders.redshift.errors import (
     FailedStatementError,
     is_conflict,
-    told_plainly,
+    translate_errors,
 )
 from sparkify.loaders.redshift.statements import MAX_STATEMENTS, Step
 from sparkify.progress import progress
@@ -28,21 +28,21 @@ LONGEST_WAIT: Final = 30
 READ_TIMEOUT: Final = 60
 TIMEOUT_MINUTES: Final = 60
 CONFLICT_SECONDS: Final = 60
-"""How long a batch is run again that other transactions make fail, at twice the pause
-each time."""
+"""Seconds in which a batch is retried after serialization conflicts. Each pause is
+twice as long as the previous one."""
 
 CONFLICT_PAUSE: Final = 1.0
 ENDED: Final = ("FINISHED", "FAILED", "ABORTED")
 TOKEN_ID: Final = 8
-"""Characters of a statement's id that a token has, which may have 64 in all."""
+"""Characters of a statement's id in a token. A token has at most 64 characters."""
 
 MAX_BATCH_BYTES: Final = 1_000_000
-"""Bytes of a batch's statements: AWS documents the limit of one statement alone."""
+"""Bytes of a batch. AWS documents a limit for single statements only."""
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where the warehouse is and who asks, by the profile and the environment."""
+    """Location of the warehouse and its users, from the profile and the environment."""
 
     where: Mapping[str, str]
     """The arguments of every call: cluster or workgroup, database, identity."""
@@ -50,24 +50,27 @@ class Address:
     region: str
     aws_profile: str
     grant_to: str
-    """dbt's user, if the Data API may log in as another one; '' if not."""
+    """dbt's user, if the Data API may use another one, otherwise ''."""
 
     asks_for_user: bool
-    """Whether dbt's user is that of the IAM identity, which the workgroup names."""
+    """Whether dbt uses the IAM identity's user, whose name the workgroup returns."""
 
     @property
     def name(self) -> str:
-        """The warehouse's name, for people."""
+        """The name of the cluster or workgroup, for messages."""
         return self.where.get("WorkgroupName") or self.where["ClusterIdentifier"]
 
 
 def setting(name: str) -> str:
-    """Give the value of a variable of the project's own, '' where it is not set."""
+    """Return the value of a SPARKIFY_REDSHIFT_ variable, or ''."""
     return os.environ.get(VARIABLE + name, "").strip()
 
 
 def address_of(target: Mapping[str, Any]) -> Address:
-    """Read a dbt target of dbt-redshift. Raises SparkifyError if it names no place."""
+    """Return the address in a dbt-redshift target.
+
+    Raises SparkifyError unless it has exactly one cluster or workgroup.
+    """
     host = HOST.match(str(target.get("host") or ""))
     in_host = (host["name"], host["less"], host["region"]) if host else ("", "", "")
     cluster = str(target.get("cluster_id") or "") or setting("CLUSTER")
@@ -78,13 +81,13 @@ def address_of(target: Mapping[str, Any]) -> Address:
         cluster = in_host[0]
     if not cluster and not workgroup:
         raise SparkifyError(
-            "The target names neither a cluster nor a workgroup of Redshift.",
+            "The target has neither a Redshift cluster nor a workgroup.",
             "Set SPARKIFY_REDSHIFT_CLUSTER or SPARKIFY_REDSHIFT_WORKGROUP.",
         )
     if cluster and workgroup:
         raise SparkifyError(
-            f"The target names a cluster, {cluster}, and a workgroup, {workgroup}.",
-            "Set one of SPARKIFY_REDSHIFT_CLUSTER and SPARKIFY_REDSHIFT_WORKGROUP.",
+            f"The target has both a cluster, {cluster}, and a workgroup, {workgroup}.",
+            "Set either SPARKIFY_REDSHIFT_CLUSTER or SPARKIFY_REDSHIFT_WORKGROUP.",
         )
     user = str(target.get("user") or "")
     where = {"Database": str(target.get("dbname") or target.get("database") or "dev")}
@@ -107,7 +110,7 @@ def address_of(target: Mapping[str, Any]) -> Address:
 
 @dataclass(frozen=True)
 class Finished:
-    """A batch that is committed."""
+    """A committed batch, with the query ids of its statements."""
 
     id: str
     query_ids: Sequence[int] = field(default=())
@@ -117,7 +120,7 @@ class DataApi:
     """Runs batches of statements, each batch one transaction."""
 
     def __init__(self, address: Address, timeout_minutes: float) -> None:
-        """Take where the warehouse is; the client is made when it is needed."""
+        """Set the address and the time-out. The client is created on first use."""
         self.address = address
         self.timeout_minutes = timeout_minutes
         self.what = f"Redshift's Data API for {address.name}"
@@ -125,7 +128,7 @@ class DataApi:
 
     @property
     def client(self) -> Any:  # noqa: ANN401 -- boto3's clients have no type of their own
-        """The client, made on first use: importing boto3 takes its time."""
+        """The client, created on first use because importing boto3 is slow."""
         if self._client is None:
             self._client = make_client(
                 "redshift-data",
@@ -137,20 +140,20 @@ class DataApi:
 
     @property
     def region(self) -> str:
-        """The warehouse's region."""
+        """The AWS region of the warehouse."""
         return self.address.region or str(self.client.meta.region_name)
 
     def user_of_identity(self) -> str:
-        """Give the database's user of the caller's IAM identity in a workgroup.
+        """Return the database user of the caller's IAM identity in a workgroup.
 
-        Raises SparkifyError.
+        Raises SparkifyError if AWS refuses.
         """
         client = make_client(
             "redshift-serverless",
             self.address.region or None,
             profile=self.address.aws_profile or None,
         )
-        with told_plainly(f"The workgroup {self.address.name}"):
+        with translate_errors(f"The workgroup {self.address.name}"):
             given = client.get_credentials(
                 workgroupName=self.address.where["WorkgroupName"],
                 dbName=self.address.where["Database"],
@@ -160,10 +163,10 @@ class DataApi:
     def run(self, steps: Sequence[Step], name: str = "") -> Finished:
         """Run statements as one transaction, and wait until it is committed.
 
-        A ``name`` tells what the batch does: while one of that name runs, this waits
-        for it and submits nothing. A batch that fails since another transaction ran
-        beside it is run again: nothing of it is there. Raises SparkifyError with what
-        the failure of a step means, or FailedStatementError if the step does not say.
+        If a batch with the same ``name`` is running, wait for it instead of submitting
+        again. After a serialization conflict, which rolls the batch back, retry it for
+        CONFLICT_SECONDS. Raises SparkifyError with the message of the failed step, or
+        FailedStatementError if the step has none.
         """
         seconds = CONFLICT_PAUSE
         deadline = time.monotonic() + min(CONFLICT_SECONDS, 60 * self.timeout_minutes)
@@ -178,8 +181,8 @@ class DataApi:
 
     def _run_once(self, steps: Sequence[Step], name: str) -> Finished:
         if len(steps) > MAX_STATEMENTS:
-            raise ValueError(f"{len(steps)} statements are no batch")
-        with told_plainly(self.what):
+            raise ValueError(f"{len(steps)} statements are too many for a batch")
+        with translate_errors(self.what):
             token = {"ClientToken": self._token(name)} if name else {}
             naming = {"StatementName": name} if name else {}
             answer = self.client.batch_execute_statement(
@@ -195,7 +198,8 @@ class DataApi:
             return Finished(answer["Id"], ids)
         if description["Status"] == "ABORTED":
             raise SparkifyError(
-                "The load was cancelled on Redshift.", "Nothing of this run was loaded."
+                "The load was cancelled on Redshift.",
+                "Nothing was loaded. Run the command again.",
             )
         failed = [n for n, part in enumerate(parts) if part.get("Status") == "FAILED"]
         index = failed[0] if failed else 0
@@ -206,11 +210,12 @@ class DataApi:
         raise FailedStatementError(reason, index, ids)
 
     def _token(self, name: str) -> str:
-        """Give the token that makes the submission of a batch idempotent.
+        """Return the token that makes the submission of a batch idempotent.
 
-        It names the latest ended batch of the name, whose answer a repeat must not get:
-        one that failed is to be run again, and one that succeeded before a reset too.
-        Statements leave the list after a day, so their number would come again.
+        The token contains the id of the latest ended batch with the name, so that a new
+        run does not get the result of that batch: a failed batch is run again, and so
+        is one that succeeded before a reset. A counter would repeat, because statements
+        leave the list after a day.
         """
         pages = self.client.get_paginator("list_statements").paginate(
             StatementName=name, Status="ALL"
@@ -226,7 +231,11 @@ class DataApi:
         return f"{name}-{latest['Id'][:TOKEN_ID] if latest else 'first'}"
 
     def _wait(self, statement: str, total: int) -> dict[str, Any]:
-        """Poll until a batch has ended; cancel it after the time-out or Ctrl-C."""
+        """Poll until a batch has ended, and return its description.
+
+        Cancels the batch after the time-out or on Ctrl-C. Raises SparkifyError after
+        the time-out.
+        """
         deadline = time.monotonic() + 60 * self.timeout_minutes
         try:
             with progress("Redshift", "statements", total) as bar:
@@ -252,9 +261,9 @@ class DataApi:
             raise
         self._cancel(statement)
         raise SparkifyError(
-            f"Redshift was not done within {self.timeout_minutes:g} minutes, and the"
+            f"Redshift did not finish within {self.timeout_minutes:g} minutes, and the"
             " statements were cancelled.",
-            "Allow more with --timeout; what was committed before is not loaded again.",
+            "Increase --timeout and run the command again. Loaded files stay loaded.",
         )
 
     def _cancel(self, statement: str) -> None:
@@ -264,12 +273,12 @@ class DataApi:
             self.client.cancel_statement(Id=statement)
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        """Run a query and give its rows. Raises SparkifyError."""
+        """Return the rows of a query. Raises SparkifyError if it fails."""
         return self.result(self.run([Step(sql)]), 0)
 
     def result(self, finished: Finished, index: int) -> list[tuple[Any, ...]]:
-        """Give the rows of a statement of a batch, counted from 0."""
-        with told_plainly(self.what):
+        """Return the rows of a statement of a batch. ``index`` counts from 0."""
+        with translate_errors(self.what):
             pages = self.client.get_paginator("get_statement_result").paginate(
                 Id=f"{finished.id}:{index + 1}"
             )
@@ -280,8 +289,11 @@ class DataApi:
             ]
 
     def run_alone(self, sql: str) -> None:
-        """Run a statement that no transaction may hold. Raises SparkifyError."""
-        with told_plainly(self.what):
+        """Run a statement that is not allowed in a transaction.
+
+        Raises SparkifyError if it fails.
+        """
+        with translate_errors(self.what):
             answer = self.client.execute_statement(
                 Sql=sql,
                 **self.address.where,

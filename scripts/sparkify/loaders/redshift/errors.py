@@ -1,7 +1,7 @@
-"""What AWS and Redshift refuse, in one sentence on what is wrong and one on what to do.
+"""Translate errors of the Data API and Redshift into SparkifyError.
 
-Codes are those of the Data API's reference; Redshift's own reasons are texts, of which
-a few words are known.
+Error codes are from the Data API reference. Redshift's own reasons are texts, which are
+matched by a few words.
 """
 
 from __future__ import annotations
@@ -14,23 +14,24 @@ from typing import Final
 from sparkify.aws.clients import aws_errors, error_code
 from sparkify.errors import SparkifyError
 
-NOTHING: Final = (
-    "Nothing of this run was loaded; mend the cause and repeat the command."
-)
+NOTHING: Final = "Nothing was loaded. Fix the cause and run the command again."
 
 _BY_CODE: Final = {
     "AccessDenied": "Ask for the actions that docs/redshift.md lists, or set"
     " AWS_PROFILE to an identity that has them.",
-    "ActiveStatementsExceeded": "Wait until other statements have ended, and repeat the"
-    " command.",
+    "ActiveStatementsExceeded": "Wait until other statements have ended, and run the"
+    " command again.",
     "ActiveWaitingRequestsExceeded": "Wait until other commands that wait for Redshift"
-    " have ended, and repeat the command.",
+    " have ended, and run the command again.",
     "ResourceNotFound": "Check SPARKIFY_REDSHIFT_CLUSTER or _WORKGROUP, and"
     " SPARKIFY_REDSHIFT_REGION.",
 }
 
 _BY_WORDS: Final = (
-    (r"paused", "Resume the cluster, wait until it is available, and repeat."),
+    (
+        r"paused",
+        "Resume the cluster, wait until it is available, and run the command again.",
+    ),
     (
         r"endpoint doesn't exist in this region|cluster .*not found",
         "Check SPARKIFY_REDSHIFT_CLUSTER and SPARKIFY_REDSHIFT_REGION.",
@@ -41,31 +42,34 @@ _BY_WORDS: Final = (
     ),
     (
         r"different region|specified endpoint|PermanentRedirect|Status 301",
-        "Name a bucket in the region that the statement names.",
+        "Use a bucket in the region that the statement names.",
     ),
     (r"NoSuchBucket|bucket does not exist", "Check the bucket's name."),
     (
         r"S3ServiceException.*Access Denied|AccessDenied|Status 403",
-        "Let the role that SPARKIFY_REDSHIFT_ROLE names list and read the bucket.",
+        "Allow the role SPARKIFY_REDSHIFT_ROLE to list and read the bucket.",
     ),
     (
         r"NoSuchKey|does not exist,Status 404|Mandatory url is not present",
-        "It was deleted while the command ran; repeat the command.",
+        "The file was deleted while the command ran. Run the command again.",
     ),
-    (r"deadlock", "Another command wrote at the same moment; repeat the command."),
+    (
+        r"deadlock",
+        "Another command wrote at the same time. Run the command again.",
+    ),
     (
         r"permission denied|must be owner",
-        "Grant the right to the user that the Data API logs in as (docs/redshift.md).",
+        "Grant the right to the user of the Data API (docs/redshift.md).",
     ),
     (
         r"password authentication failed|secret",
-        "Check the secret that SPARKIFY_REDSHIFT_SECRET names, or the target's user.",
+        "Check the secret SPARKIFY_REDSHIFT_SECRET, or the user of the target.",
     ),
 )
 
 
-CONFLICT: Final = "Another run changed the same tables at the same moment"
-"""What Redshift's error 1023 means, which is no failure of either run:
+CONFLICT: Final = "Serialization conflict: another transaction changed the same tables"
+"""The meaning of Redshift's error 1023. Neither run has an error:
 https://docs.aws.amazon.com/redshift/latest/dg/c_serial_isolation.html"""
 
 
@@ -76,13 +80,13 @@ _CONFLICTS: Final = (
     'relation "[^"]*__dbt_tmp[^"]*" does not exist',
     r"^\s*1023\s*$",
 )
-"""Redshift's words for it. dbt-redshift gives the number alone, on a line of its own.
+"""Redshift's words for it. dbt-redshift reports only the number, on a line of its own.
 
-With ``retries`` it loses a model's temporary table, which went with the connection."""
+With ``retries``, dbt-redshift loses the temporary table with the connection."""
 
 
 def is_conflict(reason: str) -> bool:
-    """Tell whether transactions that ran side by side made Redshift stop one."""
+    """Return whether a reason is a serialization conflict."""
     return any(
         re.search(words, reason, re.IGNORECASE | re.MULTILINE) for words in _CONFLICTS
     )
@@ -96,27 +100,27 @@ def _advice_on(reason: str) -> str | None:
 
 
 class FailedStatementError(SparkifyError):
-    """A statement failed, and with it all of its batch was rolled back."""
+    """A statement failed, and its batch was rolled back."""
 
     def __init__(
         self, reason: str, index: int = 0, query_ids: Sequence[int] = ()
     ) -> None:
-        """Take the reason, the place in the batch from 0, the ids of its queries."""
+        """Set the reason, the statement's index from 0, and the batch's query ids."""
         shown = " ".join(reason.split()).removeprefix("ERROR: ").rstrip(".")
-        wrong = f"Redshift stopped: {shown or 'it gave no reason'}."
+        wrong = f"Redshift failed: {shown or 'no reason given'}."
         advice = _advice_on(reason) or NOTHING
         self.is_conflict = is_conflict(reason)
         if self.is_conflict:
             wrong = f"{CONFLICT} ({shown})."
-            advice = "Nothing of this run was loaded: repeat the command."
+            advice = "Nothing was loaded. Run the command again."
         super().__init__(wrong, advice)
         self.index = index
         self.query_ids = query_ids
 
 
 @contextmanager
-def told_plainly(what: str) -> Iterator[None]:
-    """Say what the Data API refused, in place of a traceback."""
+def translate_errors(what: str) -> Iterator[None]:
+    """Raise SparkifyError instead of an error of the Data API."""
     from botocore.exceptions import ClientError
 
     with aws_errors(f"{what} refused", _BY_CODE):

@@ -1,8 +1,8 @@
-"""The raw layer as views on files that stay in S3, which Redshift Spectrum reads.
+"""Load the raw tables as views on files in S3, which Redshift Spectrum reads.
 
-A load books the files and counts their records, and copies none. A view shows the
-records of booked files alone, with the moment of their load, so the models and the law
-hold as for copies.
+A load records the files and counts their records, without copying them. A view contains
+the records of recorded files only, with the time of their load, so the models work as
+with copies.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 from sparkify.errors import SparkifyError
 from sparkify.loaders import LoadOptions, LoadResult, NewFile, tables_of
 from sparkify.loaders.redshift import statements as sql
-from sparkify.loaders.redshift.copying import CopyWarehouse, check_nothing_moved
+from sparkify.loaders.redshift.copying import CopyWarehouse, check_unchanged
 from sparkify.loaders.redshift.load import Load
 from sparkify.loaders.redshift.statements import (
     NEW_FILES,
@@ -29,16 +29,16 @@ from sparkify.raw.sources import Source
 
 SCHEMA: Final = "raw_external"
 CATALOGUE: Final = "sparkify"
-"""The database of AWS Glue's catalogue that knows the external tables."""
+"""The AWS Glue database of the external tables."""
 
 
 class ExternalWarehouse(CopyWarehouse):
-    """Raw views on JSON in S3, and tables for what was booked."""
+    """Raw views on JSON in S3, with tables for history and quarantine."""
 
     is_external = True
 
     def create_statements(self) -> list[str]:
-        """Give the statements that create what belongs to no source."""
+        """Return the statements that create history and quarantine."""
         copies = {raw(table) for table in STAGING}
         return [
             statement
@@ -49,7 +49,7 @@ class ExternalWarehouse(CopyWarehouse):
         ]
 
     def statements(self, source: Source, files: Sequence[NewFile]) -> Sequence[str]:
-        """Give the SQL of a load, for --dry-run."""
+        """Return the SQL of a load, for --dry-run."""
         if not files:
             return self.create_statements()
         load = self._prepare(source, files, LoadOptions(max_rejects=0))
@@ -64,12 +64,12 @@ class ExternalWarehouse(CopyWarehouse):
     def load(
         self, source: Source, files: Sequence[NewFile], options: LoadOptions
     ) -> LoadResult:
-        """Book files in one transaction, with counts and rejects, or nothing."""
+        """Record files, their counts and rejected records in one transaction."""
         hidden = [f.file.path for f in files if "/_" in f"/{f.file.path}"]
         if hidden:
             raise SparkifyError(
-                f"Redshift Spectrum reads no name that begins with _: {hidden[0]}.",
-                "Give it another name, or copy the records without --external.",
+                f"Redshift Spectrum ignores names that begin with _: {hidden[0]}.",
+                "Rename the file, or copy the records without --external.",
             )
         load = self._prepare(source, files, options)
         self._check_region(load)
@@ -84,7 +84,7 @@ class ExternalWarehouse(CopyWarehouse):
         if self.grant_to:
             self.api.run([Step(text) for text in self._grants()])
         result = self._run(load, steps_of(load))
-        check_nothing_moved(load, may_grow=True)
+        check_unchanged(load, may_grow=True)
         options.on_file(sum(new.file.size for new in files))
         return result
 
@@ -93,13 +93,13 @@ class ExternalWarehouse(CopyWarehouse):
         return [*sql.grants(SCHEMA, user)[:-1], *sql.grants(RAW, user)]
 
     def reset(self) -> None:
-        """Drop the raw views and what was booked; the files stay."""
+        """Drop the raw views, history and quarantine, but not the files."""
         for table in self._known():
             self.api.run_alone(f"drop table {external(table)}")
         super().reset()
 
     def _known(self) -> list[str]:
-        """List the external tables; none where their schema was never made."""
+        """Return the existing external tables, none if their schema does not exist."""
         rows = self.api.rows(
             "select distinct tablename from svv_external_columns"
             f" where schemaname = {quote_literal(SCHEMA)}"
@@ -107,23 +107,26 @@ class ExternalWarehouse(CopyWarehouse):
         return sorted(set(STAGING) & {name for (name,) in rows})
 
     def _check_region(self, load: Load) -> None:
-        """See that Spectrum can read the source. Raises SparkifyError if it can't."""
+        """Raise SparkifyError if the source is in another region than the warehouse."""
         here = self.api.region
         if load.region and load.region != here:
             raise SparkifyError(
-                f"{load.source.root} is in {load.region} and the warehouse in {here}:"
-                " Redshift Spectrum reads buckets of its own region alone.",
-                f"Leave --external out, or name a copy of the data in {here}.",
+                f"{load.source.root} is in {load.region}, but the warehouse is in"
+                f" {here}. Redshift Spectrum only reads buckets in its own region.",
+                f"Omit --external, or use a copy of the data in {here}.",
             )
 
 
 def external(table: str) -> str:
-    """Give an external table's quoted name."""
+    """Return the quoted name of an external table."""
     return f"{quote_identifier(SCHEMA)}.{quote_identifier(table)}"
 
 
 def external_statements(load: Load) -> list[str]:
-    """Give what no transaction may hold: external schema, tables, and their views."""
+    """Return the statements for external schema, tables and views.
+
+    They are not allowed in a transaction.
+    """
     role = quote_literal(load.role) if load.role else "default"
     schema = quote_identifier(SCHEMA)
     statements = [
@@ -150,7 +153,7 @@ location {quote_literal(address)}"""
 
 
 def _on_path(table: RawTable, root: str, files: str) -> str:
-    """Give the condition that joins records to a list of files."""
+    """Return the condition that joins records to a list of files."""
     return (
         f"{quote_literal(table.name)} = {files}.table_name\n"
         f'        and records."$path" = {quote_literal(f"{root}/")} || {files}.path'
@@ -158,7 +161,7 @@ def _on_path(table: RawTable, root: str, files: str) -> str:
 
 
 def view_statement(table: RawTable, root: str) -> str:
-    """Give the view that looks like the table of copies."""
+    """Return the statement for a view with the columns of the raw table."""
     columns = ",\n".join(
         f"    records.{quote_identifier(column.name.lower())}"
         for column in table.columns
@@ -171,51 +174,52 @@ select
 from {external(table.name)} as records
 inner join {raw("load_history")} as history
     on {_on_path(table, root, "history")}
-where {sql.refusal(table)} is null
+where {sql.rejection_reason(table)} is null
 with no schema binding"""
 
 
 def steps_of(load: Load) -> list[Step]:
-    """Give the batch that books files."""
+    """Return the batch that records files."""
     tables = tables_of(load.files)
     is_again = any(new.replaces for new in load.files)
     return [
         *sql.opening(load.id, load.seen),
         *load.fill(NEW_FILES, sql.FILES_COLUMNS, load.file_rows()),
-        *(map(Step, sql.forget_files_statements([])) if is_again else ()),
+        *(map(Step, sql.delete_files_statements([])) if is_again else ()),
         *(Step(quarantine_statement(table, load.source.root)) for table in tables),
         load.limit(),
-        *(Step(book_statement(table, load.source.root)) for table in tables),
+        *(Step(history_insert(table, load.source.root)) for table in tables),
     ]
 
 
 def quarantine_statement(table: RawTable, root: str) -> str:
-    """Book the records that a rule refuses, with their file; Spectrum tells no line."""
+    """Return the insert of rejected records, with their file but without a line."""
     return f"""{sql.into("rejected_records")}
 select
     {quote_literal(table.name)},
     {NEW_FILES}.path,
     cast(null as bigint),
-    {sql.refusal(table)},
-    {sql.side_by_side(table)},
+    {sql.rejection_reason(table)},
+    {sql.values_as_text(table)},
     {THIS_LOAD}.load_id,
     {THIS_LOAD}.loaded_at
 from {external(table.name)} as records
 inner join {NEW_FILES}
     on {_on_path(table, root, NEW_FILES)}
 cross join {THIS_LOAD}
-where {sql.refusal(table)} is not null"""
+where {sql.rejection_reason(table)} is not null"""
 
 
-def book_statement(table: RawTable, root: str) -> str:
-    """Book the files of a table with the counts of their records."""
+def history_insert(table: RawTable, root: str) -> str:
+    """Return the insert of a table's files into the history, with record counts."""
+    reason = sql.rejection_reason(table)
     return f"""{sql.into("load_history")}
 with
 counted as (
     select
         {NEW_FILES}.path,
         count(*) as record_count,
-        sum(case when {sql.refusal(table)} is null then 0 else 1 end) as refused_count
+        sum(case when {reason} is null then 0 else 1 end) as refused_count
     from {external(table.name)} as records
     inner join {NEW_FILES}
         on {_on_path(table, root, NEW_FILES)}

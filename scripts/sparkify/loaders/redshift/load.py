@@ -1,4 +1,4 @@
-"""One load of files by COPY: where its lists lie in S3, and the batch that runs."""
+"""Plan one load with COPY: its manifests in S3 and its batch of statements."""
 
 from __future__ import annotations
 
@@ -19,49 +19,50 @@ from sparkify.raw.rules import RawTable
 from sparkify.raw.sources import S3Prefix, Source, compression_of
 
 COMPRESSIONS: Final = {"": "", ".gz": "gzip", ".bz2": "bzip2", ".zst": "zstd"}
-"""What COPY calls a compression, by the suffix of a file."""
+"""COPY's name of a compression, by the suffix of a file."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """Files to load on top of a history that was seen, and how COPY gets at them.
+    """The files of a load, and how COPY reads them.
 
-    With a ``place`` file lists travel as files there, else as literals in statements.
+    ``seen`` is the time of the latest load in the history when the load was planned.
+    With ``staging``, lists of files are written there, otherwise they are SQL literals.
     """
 
     source: Source
     files: tuple[NewFile, ...]
     seen: str
-    place: S3Prefix | None
+    staging: S3Prefix | None
     is_compact: bool
     region: str
     role: str
     max_rejects: int
     warehouse: str
     whole_loads: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """By table: the moments of earlier loads whose rows this one replaces."""
+    """Times of earlier loads whose rows this load replaces, by table."""
 
     @property
     def id(self) -> str:
-        """The load's name: the same load of the same files has the same one."""
-        place = self.place.root if self.place else ""
+        """An id that is the same for a repeated load of the same files."""
+        staging = self.staging.root if self.staging else ""
         what = (
             self.source.root,
             [
                 (n.table.name, n.table.part, n.replaces, tuple(n.file))
                 for n in self.files
             ],
-            (self.seen, place, self.is_compact, self.role, self.max_rejects),
+            (self.seen, staging, self.is_compact, self.role, self.max_rejects),
             self.warehouse,
         )
         return hashlib.sha256(repr(what).encode()).hexdigest()[:32]
 
     def of_table(self, table: RawTable) -> list[NewFile]:
-        """List the files of a table."""
+        """Return the files of a table."""
         return [new for new in self.files if new.table == table]
 
     def origins(self, table: RawTable) -> list[Origin]:
-        """List what is copied into a table; a compression needs a COPY of its own."""
+        """Return the origins of a table, one COPY per compression."""
         if self.is_compact:
             parts = self._listed(table, ".gz")
             return [Origin(parts, True, "gzip", self.region, "auto")]  # noqa: FBT003 -- as the fields stand
@@ -69,9 +70,9 @@ class Load:
         return [
             Origin(
                 self._listed(table, suffix)
-                if self.place
+                if self.staging
                 else f"{self.source.root}/{table.part}/",
-                self.place is not None,
+                self.staging is not None,
                 COMPRESSIONS[suffix],
                 self.region,
                 sql.json_option(table),
@@ -80,18 +81,18 @@ class Load:
         ]
 
     def _listed(self, table: RawTable, suffix: str) -> str:
-        assert self.place is not None  # noqa: S101 -- for the type checker
-        return self.place.address(f"{self.id}/{table.name}{suffix}.manifest")
+        assert self.staging is not None  # noqa: S101 -- for the type checker
+        return self.staging.address(f"{self.id}/{table.name}{suffix}.manifest")
 
     def steps(
         self,
         rejections: Sequence[Rejection] = (),
         expected: Mapping[str, int] | None = None,
     ) -> list[Step]:
-        """Give the batch. ``rejections`` are the records known to be refused.
+        """Return the batch. ``rejections`` are the records that COPY will reject.
 
-        ``expected`` has the records that COPY took of each table when it was tried out;
-        without it COPY fails at the first record it refuses.
+        ``expected`` is the number of records that COPY accepted in the trial, by table.
+        Without it, COPY fails at the first record that it rejects.
         """
         tables = tables_of(self.files)
         steps = sql.opening(self.id, self.seen)
@@ -109,12 +110,12 @@ class Load:
                     Step(
                         sql.guard(condition, name, sql.copied(table.name)),
                         "The files changed while they were loaded.",
-                        "Nothing of this run was loaded; repeat the command.",
+                        "Nothing was loaded. Run the command again.",
                     )
                 )
-        steps += map(Step, self._forget())
+        steps += map(Step, self._delete_previous_versions())
         for table in tables:
-            steps.append(Step(sql.take_statement(table, judged=self.is_compact)))
+            steps.append(Step(sql.accept_statement(table, checked=self.is_compact)))
             if not self.is_compact:
                 steps.append(Step(sql.quarantine_statement(table)))
         if rejections:
@@ -123,12 +124,12 @@ class Load:
         parts = {table.name: f"{self.source.root}/{table.part}" for table in tables}
         first = {table.name: self.of_table(table)[0].file.path for table in tables}
         steps.append(
-            Step(sql.book_statement(parts, first, counted=self.is_compact)),
+            Step(sql.history_insert(parts, first, counted=self.is_compact)),
         )
         return steps
 
     def limit(self) -> Step:
-        """Refuse the load if more records are refused than the user allows."""
+        """Return the step that fails if more records are rejected than allowed."""
         return Step(
             sql.guard(
                 f"count(*) <= {self.max_rejects}",
@@ -136,14 +137,14 @@ class Load:
                 f"{raw('rejected_records')}\n"
                 f"where loaded_at = (select loaded_at from {sql.THIS_LOAD})",
             ),
-            f"More than {self.max_rejects} records were refused, some by rules that"
-            " COPY does not know.",
-            "Nothing was loaded: --compact names their files and lines; --max-rejects"
-            " allows more.",
+            f"More than {self.max_rejects} records were rejected, some by rules that"
+            " COPY does not check.",
+            "Nothing was loaded. Use --compact to see their files and lines, or allow"
+            " more with --max-rejects.",
         )
 
     def copies(self, table: RawTable, max_errors: int) -> list[Step]:
-        """Copy a table's files into its temporary table."""
+        """Return the steps that copy a table's files into its temporary table."""
         columns = [column.name for column in table.columns]
         columns += ["source_path"] if self.is_compact else []
         into = sql.copied(table.name)
@@ -155,23 +156,26 @@ class Load:
             ),
         ]
 
-    def _forget(self) -> list[str]:
+    def _delete_previous_versions(self) -> list[str]:
         statements = []
         for table, moments in self.whole_loads.items():
-            statements += sql.forget_load_statements(table, moments)
+            statements += sql.delete_loads_statements(table, moments)
         replaced = [new for new in self.files if new.replaces]
         if replaced:
             names = [table.name for table in tables_of(replaced)]
-            statements += sql.forget_files_statements(names)
+            statements += sql.delete_files_statements(names)
         return statements
 
     def fill(
         self, table: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]
     ) -> list[Step]:
-        """Make a temporary table of rows, that lie beside the manifests if they do."""
+        """Return the steps that create a temporary table with rows.
+
+        With ``staging``, COPY reads the rows from there.
+        """
         steps = [Step(sql.side_table(table, columns))]
-        if self.place:
-            address = self.place.address(f"{self.id}/{table}.json")
+        if self.staging:
+            address = self.staging.address(f"{self.id}/{table}.json")
             origin = Origin(address, False, "", self.region, "auto")  # noqa: FBT003 -- as the fields stand
             into = quote_identifier(table)
             return [
@@ -182,7 +186,7 @@ class Load:
         return steps + [Step(text) for text in sql.insert_statements(table, values)]
 
     def file_rows(self) -> list[dict[str, Any]]:
-        """Give the files as rows of the table of new files."""
+        """Return the files as rows of the temporary table of new files."""
         return [
             {
                 "table_name": new.table.name,
@@ -197,12 +201,12 @@ class Load:
     def write_lists(
         self, parts: Mapping[str, list[str]], rejections: Sequence[Rejection]
     ) -> None:
-        """Write manifests and lists to the place, if there is one.
+        """Write manifests and lists to ``staging``, if it is set.
 
-        ``parts`` has the addresses of what was compacted, by table.
-        Raises SparkifyError if one cannot be written.
+        ``parts`` contains the addresses of compacted files, by table. Raises
+        SparkifyError if a file cannot be written.
         """
-        if self.place is None:
+        if self.staging is None:
             return
         self._write(f"{sql.NEW_FILES}.json", json_lines(self.file_rows()))
         if rejections:
@@ -219,12 +223,12 @@ class Load:
                 self._write(name, sql.manifest_text(addresses).encode())
 
     def _write(self, name: str, content: bytes) -> None:
-        assert self.place is not None  # noqa: S101 -- for the type checker
-        self.place.write(f"{self.id}/{name}", io.BytesIO(content))
+        assert self.staging is not None  # noqa: S101 -- for the type checker
+        self.staging.write(f"{self.id}/{name}", io.BytesIO(content))
 
 
 def reject_rows(rejections: Iterable[Rejection]) -> list[dict[str, Any]]:
-    """Give rejections as rows, cut to what the columns hold."""
+    """Return rejected records as rows, with text cut to the columns' lengths."""
     return [
         {
             "table_name": r.table,
@@ -238,5 +242,5 @@ def reject_rows(rejections: Iterable[Rejection]) -> list[dict[str, Any]]:
 
 
 def cut(text: str, size: int) -> str:
-    """Give as much of a text as fits into so many bytes of UTF-8."""
+    """Return the beginning of a text, at most ``size`` bytes of UTF-8."""
     return text.encode()[:size].decode(errors="ignore")

@@ -1,4 +1,4 @@
-"""The raw layer in Redshift: copies of the records, or views on them."""
+"""Open the raw tables of Redshift: copies of the records, or views on them."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from sparkify.loaders.redshift.data_api import setting
 from sparkify.loaders.redshift.external import ExternalWarehouse
 
 OPTIONS: Final = ("manifest", "compact", "external", "timeout")
-"""The options of the command that this engine has beside those of all."""
+"""Options of the command that only this engine has."""
 
 
 def open_warehouse(target: dict[str, Any]) -> CopyWarehouse:
-    """Open the cluster or workgroup that the profile's target names."""
+    """Return the warehouse of a target. Raises SparkifyError on conflicting options."""
     for other in ("manifest", "external"):
         if target.get("compact") and target.get(other):
             raise SparkifyError(
-                f"--compact and --{other} are two ways to load.",
-                "Leave one of them out.",
+                f"--compact and --{other} cannot be combined.",
+                "Omit one of them.",
             )
     if target.get("external") or setting("EXTERNAL"):
         return ExternalWarehouse(target)

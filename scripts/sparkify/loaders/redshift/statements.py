@@ -1,7 +1,7 @@
-"""The SQL of a load on Redshift: pure functions from values to statements.
+"""The SQL of a load on Redshift, as pure functions from values to statements.
 
-Every statement is one that the Database Developer Guide documents; which page says what
-stands in docs/redshift.md.
+The Database Developer Guide documents every statement. docs/redshift.md lists its
+pages.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ LENGTHS: Final = {
     "reason": MAX_REASON_BYTES,
     "raw_text": MAX_RAW_BYTES,
 }
-"""Bytes of the texts that bookkeeping writes: a bare varchar has 256."""
+"""Maximum bytes of text columns of the load. A varchar without a length has 256."""
 
 DESIGN: Final = {
     "staging_events": "distkey (sessionid) sortkey (loaded_at)",
@@ -60,7 +60,7 @@ DESIGN: Final = {
     "load_history": "diststyle even sortkey (loaded_at)",
     "rejected_records": "diststyle even sortkey (loaded_at)",
 }
-"""Where rows lie, and why: docs/redshift.md."""
+"""Dist and sort keys. docs/redshift.md gives the reasons."""
 
 FILES_COLUMNS: Final = {
     "table_name": "varchar(64)",
@@ -80,7 +80,7 @@ REJECTS_COLUMNS: Final = {
 
 @dataclass(frozen=True)
 class Step:
-    """A statement of a batch, and what it means if that one fails."""
+    """A statement of a batch, and the error message if it fails."""
 
     sql: str
     wrong: str = ""
@@ -89,7 +89,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Origin:
-    """What a COPY reads: a prefix, or a manifest, and how its files are written."""
+    """The source of a COPY: a prefix or a manifest, and the format of its files."""
 
     address: str
     is_manifest: bool
@@ -99,22 +99,22 @@ class Origin:
 
 
 def copied(table: str) -> str:
-    """Give the quoted name of the temporary table that COPY fills."""
+    """Return the quoted name of the temporary table that COPY fills."""
     return quote_identifier(f"copied_{table}")
 
 
 def names(columns: Iterable[str]) -> str:
-    """List quoted column names, in lower case as Redshift keeps them."""
+    """Return quoted column names in lower case, as Redshift stores them."""
     return ", ".join(quote_identifier(name.lower()) for name in columns)
 
 
 def into(table: str) -> str:
-    """Give the head of an insert into a raw table, all columns in their order."""
+    """Return the head of an insert into a raw table, with columns in schema order."""
     return f"insert into {raw(table)} ({names(TABLES[table])})"
 
 
 def create_statements() -> list[str]:
-    """Give the statements that create what is missing."""
+    """Return the statements that create the raw schema and its tables if missing."""
     statements = [f"create schema if not exists {quote_identifier(RAW)}"]
     identify = {
         (table.name, column.name)
@@ -135,9 +135,9 @@ def create_statements() -> list[str]:
 
 
 def grants(schema: str, user: str) -> list[str]:
-    """Let a user read a schema, if one is named.
+    """Return the statements that let a user read a schema, none without a user.
 
-    A quoted name keeps its capitals by the setting alone.
+    A quoted name keeps its capitals only with the setting.
     """
     if not user:
         return []
@@ -151,21 +151,22 @@ def grants(schema: str, user: str) -> list[str]:
 
 
 def user_statement(user: str) -> str:
-    """Give the query of whether there is a user."""
+    """Return a query with a row if a user exists."""
     return f"select usename from pg_user where usename = {quote_literal(user)}"
 
 
 def may_build_statement(user: str, database: str) -> str:
-    """Give the query that has a row if a user may read raw tables and make schemas."""
+    """Return a query with a row if a user may read raw tables and create schemas."""
     return f"""{user_statement(user)}
 and has_schema_privilege(usename, {quote_literal(RAW)}, 'usage')
 and has_database_privilege(usename, {quote_literal(database)}, 'create')"""
 
 
 def rights_statements(user: str, database: str, *, is_known: bool) -> list[str]:
-    """Let the user of an IAM identity build, and make it if it never logged in.
+    """Return the statements that let the user of an IAM identity build.
 
-    The view is what ``dbt docs generate`` and ``make check-design`` read.
+    They create the user if it is not known. ``dbt docs generate`` and ``make
+    check-design`` read svv_table_info.
     """
     name = quote_identifier(user)
     keep_case, *read = grants(RAW, user)
@@ -184,7 +185,7 @@ def _type(name: str, kind: str) -> str:
 
 
 def kinds_statement() -> str:
-    """Give the query of what the raw schema has: names, and if table or view."""
+    """Return a query for names and kinds (table or view) in the raw schema."""
     schema = quote_literal(RAW)
     return f"""select cast(tablename as varchar(128)), cast('table' as varchar(5))
 from pg_tables
@@ -196,7 +197,7 @@ where schemaname = {schema}"""
 
 
 def history_statement() -> str:
-    """Give the query of what is loaded, with the moment of each file's load."""
+    """Return a query for the loaded files, with the time of each load as text."""
     return (
         "select source, table_name, path, size_bytes, version, rejected_count,"
         f" cast(loaded_at as varchar(32)) as loaded_at from {raw('load_history')}"
@@ -204,24 +205,25 @@ def history_statement() -> str:
 
 
 def latest_load() -> str:
-    """Give the expression of the latest load's moment, as a text, '' before any."""
+    """Return the expression for the time of the latest load as text, or ''."""
     return "coalesce(cast(max(loaded_at) as varchar(32)), '')"
 
 
 def guard(condition: str, name: str, source: str) -> str:
-    """Give a query that fails, by a division by zero, unless an aggregate holds.
+    """Return a query that fails with a division by zero unless a condition is true.
 
-    Redshift has no statement that raises an error outside of a stored procedure.
+    Redshift cannot raise an error outside of a stored procedure.
     """
     holds = f"case when {condition} then 1 else 0 end"
     return f"select 1 / {holds} as {quote_identifier(name)} from {source}"
 
 
 def opening(load_id: str, seen: str) -> list[Step]:
-    """Begin a load: alone, on the history that was seen, at one moment.
+    """Return the first steps: lock the history, check it, set the time of the load.
 
-    The lock comes first: a transaction sees what was committed before its first query,
-    which here begins when the lock is there ("Isolation levels in Amazon Redshift").
+    ``seen`` is the time of the latest load when this load was planned. The lock comes
+    first, because a transaction sees the data committed before its first query
+    ("Isolation levels in Amazon Redshift").
     """
     history = raw("load_history")
     unchanged = f"{latest_load()} = {quote_literal(seen)}"
@@ -229,8 +231,8 @@ def opening(load_id: str, seen: str) -> list[Step]:
         Step(f"lock {history}"),
         Step(
             guard(unchanged, "no_other_load_came_between", history),
-            "Another load was committed while this one was prepared.",
-            "Nothing of this run was loaded; repeat the command to load what is left.",
+            "Another load was committed while this load was prepared.",
+            "Nothing was loaded. Run the command again to load the remaining files.",
         ),
         Step(
             f"""create temporary table {THIS_LOAD} as
@@ -245,13 +247,16 @@ from {history}"""
 
 
 def side_table(table: str, columns: Mapping[str, str]) -> str:
-    """Give the statement that makes a temporary table."""
+    """Return the statement that creates a temporary table."""
     lines = ",\n".join(f"    {quote_identifier(n)} {t}" for n, t in columns.items())
     return f"create temporary table {quote_identifier(table)} (\n{lines}\n)"
 
 
 def landing_statement(table: RawTable) -> str:
-    """Give the temporary table that COPY fills; it refuses null where a rule does."""
+    """Return the statement for the temporary table that COPY fills.
+
+    Columns that identify a record are not null, as in the rules.
+    """
     columns = {
         column.name.lower(): column.kind.sql_type
         + (" not null" if column.identifies else "")
@@ -265,7 +270,7 @@ def landing_statement(table: RawTable) -> str:
 def copy_statement(
     into: str, columns: Iterable[str], origin: Origin, role: str, max_errors: int = 0
 ) -> str:
-    """Give a COPY; it fails at its ``max_errors``-th refusal, or else at the first."""
+    """Return a COPY. It fails at the first error, or at the ``max_errors``-th."""
     lines = [
         f"copy {into} ({names(columns)})",
         f"from {quote_literal(origin.address)}",
@@ -283,13 +288,13 @@ def copy_statement(
 
 
 def json_option(table: RawTable) -> str:
-    """Tell how keys are matched: ``auto`` matches lower case alone."""
+    """Return the JSON option of COPY. ``auto`` only matches keys in lower case."""
     is_lower = all(column.name.islower() for column in table.columns)
     return "auto" if is_lower else "auto ignorecase"
 
 
 def insert_statements(table: str, rows: Iterable[Sequence[Any]]) -> list[str]:
-    """Give the statements that insert rows of values, each below the API's limit."""
+    """Return the inserts of rows, each below MAX_STATEMENT_BYTES."""
     head = f"insert into {quote_identifier(table)} values\n"
     statements: list[str] = []
     lines: list[str] = []
@@ -316,13 +321,13 @@ def _value(value: object) -> str:
 
 
 def manifest_text(addresses: Iterable[str]) -> str:
-    """Give a manifest that names each file, none of which may be missing."""
+    """Return a COPY manifest in which every file is mandatory."""
     entries = [{"url": address, "mandatory": True} for address in addresses]
     return json.dumps({"entries": entries}, ensure_ascii=False)
 
 
-def forget_load_statements(table: str, moments: Sequence[str]) -> list[str]:
-    """Delete whole loads of a table, found by their moments."""
+def delete_loads_statements(table: str, moments: Sequence[str]) -> list[str]:
+    """Return the statements that delete whole loads of a table, by their times."""
     listed = ", ".join(quote_literal(moment) for moment in moments)
     of_table = f"table_name = {quote_literal(table)} and loaded_at in ({listed})"
     return [
@@ -332,8 +337,8 @@ where source_path is null and loaded_at in ({listed})""",
     ]
 
 
-def forget_files_statements(tables: Iterable[str]) -> list[str]:
-    """Delete the earlier versions of the new files."""
+def delete_files_statements(tables: Iterable[str]) -> list[str]:
+    """Return the statements that delete the previous versions of the new files."""
     return [
         f"""delete from {raw(table)}
 where source_path in (
@@ -348,10 +353,13 @@ where {table}.table_name = {NEW_FILES}.table_name and {table}.path = {NEW_FILES}
     ]
 
 
-def take_statement(table: RawTable, *, judged: bool) -> str:
-    """Move what COPY took into the raw table; ``judged`` if no rule is left to ask."""
+def accept_statement(table: RawTable, *, checked: bool) -> str:
+    """Return the insert of accepted records into the raw table.
+
+    ``checked`` if all rules were already checked.
+    """
     columns = names(column.name for column in table.columns)
-    where = "" if judged else f"\nwhere {refusal(table)} is null"
+    where = "" if checked else f"\nwhere {rejection_reason(table)} is null"
     return f"""insert into {raw(table.name)} ({columns}, "loaded_at", "source_path")
 select {columns}, {THIS_LOAD}.loaded_at, source_path
 from {copied(table.name)}
@@ -359,36 +367,36 @@ cross join {THIS_LOAD}{where}"""
 
 
 def quarantine_statement(table: RawTable) -> str:
-    """Move what COPY took but a rule refuses into quarantine, values side by side.
+    """Return the insert into quarantine of records that only a rule rejects.
 
-    COPY does not tell which file and line a record came from.
+    COPY does not store file and line of a record, so the text consists of its values.
     """
     return f"""{into("rejected_records")}
 select
     {quote_literal(table.name)},
     cast(null as varchar(1)),
     cast(null as bigint),
-    {refusal(table)},
-    {side_by_side(table)},
+    {rejection_reason(table)},
+    {values_as_text(table)},
     {THIS_LOAD}.load_id,
     {THIS_LOAD}.loaded_at
 from {copied(table.name)}
 cross join {THIS_LOAD}
-where {refusal(table)} is not null"""
+where {rejection_reason(table)} is not null"""
 
 
-def side_by_side(table: RawTable) -> str:
-    """Give the expression of a record's values as one text."""
+def values_as_text(table: RawTable) -> str:
+    """Return the expression for a record's values as one text."""
     return "\n    || ' | ' || ".join(
         f"coalesce(cast({quote_identifier(column.name.lower())} as varchar(1024)), '')"
         for column in table.columns
     )
 
 
-def refusal(table: RawTable) -> str:
-    """Give the expression of why a record that COPY took is none, null if it is one.
+def rejection_reason(table: RawTable) -> str:
+    """Return the expression for the reason to reject a record, null if accepted.
 
-    These are the rules of docs/decisions/0001 that a column's type does not hold.
+    It checks the rules of docs/decisions/0001 that column types do not enforce.
     """
     cases = [
         f"        when {condition} then {quote_literal(f'{column.name} {reason}')}"
@@ -420,38 +428,39 @@ def _broken(column: Column) -> list[tuple[str, str]]:
         not_whole = f"{trimmed} !~ '^(-?[0-9]+)?$'"
         too_long = f"length(replace({trimmed}, '-', '')) > {MAX_USER_DIGITS}"
         return [
-            (not_whole, "is neither empty nor a whole number"),
+            (not_whole, "is neither empty nor an integer"),
             (too_long, "is out of range"),
         ]
     return []
 
 
 def text_of(characters: str) -> str:
-    """Give the expression of a text by its bytes, so that a reader sees them."""
+    """Return the expression for a text as bytes in hex, so that they are visible."""
     return f"from_varbyte(to_varbyte('{characters.encode().hex()}', 'hex'), 'utf8')"
 
 
 def twice_encoded(character: str) -> str:
-    """Give the bytes of a character that was encoded twice too often, in hex."""
+    """Return the bytes, in hex, of a character that was encoded two more times."""
     once = character.encode().decode("latin-1")
     return once.encode().decode("latin-1").encode().hex()
 
 
 def reject_statement() -> str:
-    """Book the records that are known to be refused."""
+    """Return the insert of records that COPY is known to reject."""
     return f"""{into("rejected_records")}
 select {names(REJECTS_COLUMNS)}, {THIS_LOAD}.load_id, {THIS_LOAD}.loaded_at
 from {NEW_REJECTS}
 cross join {THIS_LOAD}"""
 
 
-def book_statement(
+def history_insert(
     sources: Mapping[str, str], first_paths: Mapping[str, str], *, counted: bool
 ) -> str:
-    """Book the files of a load with their counts, by table.
+    """Return the insert of a load's files into the history, with record counts.
 
-    Where COPY can't tell a record's file, a load's first file bears the count of all
-    its files of that table, and the others' count is null. ``counted`` if it can tell.
+    ``counted`` if the file of each record is known. Otherwise the first file of a table
+    has the count of all its files, and the other counts are null. ``sources`` and
+    ``first_paths`` are by table.
     """
     moment = f"(select loaded_at from {THIS_LOAD})"
     first = [
@@ -472,8 +481,8 @@ def book_statement(
         for table, path, _ in first
     )
     source = " ".join(
-        f"when {quote_literal(table)} then {quote_literal(place)}"
-        for table, place in sources.items()
+        f"when {quote_literal(table)} then {quote_literal(address)}"
+        for table, address in sources.items()
     )
     count = "coalesce(loaded.record_count, 0)" if counted else "loaded.record_count"
     return f"""{into("load_history")}
@@ -502,12 +511,12 @@ left join rejected
 
 
 def names_of(table: str, columns: Iterable[str]) -> str:
-    """List the columns of one of several tables."""
+    """Return columns qualified with a table's name."""
     return ",\n    ".join(f"{table}.{name}" for name in columns)
 
 
 def result_statement(load_id: str) -> str:
-    """Give the query of what a load did: files, records loaded, records refused."""
+    """Return a query for the files, loaded records and rejected records of a load."""
     return (
         "select count(*), coalesce(sum(loaded_count), 0),"
         f" coalesce(sum(rejected_count), 0)\nfrom {raw('load_history')}\n"
@@ -516,7 +525,7 @@ def result_statement(load_id: str) -> str:
 
 
 def errors_statement(query_ids: Iterable[int]) -> str:
-    """Give the query of what COPY refused: file, line, column and reason."""
+    """Return a query for COPY's errors: file, line, column and reason."""
     listed = ", ".join(str(int(number)) for number in query_ids)
     return (
         "select trim(file_name), line_number, trim(column_name), trim(error_message)\n"
@@ -525,7 +534,7 @@ def errors_statement(query_ids: Iterable[int]) -> str:
 
 
 def count_statement(schema: str, tables: Iterable[str]) -> str:
-    """Count the rows of tables."""
+    """Return a query for the names and row counts of tables."""
     return "\nunion all\n".join(
         f"select {quote_literal(table)}, count(*)"
         f" from {quote_identifier(schema)}.{quote_identifier(table)}"

@@ -1,8 +1,8 @@
-"""The files of the raw layer in a lake, and which of them count.
+"""The files of the raw tables in a lake, and which of them are committed.
 
-A load writes its records into folders of its own, which nobody looks at until the
-load's history, one file, is renamed into ``raw/commits``: that is the commit. A record
-counts if it lies in the folder that the latest history of its file names.
+A load writes records to its own folders. Renaming its history, one file, into
+``raw/commits`` commits the load. The records of a file are those in the folder that its
+latest history names.
 """
 
 from __future__ import annotations
@@ -19,32 +19,32 @@ from sparkify.loaders.schema import HISTORY, STAGING
 
 RECORDS: Final = (*STAGING, "rejected_records")
 COMMITTED: Final = HISTORY | {"folder": "varchar"}
-"""What a commit says of a file: its history, and the folder that has its records."""
+"""Columns of a commit: the history of a file, and the folder of its records."""
 
 
 class Lake:
     """The folder ``raw`` below a lake's root."""
 
     def __init__(self, root: Path) -> None:
-        """Take the lake's root; nothing is made yet."""
+        """Set the root of the lake, without creating anything."""
         self.raw = root / "raw"
         self.commits = self.raw / "commits"
 
     def make_folders(self) -> None:
-        """Make the folders that are missing."""
+        """Create missing folders."""
         for name in (*RECORDS, "commits"):
             (self.raw / name).mkdir(parents=True, exist_ok=True)
 
     def folder(self, table: str) -> Path:
-        """Give the folder of a raw table's records."""
+        """Return the folder of a raw table's records."""
         return self.raw / table
 
     def partition(self, table: str, folder: str) -> Path:
-        """Give a folder of records, in the form of a Hive partition."""
+        """Return a folder of records, named as a Hive partition."""
         return self.folder(table) / f"folder={folder}"
 
     def history(self) -> list[dict[str, Any]]:
-        """Give the latest history of each file, in the order of the loads."""
+        """Return the latest history of each file, ordered by load time."""
         rows: list[dict[str, Any]] = []
         for path in self.commits.glob("*.json"):
             with path.open(encoding="utf-8") as lines:
@@ -53,25 +53,25 @@ class Lake:
         return list({(row["table_name"], row["path"]): row for row in rows}.values())
 
     def latest(self) -> datetime | None:
-        """Give the time of the latest load, if there was one."""
+        """Return the time of the latest load, or None."""
         times = [row["loaded_at"] for row in self.history()]
         return datetime.fromisoformat(max(times)) if times else None
 
     def commit(self, load: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Make a load count: one rename, after which all of it is there."""
-        unseen = self.commits / f".{load}.json"
-        with unseen.open("w", encoding="utf-8") as file:
+        """Commit a load by renaming one file. Rows are in the order of COMMITTED."""
+        uncommitted = self.commits / f".{load}.json"
+        with uncommitted.open("w", encoding="utf-8") as file:
             for row in rows:
                 record = dict(zip(COMMITTED, row, strict=True))
                 file.write(json.dumps(record, default=_timestamp) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        unseen.rename(self.commits / f"{load}.json")
+        uncommitted.rename(self.commits / f"{load}.json")
 
     def remove_leftovers(self) -> None:
-        """Remove what loads left that were stopped before their commit."""
-        for unseen in self.commits.glob(".*"):
-            unseen.unlink()
+        """Delete the files of loads that ended before their commit."""
+        for uncommitted in self.commits.glob(".*"):
+            uncommitted.unlink()
         for table in RECORDS:
             for folder in self.folder(table).glob("folder=*"):
                 load = folder.name.removeprefix("folder=").partition("-")[0]
@@ -79,7 +79,7 @@ class Lake:
                     shutil.rmtree(folder)
 
     def remove(self) -> None:
-        """Remove the raw layer; once the history is gone nothing of it counts."""
+        """Delete the raw tables. The rename deletes the history first."""
         if self.raw.exists():
             gone = self.raw.with_name("raw-removed")
             shutil.rmtree(gone, ignore_errors=True)

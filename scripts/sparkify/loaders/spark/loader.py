@@ -1,4 +1,4 @@
-"""The raw layer in a lake of Parquet: Spark parses the files, each of them once."""
+"""Load the raw tables of a Parquet lake with Spark, which parses each file once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sparkify.loaders import (
     NewFile,
     tables_of,
 )
-from sparkify.loaders.bookkeeping import Quarantine, batches, book, load_time
+from sparkify.loaders.bookkeeping import Quarantine, batches, load_time, record_load
 from sparkify.loaders.schema import HISTORY, RAW, REJECTED, STAGING
 from sparkify.loaders.spark import session
 from sparkify.loaders.spark.lake import COMMITTED, RECORDS, Lake
@@ -37,27 +37,27 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 LAKE: Final = "lake"
-"""The schema of the tables that lie below the views of the schema raw."""
+"""The schema of the tables that the views of the schema raw read."""
 
 PARTITIONS_IN_CATALOGUE: Final = "spark.sql.hive.manageFilesourcePartitions"
 
-CAREFUL_LINES: Final = 200_000
+LINES_PER_INSERT: Final = 200_000
 
 MAX_PLAIN_BYTES: Final = 16 << 10
-"""Longer lines are left to the rules: a pattern takes a stack for what it repeats."""
+"""Longer lines are read by read_records: Java's patterns recurse for repetitions."""
 
 HALF_OF_PAIR: Final = r"\\u[dD][89a-fA-F]"
-"""Escapes of surrogates, of which Spark's parser takes halves too."""
+"""Escapes of surrogates. Spark's parser also accepts half of a pair."""
 
 
 def open_warehouse(target: dict[str, Any]) -> SparkWarehouse:
-    """Open the lake of the profile's target."""
+    """Return the warehouse of a target."""
     return SparkWarehouse(target)
 
 
 @contextmanager
-def _told_plainly() -> Iterator[None]:
-    """Say what Spark could not do, in place of a traceback."""
+def _translate_errors() -> Iterator[None]:
+    """Raise SparkifyError instead of an error of Spark."""
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
 
@@ -66,29 +66,29 @@ def _told_plainly() -> Iterator[None]:
     except (PySparkException, Py4JError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise SparkifyError(
-            f"Spark stopped: {reason}.",
-            "Nothing of this run was loaded; mend the cause and repeat the command.",
+            f"Spark failed: {reason}.",
+            "Nothing was loaded. Fix the cause and run the command again.",
         ) from error
 
 
 class SparkWarehouse:
-    """The raw tables in a lake, which one process at a time may write."""
+    """The raw tables in a lake, which only one process at a time can use."""
 
     def __init__(self, target: dict[str, Any]) -> None:
-        """Take the profile's target; Spark is started when it is needed."""
+        """Set the target. Spark is started on first use."""
         self.target = target
         self.lake = Lake(session.lake_of(target))
 
     @property
     def session(self) -> SparkSession:
-        """The session on the lake. Waits for another process that has one."""
+        """The Spark session. The first use waits for other processes to end."""
         return session.start(self.target)
 
     def close(self) -> None:
-        """Leave the session to what follows: it ends with the process."""
+        """Do nothing: the session is reused until the process ends."""
 
     def history(self) -> Sequence[LoadedFile]:
-        """List what is loaded; nothing where there are no raw tables yet."""
+        """Return the loaded files, none if the raw tables do not exist."""
         columns = (
             *("source", "table_name", "path"),
             *("size_bytes", "version", "rejected_count"),
@@ -99,7 +99,7 @@ class SparkWarehouse:
         ]
 
     def statements(self, source: Source, files: Sequence[NewFile]) -> Sequence[str]:
-        """Give the SQL of a load; the view lines has the lines of a batch of files."""
+        """Return the SQL of a load. The view lines contains the lines of a batch."""
         del source
         reads = [read_statement(table) for table in tables_of(files)]
         return [*create_statements(self.lake), *reads]
@@ -107,15 +107,15 @@ class SparkWarehouse:
     def reset(self) -> None:
         """Drop the raw tables."""
         session = self.session
-        with _told_plainly():
+        with _translate_errors():
             self.lake.remove()
             for schema in (RAW, LAKE):
                 session.sql(f"drop schema if exists {_quoted(schema)} cascade")
 
     def count_rows(self, schema: str, tables: Iterable[str]) -> dict[str, int]:
-        """Count the rows of tables that exist."""
+        """Return the number of rows of each table. All tables must exist."""
         session = self.session
-        with _told_plainly():
+        with _translate_errors():
             return {
                 table: session.sql(
                     f"select count(*) from {_quoted(schema)}.{_quoted(table)}"
@@ -124,25 +124,25 @@ class SparkWarehouse:
             }
 
     def create_tables(self) -> None:
-        """Create the raw tables that are missing."""
+        """Create missing raw tables."""
         session = self.session
-        with _told_plainly():
+        with _translate_errors():
             self._create(session)
 
     def load(
         self, source: Source, files: Sequence[NewFile], options: LoadOptions
     ) -> LoadResult:
-        """Load files in one commit, with history and rejects, or nothing."""
+        """Load files, history and rejected records in one commit."""
         session = self.session
-        with _told_plainly():
+        with _translate_errors():
             result = _Load(session, self.lake, source, options).run(files)
             self._create(session)
             return result
 
     def _create(self, session: SparkSession) -> None:
         self.lake.make_folders()
-        # A folder is a partition once it is there: no entry of the catalogue's could be
-        # made in one step with the commit.
+        # Find partitions by their folders: catalogue entries could not be created
+        # atomically with the commit.
         session.conf.set(PARTITIONS_IN_CATALOGUE, "false")
         for statement in create_statements(self.lake):
             session.sql(statement)
@@ -152,7 +152,7 @@ class SparkWarehouse:
 
 
 class _Load:
-    """One load: what it has in hand until it is committed."""
+    """The state of one load until its commit."""
 
     def __init__(
         self, session: SparkSession, lake: Lake, source: Source, options: LoadOptions
@@ -177,7 +177,9 @@ class _Load:
         try:
             self._read(files)
             rejections = self.quarantine.rejections
-            rows = book(self.source, files, self.loaded, rejections, self.loaded_at)
+            rows = record_load(
+                self.source, files, self.loaded, rejections, self.loaded_at
+            )
             self._write_rejections(rows["rejected_records"])
             folders = [self.folders[new.table.name, new.file.path] for new in files]
             history = zip(rows["load_history"], folders, strict=True)
@@ -202,7 +204,7 @@ class _Load:
                 ) as local:
                     lines.update(self._parse(table, batch, local))
             found = self._found(table)
-            odd = []
+            fallback = []
             for new in mine:
                 key = table.name, new.file.path
                 if found.get(new.file.path, 0) == lines[new.file.path]:
@@ -210,13 +212,16 @@ class _Load:
                     self.loaded[key] = lines[new.file.path]
                 else:
                     self.folders[key] = self.by_rules
-                    odd.append(new)
-            self._read_carefully(table, odd)
+                    fallback.append(new)
+            self._read_by_rules(table, fallback)
 
     def _parse(
         self, table: RawTable, batch: Sequence[NewFile], local: Sequence[str]
     ) -> dict[str, int]:
-        """Let Spark read a batch; count each file's lines, -1 if none is for Spark."""
+        """Load a batch with Spark's parser.
+
+        Return the line count of each file by path, -1 if Spark cannot read the file.
+        """
         lines: dict[str, int] = {}
         names: list[tuple[str, str]] = []
         for new, name in zip(batch, local, strict=True):
@@ -242,22 +247,22 @@ class _Load:
                     "half_of_pair": HALF_OF_PAIR,
                     "loaded_at": self.loaded_at.isoformat(sep=" "),
                 },
-            ).write.mode("append").parquet(self._place(table, self.by_parser))
+            ).write.mode("append").parquet(self._parquet(table, self.by_parser))
         return lines
 
-    def _place(self, table: RawTable, folder: str) -> str:
+    def _parquet(self, table: RawTable, folder: str) -> str:
         return str(self.lake.partition(table.name, folder))
 
     def _found(self, table: RawTable) -> dict[str, int]:
-        """Give how many records Spark read of each file, but of files with odd lines.
+        """Return the number of records per file that Spark read, except fallback files.
 
-        These hold a line that is not plain. A file of which another number of lines was
-        read than it has is odd too.
+        A fallback file contains a line that is not a fast-path line, or another number
+        of lines than records.
         """
         if not self.lake.partition(table.name, self.by_parser).exists():
             return {}
         rows = (
-            self.session.read.parquet(self._place(table, self.by_parser))
+            self.session.read.parquet(self._parquet(table, self.by_parser))
             .groupBy("source_path")
             .agg({"*": "count", "loaded_at": "count"})
             .toDF("source_path", "lines", "records")
@@ -267,8 +272,8 @@ class _Load:
         )
         return {row[0]: row[1] for row in rows}
 
-    def _read_carefully(self, table: RawTable, files: Sequence[NewFile]) -> None:
-        """Read files by the rules."""
+    def _read_by_rules(self, table: RawTable, files: Sequence[NewFile]) -> None:
+        """Load fallback files with read_records."""
         rows: list[tuple[Any, ...]] = []
         for batch in batches(files):
             with self.source.fetch(
@@ -281,13 +286,13 @@ class _Load:
                         table, name, path, self.extra[table.name]
                     ):
                         if record.values is None:
-                            self.quarantine.refuse(table, path, record)
+                            self.quarantine.reject(table, path, record)
                             continue
                         rows.append(
                             (*_values(table, record.values), self.loaded_at, path)
                         )
                         self.loaded[table.name, path] += 1
-                        if len(rows) >= CAREFUL_LINES:
+                        if len(rows) >= LINES_PER_INSERT:
                             self._write(table, rows)
                             rows = []
         self._write(table, rows)
@@ -297,17 +302,17 @@ class _Load:
             schema = _columns(STAGING[table.name])
             self.session.createDataFrame(rows, schema).coalesce(1).write.mode(
                 "append"
-            ).parquet(self._place(table, self.by_rules))
+            ).parquet(self._parquet(table, self.by_rules))
 
     def _write_rejections(self, rows: Sequence[tuple[Any, ...]]) -> None:
         if rows:
-            place = self.lake.partition("rejected_records", self.by_rules)
+            folder = self.lake.partition("rejected_records", self.by_rules)
             data = self.session.createDataFrame(list(rows), _columns(REJECTED))
-            data.coalesce(1).write.parquet(str(place))
+            data.coalesce(1).write.parquet(str(folder))
 
 
 def _values(table: RawTable, texts: Sequence[str | None]) -> list[Any]:
-    """Turn a record's texts into values of Python that Spark takes."""
+    """Return a record's texts as Python values for Spark, in the same order."""
     return [
         None if text is None else _PYTHON[column.kind.sql_type](text)
         for text, column in zip(texts, table.columns, strict=True)
@@ -325,7 +330,7 @@ _PYTHON: Final[dict[str, type[Any]]] = {
 
 
 def _spark_type(sql_type: str) -> str:
-    """Give what Spark calls a type; its text has no length."""
+    """Return Spark's name of a type. Its strings have no length."""
     return _TYPES.get(sql_type, re.sub(r"^varchar.*", "string", sql_type))
 
 
@@ -344,33 +349,34 @@ def _literal(text: str) -> str:
 
 
 def _suits_parser(local: str, path: str) -> bool:
-    """Tell whether Spark can be given a file's name: it expands patterns."""
+    """Return whether Spark can read a file. It expands patterns in file names."""
     if not re.fullmatch(r"[\w ./=@+,~-]+", local, re.ASCII):
         return False
     return suits_parser(local, path)
 
 
 def _uri(local: str) -> str:
-    """Give what Spark calls a file whose name suits it."""
+    """Return the URI of a file as Spark writes it."""
     return "file:" + local.replace(" ", "%20")
 
 
 def java_pattern(table: RawTable) -> str:
-    """Give the Java pattern of lines that need no check, with keys in any order.
+    """Return the Java pattern of fast-path lines, with keys in any order.
 
-    It is that of ``plain_line``, but Java's ``$`` also matches before a last line
-    break, and Java repeats a group by calling itself unless it does so possessively.
+    It is ``plain_line`` with two changes. Java's ``$`` also matches before a final line
+    break. Java recurses for the repetition of a group, unless it is possessive.
     """
     pattern = rf"\A{plain_line(table)[1:-1]}\z"
     return pattern.replace(")*", ")*+").replace("]*", "]*+")
 
 
 def read_statement(table: RawTable) -> str:
-    """Give the query that reads the lines of a batch of files.
+    """Return the query that reads the lines of a batch of files.
 
-    Its parameters are :plain and :half_of_pair, which are patterns, and :loaded_at; the
-    views lines and files have the lines and what their files are called. A line that is
-    not plain becomes a row without loaded_at, which marks its file as odd.
+    :plain and :half_of_pair are patterns, :loaded_at is the time of the load. The view
+    lines contains value and uri of each line, the view files uri and stored path of
+    each file. A line that is not a fast-path line becomes a row with a null loaded_at,
+    which marks its file as a fallback file.
     """
     names = [_quoted(column.name) for column in table.columns]
     structure = ", ".join(
@@ -432,7 +438,7 @@ def _positive_zero(kind: Kind) -> str:
 
 
 def create_statements(lake: Lake) -> list[str]:
-    """Give the statements that create the raw tables: views on what is committed."""
+    """Return the statements that create the raw tables, as views on committed files."""
     statements = [
         f"create schema if not exists {_quoted(schema)}" for schema in (RAW, LAKE)
     ]

@@ -1,7 +1,7 @@
-"""The Spark session of this process, on one lake at a time.
+"""Start and stop the Spark session of this process, on one lake at a time.
 
-Its settings are those of the profile's target, so that dbt starts the same session
-without us, and takes ours where there is one.
+Its settings come from the profile's target. dbt starts the same session by itself, and
+uses this one if it exists.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 STOP_SECONDS: Final = 30
 TEMPORARY: Final = "tmp"
-"""The folder below a lake for temporary files of Spark and Java (profiles.yml)."""
+"""Folder in a lake for temporary files of Spark and Java (profiles.yml)."""
 
 
 @dataclass
 class _Running:
-    """The session that runs, the lake it is on, and the lock that it holds there."""
+    """The running session, its lake, and its lock file."""
 
     session: SparkSession
     lake: Path
@@ -43,28 +43,31 @@ _running: list[_Running] = []
 
 
 def lake_of(target: dict[str, Any]) -> Path:
-    """Give the lake's root of a profile's target. Raises SparkifyError."""
+    """Return the root folder of a target's lake.
+
+    Raises SparkifyError if the target has no session or no local lake.
+    """
     name = target.get("name")
     if target.get("method") != "session":
         raise SparkifyError(
-            f"The target {name} is a Spark server, through which nothing is loaded.",
-            "Load with a target whose method is session, where the lake's folder is.",
+            f"The target {name} is a Spark server, which cannot load files.",
+            "Use a target with method: session on the machine that has the lake.",
         )
     folder = (target.get("server_side_parameters") or {}).get("spark.sql.warehouse.dir")
     if not folder or "://" in folder:
         raise SparkifyError(
-            f"The target {name} keeps its lake in no folder of this machine.",
+            f"The lake of target {name} is not a local folder.",
             "Set SPARKIFY_LAKE (spark.sql.warehouse.dir) to a folder.",
         )
     return (PROJECT / str(folder)).parent
 
 
 def start(target: dict[str, Any]) -> SparkSession:
-    """Give the session on a target's lake, started if it does not run.
+    """Return the session on a target's lake, and start it if necessary.
 
-    It runs until the process ends, since it takes seconds to start. Waits for another
-    process that has a session on the lake; raises SparkifyError if there is no Java, no
-    Spark, or if a program that heeds no lock holds the lake.
+    Starting takes seconds, so it runs until the process ends. Prints that it waits, if
+    another process has a session on the lake. Raises SparkifyError if Java or Spark is
+    missing, or if a program that ignores the lock has the lake open.
     """
     lake = lake_of(target)
     if _running and _running[0].lake == lake:
@@ -72,7 +75,7 @@ def start(target: dict[str, Any]) -> SparkSession:
     stop()
     require_java()
     try:
-        # Only those who use it have it.
+        # Installed for TARGET=spark only.
         from pyspark.sql import SparkSession
     except ModuleNotFoundError as error:
         raise SparkifyError(
@@ -98,16 +101,16 @@ def start(target: dict[str, Any]) -> SparkSession:
 
 @atexit.register
 def stop() -> None:
-    """End the session and its Java, if one runs, and release the lake.
+    """Stop the session, if there is one, kill its JVM and unlock the lake.
 
-    Also runs at the end of the process. Deletes the temporary files of Spark and Java.
+    Also runs at the end of the process. Deletes temporary files of Spark and Java.
     """
     while _running:
         from pyspark import SparkContext
 
         running = _running.pop()
         gateway = SparkContext._gateway  # noqa: SLF001 -- there is no public way to end Java
-        # Java ends when its input ends, even if Spark no longer answers.
+        # Java ends when its input ends, even if Spark no longer responds.
         with contextlib.suppress(Exception):
             running.session.stop()
             gateway.shutdown()
@@ -124,16 +127,16 @@ def stop() -> None:
 
 
 def _empty(folder: Path) -> None:
-    """Make a folder, or delete what a process left there that was killed.
+    """Create an empty folder. Delete the files that a killed process left in it.
 
-    The folder itself stays for dbt, whose Java expects it.
+    dbt's Java needs the folder itself.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
 
 
 def hold(lake: Path) -> IO[bytes]:
-    """Wait until no other process holds a lake; it is held until the file is closed."""
+    """Wait for other processes, and lock a lake until the returned file is closed."""
     lock = (lake / "lock").open("wb")
     waiting = False
     while True:
@@ -141,7 +144,7 @@ def hold(lake: Path) -> IO[bytes]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if not waiting:
-                print(f"Waiting for the process that holds {lake} ...")
+                print(f"Waiting for another process that uses {lake} ...")
                 waiting = True
             time.sleep(0.2)
         else:
@@ -149,9 +152,9 @@ def hold(lake: Path) -> IO[bytes]:
 
 
 def _remove_halves(session: SparkSession, lake: Path) -> None:
-    """Delete the files of versions that killed builds began (decision 7).
+    """Delete incomplete versions that killed builds left (decision 7).
 
-    The catalogue does not know them. A folder has the name of its table.
+    They are not in the catalogue. A folder has the name of its table.
     """
     for schema in lake.glob("warehouse/*_versions.db"):
         name = schema.name.removesuffix(".db")
@@ -163,7 +166,7 @@ def _remove_halves(session: SparkSession, lake: Path) -> None:
 
 @contextlib.contextmanager
 def _quiet(lake: Path) -> Iterator[None]:
-    """Let Java, while it starts, take a file for its standard error, and keep it."""
+    """Redirect standard error to a file while Java starts. Java keeps the file."""
     before = os.dup(2)
     with (lake / "spark.log").open("wb") as log:
         os.dup2(log.fileno(), 2)
@@ -180,7 +183,7 @@ def _unstarted(lake: Path, error: Exception) -> SparkifyError:
     if "Another instance of Derby" in said:
         return SparkifyError(
             f"Another program has {lake} open.",
-            "Wait until dbt, or what else reads it, has ended, and repeat the command.",
+            "Wait until dbt or the other program has ended, and run the command again.",
         )
     reason = str(error).strip().splitlines()[0].rstrip(".")
-    return SparkifyError(f"Spark cannot be started: {reason}.", f"Look into {log}.")
+    return SparkifyError(f"Spark cannot be started: {reason}.", f"Read {log}.")
