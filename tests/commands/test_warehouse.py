@@ -110,8 +110,8 @@ def test_up_makes_a_serverless_warehouse_and_writes_where_it_is(
     said = capsys.readouterr().out
     assert "CREATE_COMPLETE        Workgroup" in said
     assert "8 to 16 RPUs" in said
-    assert "at most 16 RPU-hours a day, then queries are refused" in said
-    assert "nobody from outside" in said
+    assert "at most 16 RPU-hours a day, then queries are rejected" in said
+    assert "no addresses from outside" in said
     assert "make build TARGET=redshift DATA=s3://raw-data/sparkify" in said
     assert written().pop("SPARKIFY_REDSHIFT_ROLE")
     assert written().items() >= {
@@ -196,7 +196,7 @@ def test_up_makes_a_cluster_and_says_that_it_costs_by_the_hour(
     assert run("up", *DATA, "--provisioned", "--stack", "big-one") == 0
     said = capsys.readouterr().out
     assert "1 x ra3.large" in said
-    assert "by the hour, also while no query runs; it is paused by cron(" in said
+    assert "per hour, also while no query runs; it is paused by cron(" in said
     assert written()["SPARKIFY_REDSHIFT_CLUSTER"] == "big-one"
     assert "SPARKIFY_REDSHIFT_WORKGROUP" not in written()
     assert boto3.client("redshift", "eu-central-1").describe_clusters(
@@ -319,14 +319,14 @@ def test_spark_comes_up_and_goes_down(
 @pytest.mark.parametrize(
     ("arguments", "wrong"),
     [
-        (("up",), "--data has to be named"),
+        (("up",), "A new stack needs --data"),
         (("up", "--data", "raw-data/sparkify"), "is not an s3:// address"),
-        (("up", "--data", "s3://"), "names no bucket"),
+        (("up", "--data", "s3://"), "has no bucket"),
         (("up", "--data", "s3://raw-data/a*"), "DataPrefix cannot be 'a*'"),
         (("up", "--data", "s3://Raw_Data"), "DataBucket cannot be 'Raw_Data'"),
-        (("up", *DATA, "--address", "0.0.0.0/0"), "would let in 4,294,967,296"),
-        (("up", *DATA, "--address", "203.0.113.7/24"), "no range of IPv4 addresses"),
-        (("up", *DATA, "--set", "Nodes"), "sets nothing"),
+        (("up", *DATA, "--address", "0.0.0.0/0"), "would allow 4,294,967,296"),
+        (("up", *DATA, "--address", "203.0.113.7/24"), "is not a range of IPv4 addresses"),
+        (("up", *DATA, "--set", "Nodes"), "has no value"),
         (("up", *DATA, "--set", "Node=1"), "has no parameter Node"),
         (("up", *DATA, "--set", "NodeType=dc2.large"), "NodeType cannot be"),
         (
@@ -338,7 +338,7 @@ def test_spark_comes_up_and_goes_down(
         (("up", *DATA, "--lake", "s3://scratch/lake"), "has no parameter LakeBucket"),
         (("up", *DATA, "--rpu-hours", "0"), "has no effect"),
         (("up", *DATA, "--provisioned", "--rpu-hours", "1"), "has no effect"),
-        (("up", *DATA, "--engine", "spark"), "--lake has to be named"),
+        (("up", *DATA, "--engine", "spark"), "A new stack needs --lake"),
         (("up", *DATA, "--stack", "My_Stack"), "is not a valid stack name"),
         (("down", "--yes", "--stack", "a--b"), "is not a valid stack name"),
     ],
@@ -381,7 +381,7 @@ def test_a_failed_creation_names_the_first_resource_and_its_reason(
         captured.err,
         "could not be created",
         f"Workgroup ({kind}): Insufficient free addresses (Service: Redsh",
-        "Mend it and run the same command again.",
+        "Fix it and run the command again.",
     )
     assert "CREATE_FAILED          Workgroup: Insufficient free" in captured.out
     assert not dbt_profile.ENVIRONMENT.exists()
@@ -414,7 +414,7 @@ def test_a_failed_change_leaves_what_was(
     aws.failing["AWS::RedshiftServerless::Workgroup"] = "RPU 1024 is not there"
     assert run("up", "--set", "BaseCapacity=1024", "--set", "MaxCapacity=1024") == 2
     two_sentences(
-        capsys.readouterr().err, "could not be changed", "the stack is as it was before"
+        capsys.readouterr().err, "could not be changed", "The stack is unchanged"
     )
     assert MADE["workgroup"]["sparkify"]["BaseCapacity"] == "8"
     assert written() == before
@@ -428,7 +428,7 @@ def test_a_failed_deletion_names_what_is_in_the_way(
     aws.failing["AWS::EC2::VPC"] = "The vpc has dependencies and cannot be deleted"
     assert run("down", "--yes") == 2
     two_sentences(
-        capsys.readouterr().err, "could not be deleted. Vpc (AWS::EC2::VPC)", "by hand"
+        capsys.readouterr().err, "could not be deleted. Vpc (AWS::EC2::VPC)", "manually"
     )
     assert run("up") == 2
     two_sentences(capsys.readouterr().err, "is DELETE_FAILED. Vpc", "down, or fix it")
@@ -454,7 +454,7 @@ def test_up_and_down_wait_for_what_somebody_else_began(
     stack.status = "UPDATE_IN_PROGRESS"
     assert run("up") == 0
     assert pauses == ["UPDATE_IN_PROGRESS"]
-    assert "is UPDATE_IN_PROGRESS: waiting for its end" in capsys.readouterr().out
+    assert "is UPDATE_IN_PROGRESS. Waiting until it ends" in capsys.readouterr().out
     stack.status = "UPDATE_IN_PROGRESS"
     assert run("down", "--yes") == 0
     assert run("status") == 0
@@ -484,7 +484,7 @@ def test_ctrl_c_says_that_aws_goes_on(
 
     monkeypatch.setattr(stacks.Stack, "_follow", interrupt)
     assert run("up", *DATA) == 130
-    assert "AWS goes on with it" in capsys.readouterr().out
+    assert "AWS continues" in capsys.readouterr().out
 
 
 REFUSALS = {

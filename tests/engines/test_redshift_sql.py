@@ -216,7 +216,7 @@ EXAMPLES = {
     "explain analyze": ("explain analyze select 1", "explain select 1"),
     "savepoint": ("savepoint s", "rollback"),
     "do": ("do 'begin end'", "call p()"),
-    "copy of the client": (
+    "local copy": (
         "copy t from stdin",
         "copy t from 's3://b/k' iam_role default json 'auto'",
     ),

@@ -518,7 +518,7 @@ def test_a_source_or_target_that_is_unknown_is_named(
     for data, wrong in {
         "nowhere": "The folder ",
         "ftp://host/data": "ftp://host/data is neither a folder nor an s3:// address.",
-        "s3://": "s3:// names no bucket.",
+        "s3://": "s3:// has no bucket.",
     }.items():
         assert load(data) == 2, data
         said = capsys.readouterr().err

@@ -806,7 +806,7 @@ def test_bootstraps_at_the_same_moment_load_once(redshift: Redshift) -> None:
         told_to_repeat=len(codes) - codes.count(0),
     )
     for code, error in zip(codes, said, strict=True):
-        assert code == 0 or "repeat the command" in error
+        assert code == 0 or "un the command again" in error
     assert redshift.load(*WAYS["manifest"]) == 0
     assert redshift.counts() == (2, 51, 0)
 
@@ -1049,7 +1049,7 @@ def test_a_passing_fault_is_no_failure(
 @pytest.mark.parametrize(
     ("how", "wrong", "advice"),
     [
-        ("throttle", "Throttling", "repeat the command"),
+        ("throttle", "Throttling", "run the command again"),
         ("expired", "ExpiredToken", "Log in again"),
         ("denied", "AccessDenied", "docs/redshift.md"),
     ],
@@ -1172,7 +1172,7 @@ def test_a_conflict_with_another_run_is_tried_again_and_told_as_one(
     said = capsys.readouterr().err.splitlines()
     if status:
         assert "Serialization conflict: another transaction changed" in said[0]
-        assert "repeat the command" in said[1]
+        assert "un the command again" in said[1]
         assert len(said) == 2
     assert redshift.stand_in.conflicts == []
     assert redshift.load("--manifest", PLACE) == 0

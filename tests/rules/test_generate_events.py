@@ -511,7 +511,7 @@ def test_the_summary_counts_what_is_refused(
     size = sum(len(content) for content in bytes_of(folder).values())
     assert printed.out == (
         f"Wrote 300 events in 5 log files and 75 song files, "
-        f"{len(read_folder(folder).rejects)} records to refuse: "
+        f"{len(read_folder(folder).rejects)} invalid records: "
         f"{size:,} bytes in {folder}\n"
     )
     assert printed.err == ""

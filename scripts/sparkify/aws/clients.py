@@ -1,4 +1,4 @@
-"""How this project speaks to AWS: how clients are made, what their errors mean."""
+"""Create AWS clients and translate their errors."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any, Final
 from sparkify.errors import SparkifyError
 
 LONGEST_REASON: Final = 300
-"""In letters: an answer that is not AWS's may be a whole page."""
+"""Characters. A response that is not from AWS may be a whole HTML page."""
 
-_LOG_IN: Final = "Log in again with your usual tool and repeat the command."
-_CHECK: Final = "Check the credentials that AWS_PROFILE names."
-_LATER: Final = "Wait a minute and repeat the command."
-_LIMIT: Final = "Delete what is not needed, or ask for more in AWS Service Quotas."
+_LOG_IN: Final = "Log in again with your usual tool and run the command again."
+_CHECK: Final = "Check the credentials of AWS_PROFILE."
+_LATER: Final = "Wait a minute and run the command again."
+_LIMIT: Final = "Delete unused resources, or request more in AWS Service Quotas."
 
 ADVICE: Final[Mapping[str, str]] = {
     "AccessDenied": "Ask your administrator for that right, or set AWS_PROFILE to an"
@@ -29,9 +29,10 @@ ADVICE: Final[Mapping[str, str]] = {
     "InternalFailure": _LATER,
     "InternalServer": _LATER,
     "LimitExceeded": _LIMIT,
-    "OptInRequired": "Turn the service on for this account in the AWS console.",
-    "RequestExpired": "Set this machine's clock right, then repeat the command.",
-    "RequestTimeTooSkewed": "Set this machine's clock right, then repeat the command.",
+    "OptInRequired": "Enable the service for this account in the AWS console.",
+    "RequestExpired": "Correct the clock of this machine and run the command again.",
+    "RequestTimeTooSkewed": "Correct the clock of this machine and run the command"
+    " again.",
     "ServiceQuotaExceeded": _LIMIT,
     "ServiceUnavailable": _LATER,
     "SignatureDoesNotMatch": _CHECK,
@@ -42,17 +43,17 @@ ADVICE: Final[Mapping[str, str]] = {
     " to an identity that has it.",
     "UnrecognizedClient": _CHECK,
 }
-"""What to do by AWS's code of an error, which some services end in "Exception"."""
+"""Advice by AWS error code, without the suffix "Exception" of some services."""
 
 
 def bucket_and_prefix(address: str) -> tuple[str, str]:
-    """Return both parts of ``s3://bucket/prefix``; the prefix has no outer slash.
+    """Return bucket and prefix of ``s3://bucket/prefix``, without outer slashes.
 
     Raises SparkifyError for an address without a bucket.
     """
     bucket, _, prefix = address.removeprefix("s3://").partition("/")
     if not bucket:
-        raise SparkifyError(f"{address} names no bucket.", "Write s3://bucket/prefix.")
+        raise SparkifyError(f"{address} has no bucket.", "Use s3://bucket/prefix.")
     return bucket, prefix.strip("/")
 
 
@@ -64,17 +65,16 @@ def make_client(
     read_timeout: int = 60,
     connections: int = 10,
 ) -> Any:  # noqa: ANN401 -- boto3 makes its clients' types at run time
-    """Make a client of boto3 that tries a request up to five times.
+    """Return a boto3 client that tries a request up to five times.
 
-    Without a region it is AWS_REGION, AWS_DEFAULT_REGION or the one of the AWS profile;
-    without a profile it is AWS_PROFILE.
-    ``read_timeout`` is in seconds. Raises SparkifyError where there is no region, or no
-    such AWS profile.
+    The default region is AWS_REGION, AWS_DEFAULT_REGION or the region of the AWS
+    profile. The default profile is AWS_PROFILE. ``read_timeout`` is in seconds. Raises
+    SparkifyError if there is no region, or the profile does not exist.
     """
     import boto3
     from botocore.config import Config
 
-    with aws_errors(f"There is no way to AWS {service}"):
+    with aws_errors(f"AWS {service} cannot be reached"):
         session: Any = boto3.Session(
             profile_name=profile, region_name=region or os.environ.get("AWS_REGION")
         )
@@ -90,7 +90,7 @@ def make_client(
 
 
 def error_code(error: Exception) -> str:
-    """Give AWS's code of a ClientError, without the "Exception" that some end in."""
+    """Return the AWS error code of a ClientError, without the suffix "Exception"."""
     answer: Mapping[str, Any] = getattr(error, "response", {})
     code = str(answer.get("Error", {}).get("Code", "unknown"))
     return code.removesuffix("Exception") or code
@@ -98,12 +98,11 @@ def error_code(error: Exception) -> str:
 
 @contextmanager
 def aws_errors(failed: str, advice: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Raise a SparkifyError in place of whatever boto3 raises.
+    """Raise SparkifyError instead of any error of boto3.
 
-    ``failed`` says what did not work and ends in no full stop ("s3://b/p cannot be
-    read"); the reason follows it. ``advice`` says what to do by AWS's code, without
-    "Exception" at its end, and comes before ``ADVICE``. What a caller wants to treat by
-    itself it catches inside the block, as a ClientError, and asks ``error_code``.
+    ``failed`` is the beginning of the message, without a full stop, for example
+    "s3://b/p cannot be read". ``advice`` is by AWS error code and overrides ``ADVICE``.
+    To handle a ClientError, catch it inside of the block.
     """
     from botocore import exceptions as boto
     from botocore.parsers import ResponseParserError
@@ -117,7 +116,7 @@ def aws_errors(failed: str, advice: Mapping[str, str] | None = None) -> Iterator
         what = ({**ADVICE, **(advice or {})}).get(code)
         raise SparkifyError(
             f"{failed}: {code}, {said.rstrip('.')}.",
-            what or "Repeat the command; if it stays, ask AWS.",
+            what or "Run the command again. If it still fails, ask AWS.",
         ) from error
     except (boto.NoCredentialsError, boto.PartialCredentialsError) as error:
         raise SparkifyError(

@@ -1,4 +1,4 @@
-"""What only the services themselves know of a warehouse: its state, size and cost."""
+"""State, size and cost of a warehouse, from the AWS services."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from sparkify.aws.clients import aws_errors, make_client
 from sparkify.aws.stack import Stack, State
 
 RPU_HOURS: Final = 16
-"""What a serverless warehouse may use in a day where nothing else is said."""
+"""Default daily limit of a serverless warehouse."""
 
 Facts = list[tuple[str, str]]
-"""Pairs of a word and what is to be said of it, in the order of printing."""
+"""Pairs of a label and a text, in the order of printing."""
 
 
 def redshift_facts(stack: Stack, state: State) -> Facts:
-    """Ask Redshift how a warehouse is."""
+    """Return the facts of a Redshift warehouse."""
     outputs, parameters = state.outputs, state.parameters
-    let_in = parameters["Address"] or "nobody from outside"
+    clients = parameters["Address"] or "no addresses from outside"
     facts = [
         ("endpoint", f"{outputs['Host']}:{outputs['Port']}"),
-        ("lets in", f"{let_in}, and members of {outputs['SecurityGroup']}"),
+        ("access", f"{clients}, and members of {outputs['SecurityGroup']}"),
     ]
     if "Workgroup" in outputs:
         return facts + Serverless(stack.region).facts(outputs)
-    with aws_errors(f"The cluster {stack.name} cannot be looked at"):
+    with aws_errors(f"The cluster {stack.name} cannot be described"):
         found = make_client("redshift", stack.region).describe_clusters(
             ClusterIdentifier=outputs["Cluster"]
         )
     cluster = found["Clusters"][0]
     state_of_it = cluster["ClusterStatus"]
-    cost = "its storage alone, while it is paused"
+    cost = "only storage while it is paused"
     if state_of_it != "paused":
-        cost = "by the hour, also while no query runs"
+        cost = "per hour, also while no query runs"
     pause = parameters["PauseSchedule"]
     when = "never paused" if pause == "never" else f"paused by {pause}, in UTC"
     return [
@@ -45,20 +45,20 @@ def redshift_facts(stack: Stack, state: State) -> Facts:
 
 
 class Serverless:
-    """What CloudFormation does not know of a serverless warehouse."""
+    """The secret, the limit and the facts of a serverless warehouse."""
 
     def __init__(self, region: str) -> None:
-        """Take the region."""
+        """Create a client for a region."""
         self._client = make_client("redshift-serverless", region)
 
     def secret(self, namespace: str) -> str:
-        """Give the ARN of the secret that holds the administrator's password."""
-        with aws_errors(f"The namespace {namespace} cannot be looked at"):
+        """Return the ARN of the secret with the administrator's password."""
+        with aws_errors(f"The namespace {namespace} cannot be described"):
             found = self._client.get_namespace(namespaceName=namespace)
         return str(found["namespace"]["adminPasswordSecretArn"])
 
     def limit(self, workgroup_arn: str, rpu_hours: int | None) -> None:
-        """Set how many RPU-hours a day it may use; None keeps a limit that is set."""
+        """Set the daily limit in RPU-hours. None keeps an existing limit."""
         now = self._limit(workgroup_arn)
         with aws_errors("The daily limit cannot be set"):
             if now is None:
@@ -77,7 +77,7 @@ class Serverless:
                 )
 
     def _limit(self, workgroup_arn: str) -> dict[str, Any] | None:
-        with aws_errors("The daily limit cannot be looked at"):
+        with aws_errors("The daily limit cannot be read"):
             found = self._client.list_usage_limits(
                 resourceArn=workgroup_arn, usageType="serverless-compute"
             )
@@ -85,26 +85,26 @@ class Serverless:
         return next((limit for limit in limits if limit["period"] == "daily"), None)
 
     def facts(self, outputs: Mapping[str, str]) -> Facts:
-        """Ask how the workgroup is."""
+        """Return the facts of the workgroup."""
         name = outputs["Workgroup"]
-        with aws_errors(f"The workgroup {name} cannot be looked at"):
+        with aws_errors(f"The workgroup {name} cannot be described"):
             found = self._client.get_workgroup(workgroupName=name)["workgroup"]
         limit = self._limit(outputs["WorkgroupArn"])
-        most = "no limit is set: run up again"
+        most = "no daily limit is set: run up again"
         if limit:
             most = (
-                f"at most {limit['amount']} RPU-hours a day, then queries are refused"
+                f"at most {limit['amount']} RPU-hours a day, then queries are rejected"
             )
         return [
             ("state", found["status"]),
             ("size", f"{found['baseCapacity']} to {found['maxCapacity']} RPUs"),
-            ("costs", f"its storage alone, while no query runs; {most}"),
+            ("costs", f"only storage while no query runs; {most}"),
         ]
 
 
 def spark_facts(stack: Stack, state: State) -> Facts:
-    """Ask EMR Serverless how the application is."""
-    with aws_errors(f"The application of {stack.name} cannot be looked at"):
+    """Return the facts of an EMR Serverless application."""
+    with aws_errors(f"The application of {stack.name} cannot be described"):
         found = make_client("emr-serverless", stack.region).get_application(
             applicationId=state.outputs["Application"]
         )["application"]
@@ -116,6 +116,6 @@ def spark_facts(stack: Stack, state: State) -> Facts:
         ("size", f"at most {most['cpu']}, {most['memory']}, {most['disk']} at once"),
         (
             "costs",
-            f"nothing while it is stopped, which is {minutes} minutes after a job",
+            f"nothing while it is stopped; it stops {minutes} minutes after a job",
         ),
     ]

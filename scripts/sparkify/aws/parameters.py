@@ -1,4 +1,4 @@
-"""What a template of the warehouse is given, from the command line and from before."""
+"""Parameters of a template, from the command line and from the existing stack."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sparkify.aws.templates import check, defaults
 from sparkify.errors import SparkifyError
 
 GLUE_DATABASE: Final = "sparkify"
-"""The database of Glue's catalogue that the external tables of Redshift are in."""
+"""The AWS Glue database of Redshift's external tables."""
 
 WIDEST: Final = 16
-"""The length of prefix of the widest range of addresses that is let in."""
+"""Prefix length of the widest range of addresses that is allowed."""
 
 _PLACES: Final = {"data": "Data", "manifest": "Manifest", "lake": "Lake"}
 _SWITCHES: Final = {
@@ -29,7 +29,10 @@ _OPTIONS: Final = {"DataBucket": "--data", "LakeBucket": "--lake"}
 def given_parameters(
     template: Mapping[str, Any], options: Mapping[str, Any]
 ) -> dict[str, str]:
-    """Give the template's parameters that the command names. Raises SparkifyError."""
+    """Return the template parameters that the options set.
+
+    Raises SparkifyError for an invalid value.
+    """
     given: dict[str, str] = {}
     for option, name in _PLACES.items():
         address = options[option]
@@ -45,7 +48,7 @@ def given_parameters(
     for setting in options["set"]:
         name, equals, value = setting.partition("=")
         if not equals:
-            raise SparkifyError(f"--set {setting} sets nothing.", "Write NAME=VALUE.")
+            raise SparkifyError(f"--set {setting} has no value.", "Use NAME=VALUE.")
         given[name] = value
     for name, value in given.items():
         check(template, name, value)
@@ -53,7 +56,7 @@ def given_parameters(
 
 
 def s3_place(option: str, address: str) -> tuple[str, str]:
-    """Give bucket and prefix of an ``s3://`` address, and nothing for "none".
+    """Return bucket and prefix of an ``s3://`` address, empty for "none".
 
     Raises SparkifyError for any other address.
     """
@@ -61,15 +64,15 @@ def s3_place(option: str, address: str) -> tuple[str, str]:
         return "", ""
     if not address.startswith("s3://"):
         raise SparkifyError(
-            f"{option} {address} is not an s3:// address.", "Write s3://bucket/prefix."
+            f"{option} {address} is not an s3:// address.", "Use s3://bucket/prefix."
         )
     return bucket_and_prefix(address)
 
 
 def address_range(text: str) -> str:
-    """Give a range of IPv4 addresses as AWS writes it, and nothing for "none".
+    """Return an IPv4 range in AWS notation, or '' for "none".
 
-    Raises SparkifyError for what is no range, or is wider than a company's.
+    Raises SparkifyError if it is invalid or too wide.
     """
     if text == "none":
         return ""
@@ -77,13 +80,13 @@ def address_range(text: str) -> str:
         network = ipaddress.IPv4Network(text)
     except ValueError:
         raise SparkifyError(
-            f"--address {text} is no range of IPv4 addresses.",
-            "Write your own address as 203.0.113.7/32, or none for nobody.",
+            f"--address {text} is not a range of IPv4 addresses.",
+            "Use your own address, for example 203.0.113.7/32, or none.",
         ) from None
     if network.prefixlen < WIDEST:
         raise SparkifyError(
-            f"--address {text} would let in {network.num_addresses:,} addresses.",
-            f"Name your own range, of /{WIDEST} or narrower.",
+            f"--address {text} would allow {network.num_addresses:,} addresses.",
+            f"Use your own range, /{WIDEST} or narrower.",
         )
     return str(network)
 
@@ -91,9 +94,9 @@ def address_range(text: str) -> str:
 def all_parameters(
     template: Mapping[str, Any], given: Mapping[str, str], before: Mapping[str, str]
 ) -> dict[str, str]:
-    """Give every parameter: as named now, else as before, else as by default.
+    """Return every parameter: the given value, the previous value, or the default.
 
-    Raises SparkifyError for one that has to be named the first time.
+    Raises SparkifyError if a parameter has none of these.
     """
     found: dict[str, str] = {}
     for name, default in defaults(template).items():
@@ -101,13 +104,13 @@ def all_parameters(
         if value is None:
             option = _OPTIONS.get(name, f"--set {name}=...")
             raise SparkifyError(
-                f"The first time, {option} has to be named.",
-                "It is: " + template["Parameters"][name]["Description"],
+                f"A new stack needs {option}.",
+                "Its meaning: " + template["Parameters"][name]["Description"],
             )
         found[name] = value
     if bool(found.get("VpcId")) != bool(found.get("SubnetIds")):
         raise SparkifyError(
-            "A network of yours is named by VpcId and SubnetIds together.",
+            "Your own network needs VpcId and SubnetIds together.",
             "Set both with --set, or neither.",
         )
     _check_nodes(found)
@@ -115,11 +118,11 @@ def all_parameters(
 
 
 def _check_nodes(parameters: Mapping[str, str]) -> None:
-    """Refuse one node of a type that starts at two. Raises SparkifyError."""
+    """Raise SparkifyError for a single node of a type that needs two."""
     of_type = parameters.get("NodeType")
     is_alone = parameters.get("Provisioned") == "true" and parameters["Nodes"] == "1"
     if is_alone and of_type in _STARTS_AT_TWO:
         raise SparkifyError(
-            f"A cluster of {of_type} has at least two nodes.",
-            "Add --set Nodes=2, or take a smaller type.",
+            f"A cluster of {of_type} needs at least two nodes.",
+            "Add --set Nodes=2, or use a smaller type.",
         )

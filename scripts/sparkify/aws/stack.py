@@ -1,4 +1,4 @@
-"""A CloudFormation stack: what it is, what would change, and how it came out."""
+"""Plan, change, delete and follow a CloudFormation stack."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ SECONDS_BETWEEN_LOOKS = 5.0
 MINUTES_UNTIL_DEADLINE = 60.0
 
 NEVER_MADE: Final = "REVIEW_IN_PROGRESS"
-"""The state of a stack of which only a change set was ever made."""
+"""State of a stack for which only a change set was created."""
 
 ROLLED_BACK: Final = "ROLLBACK_COMPLETE"
-"""The state of a stack that could not be created, and so holds nothing."""
+"""State of a stack that could not be created. It has no resources."""
 
 STUCK: Final = (
     "CREATE_FAILED",
@@ -36,7 +36,7 @@ _NO_CHANGE: Final = ("didn't contain changes", "No updates are to be performed")
 
 @dataclass(frozen=True)
 class State:
-    """A stack as it is: its parameters and outputs by name."""
+    """The current state of a stack. Parameters and outputs are by name."""
 
     id: str
     status: str
@@ -45,18 +45,18 @@ class State:
 
     @property
     def is_moving(self) -> bool:
-        """Whether AWS is at work on it."""
+        """Whether AWS is changing the stack."""
         return self.status.endswith("_IN_PROGRESS") and self.status != NEVER_MADE
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing of it was ever made, or nothing is left."""
+        """Whether the stack has no resources."""
         return self.status in (NEVER_MADE, ROLLED_BACK)
 
 
 @dataclass(frozen=True)
 class Change:
-    """What becomes of one resource."""
+    """The planned change of one resource."""
 
     action: str
     name: str
@@ -65,13 +65,13 @@ class Change:
 
     @property
     def loses_content(self) -> bool:
-        """Whether the resource that is there now goes."""
+        """Whether the existing resource is deleted."""
         return self.action == "Remove" or self.is_replaced
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A change set that waits to be applied."""
+    """A change set that is not applied yet."""
 
     id: str
     changes: tuple[Change, ...]
@@ -79,7 +79,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Event:
-    """What happened to one resource, and when."""
+    """An event of one resource."""
 
     id: str
     at: datetime
@@ -90,15 +90,15 @@ class Event:
 
     @property
     def is_cause(self) -> bool:
-        """Whether this failed by itself, not because something else did."""
+        """Whether the resource itself failed, not because of another failure."""
         return self.status.endswith("_FAILED") and "cancelled" not in self.reason
 
 
 class Stack:
-    """A stack of one name in one region."""
+    """A named stack in one region."""
 
     def __init__(self, name: str, region: str | None) -> None:
-        """Take the stack's name. Raises SparkifyError where there is no region."""
+        """Create a client. Raises SparkifyError if no region is set."""
         self.name = name
         self._client = make_client("cloudformation", region)
         self.region: str = self._client.meta.region_name
@@ -107,10 +107,10 @@ class Stack:
         return aws_errors(f"The stack {self.name} cannot be {what}")
 
     def state(self, stack_id: str | None = None) -> State | None:
-        """Give the stack as it is, or None. A deleted one is found by its id alone."""
+        """Return the state, or None. A deleted stack is found only by its id."""
         from botocore.exceptions import ClientError
 
-        with self._doing("looked at"):
+        with self._doing("described"):
             try:
                 found = self._client.describe_stacks(StackName=stack_id or self.name)
             except ClientError as error:
@@ -135,7 +135,10 @@ class Stack:
     def plan(
         self, template: str, parameters: Mapping[str, str], *, is_new: bool
     ) -> Plan | None:
-        """Make a change set; None if there is nothing to change."""
+        """Create a change set. Return None if there is nothing to change.
+
+        Raises SparkifyError if AWS rejects it.
+        """
         with self._doing("planned"):
             made = self._client.create_change_set(
                 StackName=self.name,
@@ -158,7 +161,7 @@ class Stack:
                 return None
             raise SparkifyError(
                 f"The stack {self.name} cannot be planned: {reason}.",
-                "Mend it and run the same command again; nothing was changed.",
+                "Nothing was changed. Fix it and run the command again.",
             )
         return Plan(
             made["Id"],
@@ -184,39 +187,42 @@ class Stack:
             self._pause(deadline, "being planned")
 
     def discard(self, plan: Plan, *, is_new: bool) -> None:
-        """Forget a plan, and the empty stack that it was for."""
+        """Delete a plan, and the empty stack that was created for it."""
         with self._doing("planned"):
             self._client.delete_change_set(ChangeSetName=plan.id, StackName=self.name)
             if is_new:
                 self._client.delete_stack(StackName=self.name)
 
     def apply(self, plan: Plan) -> State:
-        """Carry a plan out and follow it. Raises SparkifyError if AWS rolls it back."""
+        """Apply a plan and wait for it. Raises SparkifyError if AWS rolls it back."""
         before = self._last_event(self.name)
         with self._doing("changed"):
             self._client.execute_change_set(ChangeSetName=plan.id, StackName=self.name)
         return self._finish(before, self.name, wanted=_DONE)
 
     def delete(self, state: State) -> None:
-        """Delete the stack and follow it. Raises SparkifyError if something stays."""
+        """Delete the stack and wait. Raises SparkifyError if a resource remains."""
         before = self._last_event(state.id)
         with self._doing("deleted"):
             self._client.delete_stack(StackName=state.id)
         self._finish(before, state.id, wanted=("DELETE_COMPLETE",))
 
     def wait(self, state: State) -> None:
-        """Follow what somebody else began, whatever its end."""
-        print(f"The stack {self.name} is {state.status}: waiting for its end.")
+        """Wait for an operation that another command started, whatever its result.
+
+        Raises SparkifyError after MINUTES_UNTIL_DEADLINE.
+        """
+        print(f"The stack {self.name} is {state.status}. Waiting until it ends.")
         self._follow(self._last_event(state.id), state.id, has_begun=True)
 
     def _finish(
         self, since: str | None, stack: str, *, wanted: tuple[str, ...]
     ) -> State:
-        """Follow what was begun after an event. Raises SparkifyError if it fails."""
+        """Wait for the operation after an event. Raises SparkifyError if it fails."""
         try:
             state, cause = self._follow(since, stack, has_begun=False)
         except KeyboardInterrupt:
-            print("\nAWS goes on with it: scripts/warehouse.py status shows how far.")
+            print("\nAWS continues. Run scripts/warehouse.py status to see the state.")
             raise
         if state.status not in wanted:
             raise _failure(self.name, state, cause)
@@ -225,7 +231,11 @@ class Stack:
     def _follow(
         self, since: str | None, stack: str, *, has_begun: bool
     ) -> tuple[State, Event | None]:
-        """Print what happens after an event until nothing does; give end and cause."""
+        """Print the events after an event until the operation ends.
+
+        Return the final state and the event that caused a failure, if any. Raises
+        SparkifyError after MINUTES_UNTIL_DEADLINE.
+        """
         deadline = time.monotonic() + MINUTES_UNTIL_DEADLINE * 60
         cause: Event | None = None
         while True:
@@ -236,9 +246,10 @@ class Stack:
                 print(_line(event))
             if state is None:
                 raise SparkifyError(
-                    f"The stack {self.name} is gone.", "Run the same command again."
+                    f"The stack {self.name} no longer exists.",
+                    "Run the command again.",
                 )
-            # For a moment after a request a stack says what it said before.
+            # Shortly after a request, a stack still has its previous status.
             if has_begun and not state.status.endswith("_IN_PROGRESS"):
                 return state, cause
             self._pause(deadline, state.status)
@@ -248,12 +259,12 @@ class Stack:
             raise SparkifyError(
                 f"The stack {self.name} is still {doing} after"
                 f" {MINUTES_UNTIL_DEADLINE:.0f} minutes.",
-                "AWS goes on with it; look again with scripts/warehouse.py status.",
+                "AWS continues. Run scripts/warehouse.py status to see the state.",
             )
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
     def last_cause(self, state: State) -> Event | None:
-        """Give the event that made the stack's first try fail."""
+        """Return the event that caused the first failure, or None."""
         return next(
             (event for event in self._events_after(None, state.id) if event.is_cause),
             None,
@@ -291,25 +302,23 @@ def _line(event: Event) -> str:
 
 
 def describe(cause: Event | None) -> str:
-    """Name the resource that failed and why, in half a sentence."""
+    """Return the failed resource and the reason, without a full stop."""
     if cause is None:
-        return "AWS names no reason"
-    reason = " ".join(cause.reason.split()).rstrip(".") or "AWS names no reason"
+        return "AWS gives no reason"
+    reason = " ".join(cause.reason.split()).rstrip(".") or "AWS gives no reason"
     return f"{cause.name} ({cause.type}): {reason}"
 
 
 def _failure(name: str, state: State, cause: Event | None) -> SparkifyError:
     what = {
-        "ROLLBACK_COMPLETE": "could not be created, and what was there of it is gone",
-        "DELETE_COMPLETE": "was deleted by somebody",
+        "ROLLBACK_COMPLETE": "could not be created, and was rolled back",
+        "DELETE_COMPLETE": "was deleted by another command",
         "DELETE_FAILED": "could not be deleted",
     }.get(state.status, "could not be changed")
     then = {
-        "ROLLBACK_COMPLETE": "Mend it and run the same command again.",
-        "DELETE_FAILED": "Take that resource away by hand, then run down again.",
-        "UPDATE_ROLLBACK_COMPLETE": "Mend it and run the same command again; the stack"
-        " is as it was before.",
-    }.get(
-        state.status, f"Look at the stack in the AWS console: it is {state.status} now."
-    )
+        "ROLLBACK_COMPLETE": "Fix it and run the command again.",
+        "DELETE_FAILED": "Delete that resource manually, then run down again.",
+        "UPDATE_ROLLBACK_COMPLETE": "The stack is unchanged. Fix the cause and run the"
+        " command again.",
+    }.get(state.status, f"Open the stack, {state.status}, in the AWS console.")
     return SparkifyError(f"The stack {name} {what}. {describe(cause)}.", then)

@@ -1,4 +1,4 @@
-"""Read the CloudFormation templates in ``infra/``, and work out their conditions."""
+"""Read the CloudFormation templates in ``infra/`` and evaluate their conditions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _GONE: Final = object()
 
 
 class _Loader(yaml.SafeLoader):
-    """A YAML loader that knows the short forms of CloudFormation's functions."""
+    """A YAML loader for the short forms of CloudFormation's functions."""
 
 
 def _function(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
@@ -45,13 +45,13 @@ yaml.add_multi_constructor("!", _function, Loader=_Loader)
 
 @cache
 def read_template(name: str) -> tuple[str, Mapping[str, Any]]:
-    """Give a template of ``infra/``, as it is written and parsed with long forms."""
+    """Return a template of ``infra/``: its text, and parsed with long forms."""
     text = Path(INFRA, f"{name}.yaml").read_text(encoding="utf-8")
     return text, yaml.load(text, _Loader)  # noqa: S506 -- a SafeLoader, and our own file
 
 
 def defaults(template: Mapping[str, Any]) -> dict[str, str | None]:
-    """Give a template's parameters and their defaults; None where there is none."""
+    """Return the defaults of a template's parameters, None without a default."""
     return {
         name: str(parameter["Default"]) if "Default" in parameter else None
         for name, parameter in template["Parameters"].items()
@@ -59,12 +59,12 @@ def defaults(template: Mapping[str, Any]) -> dict[str, str | None]:
 
 
 def check(template: Mapping[str, Any], name: str, value: str) -> None:
-    """Refuse a value that the template does not take. Raises SparkifyError."""
+    """Raise SparkifyError if a template does not accept a parameter's value."""
     parameter = template["Parameters"].get(name)
     if parameter is None:
         raise SparkifyError(
             f"The template has no parameter {name}.",
-            f"It has: {', '.join(template['Parameters'])}.",
+            f"Use one of: {', '.join(template['Parameters'])}.",
         )
     allowed = parameter.get("AllowedValues", [value])
     is_right = re.fullmatch(parameter.get("AllowedPattern", ".*"), value)
@@ -78,15 +78,15 @@ def check(template: Mapping[str, Any], name: str, value: str) -> None:
             f" (one of {', '.join(allowed)})" if "AllowedValues" in parameter else ""
         )
         raise SparkifyError(
-            f"{name} cannot be {value!r}.", f"It takes: {said}{choice}."
+            f"{name} cannot be {value!r}.", f"It accepts: {said}{choice}."
         )
 
 
 def resolve(template: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
-    """Give the template that these values of its parameters come to.
+    """Return a template evaluated with values of its parameters.
 
-    Conditions, references to parameters, and Fn::Sub, Fn::Split and Fn::Select over
-    them are worked out; what only AWS knows (another resource) stays as it is. Raises
+    Conditions, references to parameters, Fn::Sub, Fn::Split and Fn::Select are
+    evaluated. References to resources, which only AWS can resolve, are kept. Raises
     KeyError for a parameter that has neither a value nor a default.
     """
     return _Resolver(template, values).resolve()

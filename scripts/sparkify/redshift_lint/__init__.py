@@ -1,1 +1,1 @@
-"""Find SQL that Redshift refuses."""
+"""Find SQL that Redshift rejects."""

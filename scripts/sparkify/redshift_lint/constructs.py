@@ -1,7 +1,7 @@
-"""What PostgreSQL takes and Amazon Redshift refuses, and what to write instead.
+"""Constructs that PostgreSQL accepts and Amazon Redshift rejects, with alternatives.
 
-The sources are the pages of the Redshift developer guide on features, data types and
-functions of PostgreSQL that are not supported, and those on the statements named.
+The sources are the pages of the Redshift developer guide on unsupported features, data
+types and functions of PostgreSQL, and the pages of the named statements.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Tokens = Sequence[Token]
 
 PAIR: Final = 2
 MAX_DIGITS: Final = 38
-"""The digits that a numeric of Redshift can have, and so a literal."""
+"""Maximum digits of a numeric in Redshift, and so of a literal."""
 
 NAMES: Final = ("word", "quoted")
 
@@ -27,7 +27,7 @@ Find = Callable[[Tokens], Iterator[Token]]
 
 @dataclass(frozen=True)
 class Construct:
-    """Something that Redshift refuses."""
+    """A construct that Redshift rejects, the reason, and an alternative."""
 
     name: str
     reason: str
@@ -36,12 +36,12 @@ class Construct:
 
 
 def words_of(text: str) -> frozenset[str]:
-    """Give the words of a text."""
+    """Return the words of a text."""
     return frozenset(text.split())
 
 
 def sequence(*words: str) -> Find:
-    """Find keywords that follow each other."""
+    """Return a search for consecutive keywords."""
 
     def find(tokens: Tokens) -> Iterator[Token]:
         for index, token in enumerate(tokens):
@@ -54,7 +54,7 @@ def sequence(*words: str) -> Find:
 
 
 def beginning(*words: str) -> Find:
-    """Find statements that begin with keywords."""
+    """Return a search for statements that begin with keywords."""
 
     def find(tokens: Tokens) -> Iterator[Token]:
         if [token.word for token in tokens[: len(words)]] == list(words):
@@ -64,7 +64,7 @@ def beginning(*words: str) -> Find:
 
 
 def calls(*names: str, counts: Callable[[int], bool] = lambda _: True) -> Find:
-    """Find calls of functions, by how many arguments they are given."""
+    """Return a search for function calls, limited by their number of arguments."""
 
     def find(tokens: Tokens) -> Iterator[Token]:
         for index, token in enumerate(tokens[:-1]):
@@ -79,7 +79,7 @@ def calls(*names: str, counts: Callable[[int], bool] = lambda _: True) -> Find:
 
 
 def symbols(*texts: str) -> Find:
-    """Find operators."""
+    """Return a search for operators."""
 
     def find(tokens: Tokens) -> Iterator[Token]:
         return (token for token in tokens if token.word in texts)
@@ -88,7 +88,7 @@ def symbols(*texts: str) -> Find:
 
 
 def types(*names: str) -> Find:
-    """Find types where a type stands: in a cast, and in a new table's columns."""
+    """Return a search for types in casts and in the columns of new tables."""
 
     def find(tokens: Tokens) -> Iterator[Token]:
         for index in _places_of_types(tokens):
@@ -99,7 +99,7 @@ def types(*names: str) -> Find:
 
 
 def arguments(tokens: Tokens, bracket: int) -> list[Tokens]:
-    """Give the arguments within brackets, the opening one at an index."""
+    """Return the arguments in brackets. ``bracket`` is the index of the opening one."""
     end = closing(tokens, bracket)
     found: list[Tokens] = []
     depth, start = 0, bracket + 1
@@ -136,7 +136,7 @@ def _places_of_types(tokens: Tokens) -> Iterator[int]:
 
 
 def _column_definitions(tokens: Tokens) -> Iterator[list[int]]:
-    """Give the places of tokens in each definition of CREATE TABLE."""
+    """Yield the indexes of tokens in each column definition of CREATE TABLE."""
     words = [token.word for token in tokens]
     if words[:1] != ["create"] or "table" not in words[1:4] or "(" not in words:
         return
@@ -164,7 +164,7 @@ AGGREGATES: Final = words_of(
 
 
 def _windows(tokens: Tokens) -> Iterator[tuple[str, Token, Tokens]]:
-    """Give the function, its token and the inside of each OVER."""
+    """Yield function name, token and content of each OVER."""
     for index, token in _called(tokens):
         end = closing(tokens, index + 1)
         rest = [each.word for each in tokens[end + 1 : end + 3]]
@@ -197,7 +197,7 @@ def _named_window(tokens: Tokens) -> Iterator[Token]:
 
 
 def _outer(tokens: Tokens) -> Iterator[Token]:
-    """Give the tokens outside of inner brackets."""
+    """Yield the tokens outside of inner brackets."""
     depth = 0
     for token in tokens:
         depth -= token.word == ")"
@@ -277,7 +277,7 @@ RESERVED: Final = words_of(
     " restore snapshot system tag tdes text255 text32k top truncatecolumns wallet"
     " without"
 )
-"""What Redshift reserves and PostgreSQL does not."""
+"""Words that Redshift reserves and PostgreSQL does not."""
 
 
 def _reserved(tokens: Tokens) -> Iterator[Token]:
@@ -449,7 +449,7 @@ CONSTRUCTS: Final = (
     Construct("on conflict", "no such clause", _MERGE, sequence("on", "conflict")),
     Construct(
         "values as a table",
-        "VALUES stands only in INSERT",
+        "VALUES is allowed only in INSERT",
         "Write select ... union all select ...",
         _values,
     ),
@@ -465,9 +465,7 @@ CONSTRUCTS: Final = (
         _WINDOW,
         _no_frame,
     ),
-    Construct(
-        "range or groups frame", "frames are of ROWS alone", _WINDOW, _range_frame
-    ),
+    Construct("range or groups frame", "frames must use ROWS", _WINDOW, _range_frame),
     Construct(
         "named window", "no WINDOW clause", "Repeat it after OVER.", _named_window
     ),
@@ -488,20 +486,20 @@ CONSTRUCTS: Final = (
     ),
     Construct(
         "with before insert",
-        "WITH stands after INSERT INTO",
+        "WITH must follow INSERT INTO",
         "Write insert into t with ... select.",
         _written_with,
     ),
     Construct(
         "writing in with",
-        "WITH holds queries alone",
+        "WITH contains only queries",
         "Write two statements in a transaction.",
         _writing_with,
     ),
     Construct(
         "as materialized",
         "no such hint",
-        "Leave it out, or create a temporary table.",
+        "Omit it, or create a temporary table.",
         lambda tokens: (
             found
             for words in (("as", "materialized"), ("as", "not", "materialized"))
@@ -547,7 +545,7 @@ CONSTRUCTS: Final = (
     ),
     Construct(
         "generate_series",
-        "only the leader node has it, which reads no table of yours",
+        "only the leader node has it, which does not read user tables",
         "Join a table of numbers, or use a recursive WITH.",
         calls("generate_series", "generate_subscripts"),
     ),
@@ -560,7 +558,7 @@ CONSTRUCTS: Final = (
     Construct(
         "regexp_replace with flags",
         "its fourth argument is a position, and all occurrences are replaced",
-        "Leave 'g' out.",
+        "Omit 'g'.",
         _regexp_flags,
     ),
     Construct(
@@ -583,7 +581,7 @@ CONSTRUCTS: Final = (
     ),
     Construct(
         "concat of many",
-        "CONCAT takes two arguments",
+        "CONCAT accepts two arguments",
         "Write a || b || c.",
         calls("concat", counts=lambda count: count != PAIR),
     ),
@@ -601,19 +599,19 @@ CONSTRUCTS: Final = (
     ),
     Construct(
         "to_timestamp of seconds",
-        "TO_TIMESTAMP takes a text and a format",
+        "TO_TIMESTAMP needs a text and a format",
         "Use dateadd(second, x, timestamp '1970-01-01').",
         calls("to_timestamp", counts=lambda count: count == 1),
     ),
     Construct(
         "current time",
-        "only the leader node has it, which reads no table of yours",
+        "only the leader node has it, which does not read user tables",
         _MOMENT,
         calls("now", "clock_timestamp", "statement_timestamp", "transaction_timestamp"),
     ),
     Construct(
         "local time",
-        "only the leader node has it, which reads no table of yours",
+        "only the leader node has it, which does not read user tables",
         _MOMENT,
         lambda tokens: (
             token for token in tokens if token.word in ("localtimestamp", "localtime")
@@ -628,7 +626,7 @@ CONSTRUCTS: Final = (
     Construct(
         "statistical aggregate",
         "no such function",
-        "Write it out of sum and count.",
+        "Compute it from sum and count.",
         calls("corr", "covar_pop", "covar_samp", "regr_slope", "regr_intercept"),
     ),
     Construct("mode", "no such function", "Count and rank the values.", calls("mode")),
@@ -638,7 +636,7 @@ CONSTRUCTS: Final = (
     Construct(
         "UUID function",
         "no such function",
-        "Use md5 over what identifies the row.",
+        "Use md5 of the key columns.",
         calls("gen_random_uuid", "uuid_generate_v4"),
     ),
     Construct(
@@ -659,7 +657,7 @@ CONSTRUCTS: Final = (
     Construct(
         "type of PostgreSQL",
         "no such type",
-        "Use varbyte for bytes, super for JSON, varchar for a UUID, identity to count.",
+        "Use varbyte for bytes, super for JSON, varchar for UUID, identity for serial.",
         types(
             *("bytea", "json", "jsonb", "uuid", "serial", "bigserial", "smallserial"),
             *("money", "bit", "inet", "cidr", "macaddr", "xml", "hstore", "tsvector"),
@@ -669,7 +667,7 @@ CONSTRUCTS: Final = (
     Construct(
         "reserved word",
         "Redshift reserves words that PostgreSQL does not",
-        'Quote the name, as in "raw".load_history, or take another.',
+        'Quote the name, as in "raw".load_history, or use another name.',
         _reserved,
     ),
     Construct(
@@ -691,7 +689,7 @@ CONSTRUCTS: Final = (
     Construct(
         "size of a type",
         "varchar has at most 65535 bytes, char 4096, numeric 38 digits",
-        "Take a smaller size.",
+        "Use a smaller size.",
         _sizes,
     ),
     Construct(
@@ -702,14 +700,14 @@ CONSTRUCTS: Final = (
     ),
     Construct(
         "collation",
-        "only case_sensitive and case_insensitive; text compares by its bytes",
-        "Leave it out.",
+        "only case_sensitive and case_insensitive; text is compared by bytes",
+        "Omit it.",
         _collations,
     ),
     Construct(
         "prefixed literal",
         "no E'', B'' or X''; a backslash escapes in every literal",
-        "Leave the prefix out, and double backslashes.",
+        "Omit the prefix, and double backslashes.",
         _prefixed_strings,
     ),
     Construct("check", "no such constraint", "Write a test.", _check_constraint),
@@ -721,14 +719,14 @@ CONSTRUCTS: Final = (
     ),
     Construct(
         "create table if not exists as",
-        "CREATE TABLE AS knows no IF NOT EXISTS",
+        "CREATE TABLE AS has no IF NOT EXISTS",
         "Create the table first, or drop it before.",
         _create_table_as,
     ),
     Construct(
         "kind of object",
         "no indexes, sequences, triggers, own types or extensions",
-        "A sort key finds rows; an identity column counts.",
+        "Use a sort key instead of an index, an identity column instead of a sequence.",
         _objects,
     ),
     Construct(
@@ -744,7 +742,7 @@ CONSTRUCTS: Final = (
     Construct("partitioned table", "no such clause", "Sort by it.", _partitioned_table),
     Construct(
         "type of a column",
-        "ALTER COLUMN ... TYPE changes the length of a varchar alone",
+        "ALTER COLUMN ... TYPE only changes the length of a varchar",
         "Add a column, copy the values, drop the old one.",
         _changed_types,
     ),
@@ -754,18 +752,18 @@ CONSTRUCTS: Final = (
     Construct(
         "explain analyze",
         "EXPLAIN does not run the query",
-        "Look into sys_query_detail.",
+        "Query sys_query_detail.",
         beginning("explain", "analyze"),
     ),
     Construct(
         "savepoint", "no such statement", "Use a transaction.", beginning("savepoint")
     ),
     Construct("do", "no such statement", "Call a procedure.", beginning("do")),
-    Construct("copy of the client", "COPY reads S3", "Write to S3 first.", _local_copy),
-    Construct("lock mode", "LOCK knows no mode", "Write lock table t.", _locks),
+    Construct("local copy", "COPY reads from S3", "Write to S3 first.", _local_copy),
+    Construct("lock mode", "LOCK has no mode", "Write lock table t.", _locks),
     Construct(
         "truncate with more",
-        "TRUNCATE takes one table and nothing else",
+        "TRUNCATE accepts one table without options",
         "Write a statement for each.",
         _truncate,
     ),

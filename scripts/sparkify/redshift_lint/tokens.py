@@ -1,4 +1,4 @@
-"""Cut SQL into tokens, so that no rule looks into a string or a comment."""
+"""Split SQL into tokens, so that rules ignore strings and comments."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ BLANK: Final = ("space", "comment")
 
 @dataclass(frozen=True)
 class Token:
-    """A piece of SQL text; all pieces together are the text."""
+    """A piece of SQL text. All tokens joined are the text."""
 
     kind: str
     text: str
     line: int
     word: str = field(init=False, compare=False)
-    """A keyword, name or symbol in lower case; empty for all else."""
+    """A keyword, name or symbol in lower case, otherwise empty."""
 
     def __post_init__(self) -> None:
-        """Find the word once: every rule asks for it."""
+        """Set the word once, because every rule reads it."""
         is_word = self.kind in ("word", "symbol")
         object.__setattr__(self, "word", self.text.lower() if is_word else "")
 
 
 def tokens_of(sql: str) -> list[Token]:
-    """Cut SQL into tokens, lines counted from 1."""
+    """Return the tokens of SQL, with lines counted from 1."""
     line = 1
     found = []
     for match in _TOKEN.finditer(sql):
@@ -53,12 +53,12 @@ def tokens_of(sql: str) -> list[Token]:
 
 
 def without_blanks(tokens: Sequence[Token]) -> list[Token]:
-    """Leave out white space and comments."""
+    """Return the tokens without white space and comments."""
     return [token for token in tokens if token.kind not in BLANK]
 
 
 def statements_of(tokens: Sequence[Token]) -> Iterator[list[Token]]:
-    """Split at semicolons, which are left out, as are statements of blanks alone."""
+    """Yield the statements between semicolons, without blank statements."""
     statement: list[Token] = []
     for token in [*tokens, Token("symbol", ";", 0)]:
         if token.text == ";" and token.kind == "symbol":
@@ -70,7 +70,7 @@ def statements_of(tokens: Sequence[Token]) -> Iterator[list[Token]]:
 
 
 def closing(tokens: Sequence[Token], start: int) -> int:
-    """Give the index of the bracket that closes the one at ``start``."""
+    """Return the index of the bracket that closes the bracket at ``start``."""
     depth = 0
     for index in range(start, len(tokens)):
         depth += {"(": 1, ")": -1}.get(tokens[index].word, 0)
@@ -80,5 +80,5 @@ def closing(tokens: Sequence[Token], start: int) -> int:
 
 
 def text_of(tokens: Sequence[Token]) -> str:
-    """Give the SQL of tokens."""
+    """Return the SQL of tokens."""
     return "".join(token.text for token in tokens)

@@ -1,1 +1,1 @@
-"""The generator of the sample data."""
+"""Generate the sample data."""

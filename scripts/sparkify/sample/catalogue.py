@@ -1,7 +1,7 @@
-"""The sample's catalogue of songs, and the plays that the logs can hold.
+"""Generate the sample's song catalogue, and the plays that the logs can contain.
 
-All the oddities of the real catalogue are made on purpose by `_CatalogueMaker`, before
-the ordinary songs, so that a sample of the default size has each of them for any seed.
+`_CatalogueMaker` creates all special cases of the real catalogue before the ordinary
+songs, so that a sample of the default size has each of them for any seed.
 """
 
 import json
@@ -27,7 +27,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 class Place(NamedTuple):
-    """Where an artist is at home, as far as one row of the catalogue knows."""
+    """Location and coordinates of an artist in one row of the catalogue."""
 
     location: str | None
     latitude: float | None
@@ -39,7 +39,7 @@ NOWHERE = Place("", None, None)
 
 @dataclass(frozen=True, slots=True)
 class Artist:
-    """An artist of the catalogue, as most of its rows give it."""
+    """An artist of the catalogue, as in most of its rows."""
 
     artist_id: str
     name: str
@@ -48,7 +48,7 @@ class Artist:
 
 @dataclass(frozen=True, slots=True)
 class Song:
-    """One row of the catalogue; `duration` in units of 0.00001 s."""
+    """One row of the catalogue. `duration` is in units of 0.00001 s."""
 
     song_id: str
     title: str
@@ -59,7 +59,7 @@ class Song:
     duration: int
 
     def record(self) -> dict[str, object]:
-        """Return the row as the bucket's files hold it, in their order of keys."""
+        """Return the row as a JSON record, with keys in the order of the real files."""
         return {
             "artist_id": self.artist_id,
             "artist_latitude": self.place.latitude,
@@ -75,7 +75,7 @@ class Song:
 
 
 class Play(NamedTuple):
-    """What the logs say of a song, as pieces of JSON, and how long it takes (ms)."""
+    """A song as the logs describe it, in pieces of JSON, and its length in ms."""
 
     artist: str
     length: str
@@ -84,31 +84,31 @@ class Play(NamedTuple):
 
 
 def as_number(text: str | None) -> str | int | None:
-    """Return digits-only text as the number that the real files write for it."""
+    """Return digits-only text as a number, as in the real files."""
     is_number = text is not None and text.isdecimal() and str(int(text)) == text
     return int(text) if text is not None and is_number else text
 
 
 def encoded_twice(text: str) -> str:
-    """Spoil text as the real logs do (decision 0002); what is ASCII stays as it is."""
+    """Return text encoded twice, as in the real logs (decision 0002). Keeps ASCII."""
     for _ in range(2):
         text = text.encode().decode("latin-1")
     return text
 
 
 def log_json(text: str | None) -> str:
-    """Write a text as the logs do: encoded twice, or as a number if it is digits."""
+    """Return a text as JSON of the logs: encoded twice, or as a number if digits."""
     value = as_number(text)
     return json.dumps(encoded_twice(value) if isinstance(value, str) else value)
 
 
 def compact_json(record: Mapping[str, object]) -> str:
-    """Write a record as the real files do, in ASCII and with no blanks."""
+    """Return a record as JSON in ASCII without blanks, as in the real files."""
     return json.dumps(record, separators=(",", ":"))
 
 
 def track_path(dice: Dice, number: int) -> str:
-    """Make the path of the song file with this number: `A/B/C/TRABC….json`."""
+    """Return the path of the song file with this number: `A/B/C/TRABC….json`."""
     folder = number // SONGS_PER_FOLDER
     folders = [_LETTERS[folder // 26**power % 26] for power in (2, 1, 0)]
     stem = _identifier(dice, "TR" + "".join(folders), "128F", number)
@@ -116,9 +116,9 @@ def track_path(dice: Dice, number: int) -> str:
 
 
 def _identifier(dice: Dice, prefix: str, infix: str, number: int) -> str:
-    """Make 18 characters in the catalogue's style, others for each number to 2**28."""
+    """Return 18 characters in the catalogue's style, distinct for numbers to 2**28."""
     letters = "".join(dice.pick(_LETTERS) for _ in range(7 - len(prefix)))
-    # An odd factor permutes the numbers, so they look random and never collide.
+    # An odd factor permutes the numbers, so they look random without collisions.
     return f"{prefix}{letters}{infix}{number * 0x9E3779B1 % 2**28:07X}"
 
 
@@ -132,12 +132,12 @@ def _match_key(title: str, artist: str) -> tuple[str, str]:
 
 
 class Shelf:
-    """Plays to draw from: a few popular, most rare, and odd ones in between."""
+    """Plays to draw from: a few popular, most rare, and special cases in between."""
 
     def __init__(self, plays: list[Play], odd_plays: list[Play], gap: int) -> None:
-        """Take the plays in order of popularity, and some that must not be missed.
+        """Set the plays, most popular first, and the special cases.
 
-        Each draw that `gap` divides gives one of these, until all have been drawn.
+        Every `gap`-th draw returns a special case, until all were drawn.
         """
         self._plays = plays
         self._totals = zipf_totals(len(plays), offset=20)
@@ -146,7 +146,7 @@ class Shelf:
         self._drawn = 0
 
     def draw(self, dice: Dice) -> Play:
-        """Draw a play."""
+        """Return a random play."""
         self._drawn += 1
         if self._odd_plays and self._drawn % self._gap == 0:
             return self._odd_plays.pop()
@@ -155,7 +155,7 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The songs of the bucket, and the plays of them (`known`) and of all others."""
+    """The songs of the catalogue, with plays of them (`known`) and of other songs."""
 
     songs: list[Song]
     known: Shelf
@@ -163,10 +163,10 @@ class Catalogue:
 
 
 class Jukebox:
-    """Draw plays, a given share of them from the catalogue."""
+    """Draws plays, with a given share from the catalogue."""
 
     def __init__(self, dice: Dice, songs: Catalogue, match_share: float) -> None:
-        """Take what can be played, and the share of songs of the catalogue, 0 to 1."""
+        """Set the plays, and the share of catalogue songs, from 0 to 1."""
         self._dice = dice
         self._songs = songs
         self._share = match_share
@@ -174,7 +174,7 @@ class Jukebox:
         self._matches = 0
 
     def draw(self) -> Play:
-        """Draw a play; the further the share has gone astray, the more it is mended."""
+        """Return a random play. The draw corrects deviations from the share."""
         lag = self._share * self._plays - self._matches
         is_known = self._dice.chance(self._share + lag / 20)
         self._plays += 1
@@ -184,7 +184,7 @@ class Jukebox:
 
 
 def make_catalogue(dice: Dice, count: int) -> Catalogue:
-    """Make `count` songs, and plays of these and of about six times as many others."""
+    """Return `count` songs, with plays of them and of about six times as many more."""
     maker = _CatalogueMaker(dice)
     maker.add_odd_songs()
     while len(maker.songs) < count:
@@ -204,7 +204,7 @@ def make_catalogue(dice: Dice, count: int) -> Catalogue:
 
 
 class _Known(TypedDict, total=False):
-    """Fields of a song that are not left to chance."""
+    """Fields of a song that are not random."""
 
     artist_name: str
     place: Place
@@ -213,7 +213,7 @@ class _Known(TypedDict, total=False):
 
 
 class _CatalogueMaker:
-    """Make songs one by one."""
+    """Creates songs one by one."""
 
     def __init__(self, dice: Dice) -> None:
         self.dice = dice
@@ -223,7 +223,7 @@ class _CatalogueMaker:
         self._artist_count = 0
 
     def artist(self, name: str | None = None, place: Place | None = None) -> Artist:
-        """Make a new artist."""
+        """Return a new artist."""
         self._artist_count += 1
         return Artist(
             artist_id=_identifier(self.dice, "AR", "1187", self._artist_count),
@@ -232,7 +232,7 @@ class _CatalogueMaker:
         )
 
     def place(self) -> Place:
-        """Make a place; half of them are unknown, as in the real catalogue."""
+        """Return a random place. Half of them are unknown, as in the real catalogue."""
         dice = self.dice
         if dice.chance(0.45):
             return NOWHERE
@@ -243,7 +243,7 @@ class _CatalogueMaker:
         return self.known_place()
 
     def known_place(self) -> Place:
-        """Make a place with a name and coordinates."""
+        """Return a random place with a name and coordinates."""
         latitude = self.dice.between(2_600_000, 4_800_000) / 100_000
         longitude = -self.dice.between(7_000_000, 12_300_000) / 100_000
         return Place(home_town(self.dice), latitude, longitude)
@@ -251,7 +251,7 @@ class _CatalogueMaker:
     def add(
         self, artist: Artist, title: str | None = None, **known: Unpack[_Known]
     ) -> Song:
-        """Add a song to the catalogue; `known` are fields of it that are not drawn."""
+        """Add a song to the catalogue and return it. `known` fields are not random."""
         dice = self.dice
         song = Song(
             song_id=_identifier(dice, "SO", "12A8", len(self.songs)),
@@ -266,12 +266,12 @@ class _CatalogueMaker:
         return self.songs[-1]
 
     def duration(self) -> int:
-        """Draw a duration, mostly of three to five minutes."""
+        """Return a random duration, mostly three to five minutes."""
         spread = self.dice.below(300 * UNITS) + self.dice.below(250 * UNITS)
         return SHORTEST + spread // 2 + self.dice.below(60 * UNITS)
 
     def heard_duration(self, song: Song) -> int:
-        """Draw what the logs say of a song's duration: often another recording's."""
+        """Return a song's duration in the logs, often that of another recording."""
         if self.dice.chance(0.4):
             return song.duration
         other = song.duration + self.dice.between(-20 * UNITS, 20 * UNITS)
@@ -280,7 +280,7 @@ class _CatalogueMaker:
     def hear(
         self, song: Song, duration: int | None = None, title: str | None = None
     ) -> None:
-        """Let the logs hold a play of this song, as long as it if nothing is said."""
+        """Add a play of this song to the logs, by default with the song's duration."""
         play = _play(
             song.artist_name,
             song.title if title is None else title,
@@ -289,7 +289,7 @@ class _CatalogueMaker:
         self.odd_plays.append((song.song_id, play))
 
     def add_ordinary_song(self, artist_count: int) -> None:
-        """Add a song by a new artist or by one who has songs already."""
+        """Add a song by a new or an existing artist."""
         dice = self.dice
         has_room = len(self.artists) < artist_count and dice.chance(0.7)
         if has_room or not self.artists:
@@ -305,7 +305,7 @@ class _CatalogueMaker:
         self.add(artist, artist_name=name, place=place)
 
     def add_odd_songs(self) -> None:
-        """Add one or a few songs for each oddity of the real catalogue."""
+        """Add one or a few songs for each special case of the real catalogue."""
         self._add_songs_of_one_title()
         self._add_odd_texts()
         self._add_artists_with_several_faces()
@@ -345,20 +345,20 @@ class _CatalogueMaker:
         song = self.add(self.artist(), "Tender Machine")
         self.hear(song, title=" Tender Machine")
 
-        # Right quotes were lost in the real data, and left a control character.
+        # In the real data, right quotes became a control character.
         self.hear(self.add(self.artist(), "Runnin\x19 From The Weather"))
         self.hear(self.add(self.artist(), 'The "Hollow" Lighthouse / Part 1\\2'))
 
         self.hear(self.add(self.artist(), accented(dice, "Gentle Carousel")))
         self.hear(self.add(self.artist(name=accented(dice, word(dice)))))
         self.hear(self.add(self.artist(), "The Traveler\u2019s Radio"))
-        # Encoded twice, the last letter ends in a no-break space: no blank to trim.
+        # Encoded twice, the last letter ends in a no-break space, which stays.
         self.hear(self.add(self.artist(), "Le Phare Est L\u00e0"))
         twice = encoded_twice("Santa In\u00eas")
         self.add(self.artist(place=Place(twice, -23.5475, -46.63611)))
 
     def _add_artists_with_several_faces(self) -> None:
-        # One name is the most frequent; of another artist all are equally so.
+        # One artist has a most frequent name. Another has equally frequent names.
         artist = self.artist(name="Koraline Vestry")
         for name in (
             f"{artist.name} & Friends",
@@ -371,7 +371,7 @@ class _CatalogueMaker:
         for name in (artist.name, "Drem\u00f5nd", "Dremond_ Dremond", "Tremond"):
             self.hear(self.add(artist, artist_name=name))
 
-        # Several places: one with coordinates alone, one with a name alone, both, none.
+        # Several places: only coordinates, only a name, both, neither.
         artist = self.artist()
         both, other = self.known_place(), self.known_place()
         for place in (
@@ -389,7 +389,7 @@ class _CatalogueMaker:
 
 
 def _other_songs(dice: Dice, songs: list[Song]) -> Shelf:
-    """Make plays of songs that are not in the catalogue, of its artists and others."""
+    """Return plays of songs that are not in the catalogue."""
     known = {_match_key(song.title, song.artist_name) for song in songs}
     count = min(max(6 * len(songs), 1_000), 60_000)
     artists = [artist_name(dice) for _ in range(count // 2)]
@@ -406,7 +406,7 @@ def _other_songs(dice: Dice, songs: list[Song]) -> Shelf:
         (str(dice.between(1900, 1999)), dice.pick(artists)),
         ("Nervous Telephone", str(dice.between(1000, 9999))),
         ('"Quoted" And \\Slashed/', dice.pick(artists)),
-        # Half of a match is none: the title or the artist of a song of the catalogue.
+        # Only the title or only the artist matches a catalogue song.
         (first.title, "Nobody Of That Title"),
         ("Nothing By That Artist", first.artist_name),
         (first.title.upper(), first.artist_name),
@@ -419,7 +419,7 @@ def _other_songs(dice: Dice, songs: list[Song]) -> Shelf:
             artist = dice.pick(songs).artist_name
         if _match_key(title, artist) not in known:
             plays.append(_play(artist, title, maker.duration()))
-    # A text that was encoded only once can't be repaired by the rule and stays.
+    # Text that was encoded only once is not repaired.
     once = json.dumps("Caf\u00e9 Amber".encode().decode("latin-1"))
     odd_plays = [_play(artist, title, maker.duration()) for title, artist in odd]
     odd_plays.append(odd_plays[0]._replace(title=once))

@@ -1,7 +1,7 @@
-"""What `--dirty` adds to the sample: records to refuse, repeats, files of odd form.
+"""Add invalid records, repeated events and unusual file formats to the sample.
 
-Which record is refused, and for which reason, is docs/decisions/0001. Lines are `str`;
-a byte that is not UTF-8 stands in them as the surrogate that Python makes of it.
+docs/decisions/0001 defines which records are rejected, and why. Lines are `str`, and a
+byte that is not UTF-8 is a lone surrogate, as in Python's surrogateescape.
 """
 
 import json
@@ -17,8 +17,8 @@ from sparkify.sample.names import Dice
 
 Record = dict[str, Any]
 
-# Sessions of records that are not repeats: should a loader take one that it must
-# refuse, the play is seen in the star.
+# First session of new records. If a loader accepts an invalid record, its play is
+# visible in the star schema.
 FIRST_DIRTY_SESSION = 900_000_001
 LINES_BETWEEN = 7
 LINES_PER_FILE = 10
@@ -62,7 +62,7 @@ REFUSED_SONG_VALUES: tuple[tuple[str, object], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class FileForm:
-    """How a file is written: all of this is odd but right."""
+    """The format of a file. All formats are unusual but valid."""
 
     is_gzipped: bool = False
     has_bom: bool = False
@@ -74,10 +74,10 @@ PLAIN = FileForm()
 
 
 class FaultInjector:
-    """Hand out lines to add to the log files, a few to every second file."""
+    """Returns lines to add to the log files, a few for every second file."""
 
     def __init__(self, day_count: int) -> None:
-        """Prepare for logs of this many days."""
+        """Prepare the lines for logs of a number of days."""
         self._day_count = day_count
         self._file_number = -1
         self._line_count = 0
@@ -92,7 +92,7 @@ class FaultInjector:
         self._waiting = waiting[::-1]
 
     def open_file(self) -> FileForm:
-        """Return the form of the next file; in a short sample one file has several."""
+        """Return the format of the next file. In a short sample it combines several."""
         self._file_number += 1
         self._room = 0 if self._file_number % 2 else LINES_PER_FILE
         odd = [number % self._day_count == self._file_number for number in range(1, 5)]
@@ -104,7 +104,7 @@ class FaultInjector:
         )
 
     def after(self, line: str) -> list[str]:
-        """Return the lines to add after this event: none, or one made from it."""
+        """Return the lines to add after an event: none, or one made from it."""
         self._line_count += 1
         is_play = '"NextSong"' in line
         if is_play or not self._template:
@@ -117,7 +117,7 @@ class FaultInjector:
         return [self._next_line()]
 
     def rest(self) -> list[str]:
-        """Return all lines not handed out yet, made from the last play."""
+        """Return all remaining lines, made from the last play."""
         return [self._next_line() for _ in range(len(self._waiting))]
 
     def _next_line(self) -> str:
@@ -132,12 +132,12 @@ class FaultInjector:
         return new_event
 
     def _repeat_kept(self, _: Record) -> str:
-        """Deliver the first event that others were made from again, as it was."""
+        """Return the first event that other lines were made from, unchanged."""
         return self._kept
 
 
 def _refused_events() -> list[Callable[[Record], str]]:
-    """Return the makers of refused lines; each gets an event that would be right."""
+    """Return functions that turn a valid event into an invalid line."""
     return [
         lambda event: compact_json(event)[:-60],
         lambda event: compact_json(event)[:-1] + ",}",
@@ -161,7 +161,7 @@ def _without(record: Record, key: str) -> Record:
     return {name: value for name, value in record.items() if name != key}
 
 
-# Right events, though the app does not write them so.
+# Valid events in a format that the app does not write.
 _ODD_EVENTS: list[Callable[[Record], str]] = [
     lambda event: json.dumps({**event, "song": "Gr\u00fcne Meile"}, ensure_ascii=False),
     lambda event: compact_json({**event, "userId": int(event["userId"] or 1)}),
@@ -172,7 +172,7 @@ _ODD_EVENTS: list[Callable[[Record], str]] = [
     lambda event: compact_json(dict(reversed(_without(event, "userAgent").items()))),
 ]
 
-# One event delivered again: later, earlier, at the same time, and as another page.
+# Repeated events: later, earlier, at the same time, and on another page.
 _REPEATS: list[Callable[[Record], str]] = [
     lambda event: compact_json(
         {**event, "ts": event["ts"] + 5_000, "song": "Corrected Later", "length": 201.5}
@@ -197,14 +197,14 @@ _REPEATS: list[Callable[[Record], str]] = [
 
 @dataclass(frozen=True, slots=True)
 class SongFile:
-    """The content of one more song file."""
+    """The content of an additional song file."""
 
     content: bytes
     is_gzipped: bool = False
 
 
 def dirty_song_files(dice: Dice, songs: list[Song]) -> tuple[list[SongFile], int]:
-    """Make song files to add, and say how many of them hold a record to refuse."""
+    """Return additional song files, and how many of them have an invalid record."""
     song = songs[-1].record()
     odd_id = "SO" + "".join(dice.pick("XYZ") for _ in range(5)) + "12A80000000"
     new = {**song, "song_id": odd_id}
@@ -214,7 +214,7 @@ def dirty_song_files(dice: Dice, songs: list[Song]) -> tuple[list[SongFile], int
         *(compact_json({**new, key: value}) for key, value in REFUSED_SONG_VALUES),
     ]
     known = [dice.pick(songs).record() for _ in range(5)]
-    # The same song with another year: the latest year is the song's.
+    # The same song with another year. The latest year wins.
     newer = {**known[1], "year": 2011}
     accepted = [
         SongFile(compact_json(known[0]).encode()),
@@ -228,10 +228,10 @@ def dirty_song_files(dice: Dice, songs: list[Song]) -> tuple[list[SongFile], int
 
 
 def gzip_file(path: Path) -> None:
-    """Replace a file by `NAME.gz`, a gzip file that is not compressed within.
+    """Replace a file by `NAME.gz`, a gzip file with stored blocks.
 
-    What a compressor makes depends on its library and on that library's version; blocks
-    that are only stored (RFC 1951, 3.2.4) are the same bytes on every machine.
+    Compressed bytes depend on the version of the library. Stored blocks (RFC 1951,
+    3.2.4) are the same bytes on every machine.
     """
     size = left = path.stat().st_size
     checksum = 0

@@ -13,7 +13,7 @@ SAMPLE: Final = Options(PROJECT / "data" / "sample", is_dirty=True)
 
 
 def make_sample() -> Path:
-    """Return the folder of the sample data, which is generated if it is missing.
+    """Return the folder of the sample data. Generate it if it does not exist.
 
     Raises SparkifyError if it cannot be written.
     """
@@ -24,6 +24,6 @@ def make_sample() -> Path:
         except OSError as error:
             raise SparkifyError(
                 f"The sample data could not be written: {error}.",
-                f"Make room for 10 MB in {SAMPLE.out.parent}.",
+                f"Free 10 MB of disk space in {SAMPLE.out.parent}.",
             ) from error
     return SAMPLE.out

@@ -1,8 +1,8 @@
-"""Chance and names for the sample data: nobody in it exists.
+"""Generate random values and invented names for the sample data.
 
-Only `random.Random.random` is used, and no function of the C maths library: Python
-promises the same sequence of it in every version, and IEEE arithmetic gives the same
-result on every machine, while `choice` may change and `log` may differ in a last bit.
+The only source is `random.Random.random`, whose sequence is the same in all versions of
+Python. `choice` may change. Functions of the C maths library are not used, because
+their results may differ in the last bit.
 """
 
 import random
@@ -112,26 +112,26 @@ _BROWSERS = (
 
 
 class Dice:
-    """Draw everything that is left to chance from one seed."""
+    """Returns random values from one seed."""
 
     def __init__(self, seed: str) -> None:
-        """Start the sequence that belongs to the text `seed`."""
+        """Start the sequence of a seed."""
         self.random = random.Random(seed).random  # noqa: S311 -- made-up data, no secret
 
     def below(self, limit: int) -> int:
-        """Draw a whole number from 0 to `limit` - 1."""
+        """Return a random integer from 0 to `limit` - 1."""
         return int(self.random() * limit)
 
     def between(self, low: int, high: int) -> int:
-        """Draw a whole number from `low` to `high`, both included."""
+        """Return a random integer from `low` to `high`, inclusive."""
         return low + int(self.random() * (high - low + 1))
 
     def chance(self, share: float) -> bool:
-        """Say yes in the given share of cases: never for 0, always for 1."""
+        """Return true with a probability: never for 0, always for 1."""
         return self.random() < share
 
     def pick(self, items: Sequence[T]) -> T:
-        """Draw one of the items, each as likely as any other."""
+        """Return a random item, all with the same probability."""
         return items[int(self.random() * len(items))]
 
     def shuffled(self, items: Sequence[T]) -> list[T]:
@@ -143,17 +143,17 @@ class Dice:
         return result
 
     def weighted(self, cumulative: Sequence[float]) -> int:
-        """Draw a position, given the running totals of the weights."""
+        """Return a random index, given the running totals of weights."""
         return bisect_right(cumulative, self.random() * cumulative[-1])
 
 
 def zipf_totals(count: int, offset: int) -> list[float]:
-    """Return running totals of 1 / (rank + offset), the law of Zipf and Mandelbrot."""
+    """Return running totals of 1 / (rank + offset), the Zipf-Mandelbrot law."""
     return list(accumulate(1 / (rank + offset) for rank in range(count)))
 
 
 def word(dice: Dice) -> str:
-    """Make a capitalised word of two or three syllables that means nothing."""
+    """Return an invented capitalised word of two or three syllables."""
     syllables = [dice.pick(_OPENINGS) + dice.pick(_VOWELS) for _ in range(2)]
     if dice.chance(0.3):
         syllables.append(dice.pick(_OPENINGS) + dice.pick(_VOWELS))
@@ -163,7 +163,7 @@ def word(dice: Dice) -> str:
 
 
 def accented(dice: Dice, text: str) -> str:
-    """Give one letter of the text an accent, or add an accented one at the end."""
+    """Return a text with an accent on one letter, or with an accented letter added."""
     places = [place for place, letter in enumerate(text) if letter in _ACCENTS]
     if not places:
         return text + "\u00e9"
@@ -172,13 +172,13 @@ def accented(dice: Dice, text: str) -> str:
 
 
 def person_name(dice: Dice, gender: str) -> tuple[str, str]:
-    """Make a first and a last name; the gender, F or M, tells how the first ends."""
+    """Return an invented first and last name for a gender, F or M."""
     first = dice.pick(_OPENINGS) + dice.pick(_VOWELS) + dice.pick(_CODAS[:5])
     return (first + dice.pick(_ENDINGS[gender])).capitalize(), word(dice)
 
 
 def artist_name(dice: Dice) -> str:
-    """Make the name of a band or a singer; about one in twenty-five has an accent."""
+    """Return an invented artist name. About one in 25 has an accent."""
     name = dice.pick(_ARTISTS).format(
         word=word(dice),
         other=word(dice),
@@ -189,7 +189,7 @@ def artist_name(dice: Dice) -> str:
 
 
 def song_title(dice: Dice) -> str:
-    """Make the title of a song; about one in twenty-five has an accent."""
+    """Return an invented song title. About one in 25 has an accent."""
     title = dice.pick(_TITLES).format(
         adjective=dice.pick(_ADJECTIVES),
         noun=dice.pick(_NOUNS),
@@ -203,21 +203,21 @@ def song_title(dice: Dice) -> str:
 
 
 def metro_area(dice: Dice) -> str:
-    """Make a place as the logs write it: `City-City, ST-ST`."""
+    """Return an invented location as the logs write it: `City-City, ST-ST`."""
     towns = [dice.pick(_TOWNS) for _ in range(dice.between(1, 3))]
     states = [dice.pick(_STATES) for _ in range(2 if dice.chance(0.15) else 1)]
-    # dict.fromkeys drops what was drawn twice and, unlike a set, keeps the order.
+    # dict.fromkeys removes duplicates and, unlike a set, keeps the order.
     return f"{'-'.join(dict.fromkeys(towns))}, {'-'.join(dict.fromkeys(states))}"
 
 
 def home_town(dice: Dice) -> str:
-    """Make a place as the catalogue writes it, which is in no one way."""
+    """Return an invented location in one of the catalogue's formats."""
     return dice.pick(_HOME_TOWNS).format(
         town=dice.pick(_TOWNS), state=dice.pick(_STATES)
     )
 
 
 def user_agent(dice: Dice) -> str:
-    """Make a browser's name; the app wraps most of them in quotes of their own."""
+    """Return a user agent. Most are in additional quotes, as the app writes them."""
     template, systems = dice.pick(_BROWSERS)
     return template.format(system=dice.pick(systems), version=dice.between(58, 70))

@@ -1,7 +1,7 @@
-"""Users who come, listen and leave: the events of the sample's logs.
+"""Simulate the visits of users, which are the events of the sample's logs.
 
-Events are simulated in the order of time and handed out one by one, so memory does not
-grow with their number.
+Events are yielded one by one in the order of time, so memory does not grow with their
+number.
 """
 
 import json
@@ -17,10 +17,10 @@ from sparkify.sample.names import Dice, metro_area, person_name, user_agent, zip
 
 HOUR = 3_600_000  # milliseconds, as `ts`
 DAY = 24 * HOUR
-# The longest wait between two events of a visit: no song takes longer.
+# The longest time between two events of a visit. No song is longer.
 LONGEST_WAIT = 600_000
 
-# How busy the app is, by hour (UTC, users live in America) and by day, from Monday.
+# Activity by hour (UTC, with users in America) and by weekday, from Monday.
 HOUR_WEIGHTS = (
     *(9, 9, 8, 7, 8, 10, 11, 11, 12, 15, 17, 19),
     *(18, 21, 25, 28, 31, 29, 29, 21, 19, 16, 12, 11),
@@ -28,7 +28,7 @@ HOUR_WEIGHTS = (
 DAY_WEIGHTS = (10, 12, 13, 12, 12, 7, 6)
 
 PAID_USER_SHARE = 0.22
-PAID_USER_ACTIVITY = 3  # times that of a user who does not pay
+PAID_USER_ACTIVITY = 3  # relative to a free user
 TWICE_CHANGING_USERS = 3
 ACCENTED_USER, ZIP_CODE_USER = 3, 5  # ranks by activity
 FEWEST_USERS_WITH_ODD_ONES = 10
@@ -57,7 +57,7 @@ LOGOUT = Page('"Logout"', '"PUT"', "307")
 ERROR = Page('"Error"', status="404")
 
 NEXT_SONG_SHARE = 0.92  # of the pages that a logged-in user chooses
-# Pages between songs, each as often as it stands here.
+# Pages between songs. Their frequency is their number in this tuple.
 _ALL_PAGES = (*[HOME] * 30, *[LOGOUT] * 4, *[SETTINGS] * 4, *[HELP] * 2, ABOUT, ERROR)
 FREE_PAGES = (*_ALL_PAGES, *[UPGRADE] * 4)
 PAID_PAGES = (*_ALL_PAGES, *[DOWNGRADE] * 4)
@@ -66,7 +66,7 @@ STRANGER_PAGES = (*[HOME] * 4, ABOUT, HELP)
 
 
 class Identity(NamedTuple):
-    """What an event says of who caused it, as pieces of JSON."""
+    """The user's part of an event, as pieces of JSON."""
 
     auth: str = '"Logged Out"'
     first_name: str = "null"
@@ -83,7 +83,7 @@ NOBODY = Identity()
 
 @dataclass(slots=True)
 class User:
-    """A user of the app, and what is going to happen to him."""
+    """A user of the app, with the planned changes of level."""
 
     identity: Identity
     level: str
@@ -95,7 +95,7 @@ class User:
     active_count: int = 0
 
     def change_level(self, dice: Dice) -> None:
-        """Change from free to paid or back, and set when this happens again."""
+        """Change the level, and plan the next change."""
         self.level = "paid" if self.level == "free" else "free"
         gap, *later = self.later_changes or (40 + dice.below(200),)
         self.change_at = self.visit_count + gap
@@ -103,10 +103,10 @@ class User:
 
 
 def make_users(dice: Dice, count: int, start_ts: int) -> list[User]:
-    """Make users, the most active first, with ids from 1 to `count` in random order.
+    """Return users, most active first, with ids from 1 to `count` in random order.
 
-    The second to fourth change their level twice, some more change it once. From ten
-    users on, the last three come a single time, and do as their script says.
+    The second to fourth users change their level twice, some others once. With ten or
+    more users, the last three have one visit each, with scripted pages.
     """
     ids = dice.shuffled(range(1, count + 1))
     users = [_make_user(dice, rank, ids[rank], start_ts) for rank in range(count)]
@@ -118,8 +118,8 @@ def make_users(dice: Dice, count: int, start_ts: int) -> list[User]:
     if count >= FEWEST_USERS_WITH_ODD_ONES:
         silent, upgraded, downgraded = users[-3:]
         silent.script = (HOME, SETTINGS, HOME, HELP, ABOUT, LOGOUT)
-        # Of these two, the last two events have one `ts` and differ in the level: only
-        # the order of sessions, or of items in the session, tells which one holds.
+        # The last two events of these two users have the same `ts` and another level.
+        # Only the order of sessions, or of items in a session, decides.
         upgraded.script = (HOME, NEXT_SONG, UPGRADE, SUBMIT_UPGRADE)
         upgraded.level, upgraded.returns_at_once = "free", True
         downgraded.script = (HOME, NEXT_SONG, DOWNGRADE, SUBMIT_DOWNGRADE, HOME)
@@ -153,7 +153,7 @@ def _make_user(dice: Dice, rank: int, user_id: int, start_ts: int) -> User:
 
 @dataclass(slots=True)
 class Visit:
-    """A visit of a user, at its next event; `left` events are still to come."""
+    """A visit of a user at its next event, with `left` remaining events."""
 
     user: User
     session: int
@@ -161,14 +161,14 @@ class Visit:
     left: int
     dice: Dice
     jukebox: Jukebox
-    pages: list[Page]  # chosen already, the next one last
+    pages: list[Page]  # chosen pages, the next one last
     is_logged_in: bool = True
     logged_out_pages: tuple[Page, ...] = LOGGED_OUT_PAGES
-    change_item: int | None = None  # the event from which on the level may change
+    change_item: int | None = None  # the first event at which the level may change
     item: int = 0
 
     def next_event(self) -> str:
-        """Return the line of the next event, and move on to the one after it."""
+        """Return the line of the next event, and advance."""
         ts, item, level = self.ts, self.item, self.user.level
         who = self.user.identity if self.is_logged_in else NOBODY
         page = self._choose_page()
@@ -211,11 +211,11 @@ class Visit:
             self.ts += milliseconds + self.dice.below(3_000)
 
     def _look_at(self, page: Page) -> None:
-        """Move on in time, and to what follows from this page."""
+        """Advance the time, and choose the pages that follow a page."""
         if page in (SUBMIT_UPGRADE, SUBMIT_DOWNGRADE):
             self.user.change_level(self.dice)
             self.pages = self.pages or [HOME]
-            return  # and home he is in the same millisecond
+            return  # the home page follows in the same millisecond
         if page is LOGOUT:
             self.is_logged_in = False
         elif page is LOGIN:
@@ -223,14 +223,14 @@ class Visit:
             self.pages.append(HOME)
         elif page is SETTINGS and self.dice.chance(0.2):
             self.pages.append(SAVE_SETTINGS)
-        if not self.dice.chance(0.04):  # otherwise two events have one `ts`
+        if not self.dice.chance(0.04):  # otherwise two events have the same `ts`
             luck = self.dice.random()
             self.ts += 1 + int(luck * luck * luck * 90_000)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many events there shall be and when, and how many plays shall be known."""
+    """The number of events, their days, and the share of matching plays."""
 
     events: int
     start: date
@@ -239,16 +239,16 @@ class Plan:
 
     @property
     def start_ts(self) -> int:
-        """Return the first moment of the logs in milliseconds since 1970."""
+        """Return the start of the logs in milliseconds since 1970."""
         return (self.start - date(1970, 1, 1)).days * DAY
 
     @property
     def end_ts(self) -> int:
-        """Return the first moment after the logs in milliseconds since 1970."""
+        """Return the exclusive end of the logs in milliseconds since 1970."""
         return self.start_ts + self.days * DAY
 
     def targets(self) -> Iterator[tuple[int, int]]:
-        """Yield the start of each hour, and how many events begin before its end."""
+        """Yield the start of each hour, and the number of events before its end."""
         first = self.start.weekday()
         weights = [
             DAY_WEIGHTS[(first + day) % 7] * weight
@@ -263,7 +263,7 @@ class Plan:
 
 @dataclass(slots=True)
 class Simulation:
-    """Let users visit the app until there are as many events as planned."""
+    """Simulates visits until the planned number of events is reached."""
 
     plan: Plan
     dice: Dice
@@ -274,10 +274,10 @@ class Simulation:
     _activity: list[float] = field(init=False)
     _visits: list[tuple[int, int, Visit]] = field(default_factory=list)
     _visit_count: int = 7  # so that no session has the number 0
-    _planned: int = 0  # events of all visits begun so far
+    _planned: int = 0  # events of all visits that have begun
 
     def __post_init__(self) -> None:
-        """Let each user come once at some time, and those without a script again."""
+        """Plan a visit of each user. Users without a script come again."""
         self._newcomers = self.dice.shuffled(self.users)
         self._regulars = [user for user in self.users if not user.script]
         self._activity = []
@@ -289,9 +289,9 @@ class Simulation:
             self._activity.append(total)
 
     def events(self) -> Iterator[tuple[int, str]]:
-        """Yield each event's `ts` and line, in the order of time.
+        """Yield `ts` and line of each event, in the order of time.
 
-        A heap holds the visits that are on their way, ordered by their next event.
+        A heap contains the running visits, ordered by their next event.
         """
         visits = self._visits
         for hour_start, target in self.plan.targets():
@@ -307,7 +307,7 @@ class Simulation:
                     self._finish(visit.user, ts)
 
     def _draw_user(self) -> User:
-        """Draw one who is not on a visit now, if such a one is easily found."""
+        """Return a random user, preferably without a running visit."""
         if self._newcomers and self._visit_count % 3 == 0:
             return self._newcomers.pop()
         user = self._regulars[self.dice.weighted(self._activity)]
@@ -318,7 +318,7 @@ class Simulation:
         return user
 
     def _begin(self, user: User, ts: int, script: tuple[Page, ...] = ()) -> None:
-        """Let a visit start, and plan no more events than the logs have room for."""
+        """Start a visit, with at most the remaining number of events."""
         if not script and not user.visit_count:
             script = user.script
         self._visit_count += 1
@@ -326,7 +326,7 @@ class Simulation:
         user.active_count += 1
         visit = Visit(
             user=user,
-            # Neighbours change places: sessions are not numbered in the order of time.
+            # Swap neighbours, so that session ids are not in the order of time.
             session=self._visit_count ^ 5,
             ts=ts,
             left=len(script),
@@ -342,7 +342,7 @@ class Simulation:
         heappush(self._visits, (ts, self._visit_count, visit))
 
     def _open(self, visit: Visit) -> None:
-        """Draw how long a visit without a script lasts, and how it begins."""
+        """Choose the length and the first pages of a visit without a script."""
         user, dice = visit.user, self.dice
         luck = dice.random()
         if user.level == "paid":
@@ -353,7 +353,7 @@ class Simulation:
             visit.left = max(visit.left, 5)
             visit.change_item = visit.left // 3
         elif user.visit_count == 1:
-            visit.pages = [HOME]  # and not logged out, so that every user is seen
+            visit.pages = [HOME]  # logged in, so that every user has an event
         elif dice.chance(0.04):
             visit.is_logged_in = False
             visit.logged_out_pages = STRANGER_PAGES
@@ -365,7 +365,7 @@ class Simulation:
             visit.pages = [HOME]
 
     def _finish(self, user: User, ts: int) -> None:
-        """End a visit; sometimes the next one starts in the same millisecond."""
+        """End a visit. Sometimes the next one starts in the same millisecond."""
         user.active_count -= 1
         if self._planned == self.plan.events:
             return

@@ -1,7 +1,7 @@
-"""Write the files of a made-up Sparkify bucket.
+"""Write the files of a synthetic Sparkify bucket.
 
-The sample looks like the real data, faults included (docs/decisions/0001 and 0002). The
-same seed gives the same bytes on every machine.
+The sample resembles the real data, including its errors (docs/decisions/0001 and 0002).
+The same seed writes the same bytes on every machine.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ DEFAULT_PLAN: Final = Plan(
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to write, and where."""
+    """Content and folder of a sample."""
 
     out: Path
     seed: int = 1
@@ -62,10 +62,10 @@ class Options:
 
 
 class LogWriter:
-    """Write events into one file per UTC day, within a `with` statement."""
+    """Writes events to one file per UTC day. Use it in a `with` statement."""
 
     def __init__(self, folder: Path, dirt: FaultInjector | None) -> None:
-        """Write under `folder`, and add dirt to the lines if there is any."""
+        """Set the folder, and the optional injector of invalid lines."""
         self._folder = folder
         self._dirt = dirt
         self._path = folder
@@ -77,7 +77,7 @@ class LogWriter:
         self.file_count = 0
 
     def add(self, ts: int, line: str) -> None:
-        """Add an event that is not earlier than the one before."""
+        """Write an event, which must not be earlier than the previous one."""
         if ts >= self.day_end:
             self._close_file()
             self._open_file(ts)
@@ -88,11 +88,11 @@ class LogWriter:
             self._flush()
 
     def __enter__(self) -> Self:
-        """Begin with no file."""
+        """Return the writer, without an open file."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Finish the last file, with all dirt that is left, or just let go of it."""
+        """Write remaining lines and close the last file. After an error, only close."""
         if kind is None:
             self._lines += [] if self._dirt is None else self._dirt.rest()
             self._close_file()
@@ -130,14 +130,14 @@ class LogWriter:
 
 
 def log_path(folder: Path, ts: int) -> Path:
-    """Return the log file of the UTC day that holds the moment `ts`."""
+    """Return the log file of the UTC day of `ts`, in milliseconds since 1970."""
     day = datetime.fromtimestamp(ts // 1000, tz=UTC).date()
     return folder / f"{day.year:04}" / f"{day.month:02}" / f"{day}-events.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What was written; `events` without those that `--dirty` adds."""
+    """Counts of a written sample. `events` does not include events of `--dirty`."""
 
     log_files: int
     song_files: int
@@ -146,8 +146,8 @@ class Summary:
     byte_count: int
 
     def sentence(self, folder: Path) -> str:
-        """Say it in one line."""
-        refused = f", {self.refused} records to refuse" if self.refused else ""
+        """Return the counts as one line."""
+        refused = f", {self.refused} invalid records" if self.refused else ""
         return (
             f"Wrote {self.events:,} events in {self.log_files:,} log files and "
             f"{self.song_files:,} song files{refused}: "
@@ -156,14 +156,14 @@ class Summary:
 
 
 class Written(NamedTuple):
-    """How many files were written, and how many records in them must be refused."""
+    """Number of written files, and number of invalid records in them."""
 
     files: int
     refused: int
 
 
 def write_songs(folder: Path, options: Options, catalogue: Catalogue) -> Written:
-    """Write one file per song."""
+    """Write one file per song. Return the counts."""
     dice = Dice(f"{options.seed}:files")
     songs = dice.shuffled(catalogue.songs)
     files = [SongFile(compact_json(song.record()).encode()) for song in songs]
@@ -181,7 +181,7 @@ def write_songs(folder: Path, options: Options, catalogue: Catalogue) -> Written
 
 
 def write_logs(folder: Path, options: Options, catalogue: Catalogue) -> Written:
-    """Write one file per day."""
+    """Write one file per day. Return the counts."""
     plan = options.plan
     dice = Dice(f"{options.seed}:events")
     simulation = Simulation(
@@ -200,7 +200,7 @@ def write_logs(folder: Path, options: Options, catalogue: Catalogue) -> Written:
             bar.update()
     if dirt is None:
         return Written(writer.file_count, 0)
-    # Nobody came on the day after.
+    # The file of the next day is empty.
     empty = log_path(folder, plan.end_ts)
     empty.parent.mkdir(parents=True, exist_ok=True)
     empty.touch()
@@ -208,13 +208,11 @@ def write_logs(folder: Path, options: Options, catalogue: Catalogue) -> Written:
 
 
 def write_sample(options: Options) -> Summary:
-    """Write the whole sample.
+    """Write a sample and return its counts.
 
-    It grows in a folder beside `options.out` and takes its place at the end, so a run
-    that is killed leaves no half sample.
-
-    Raises SparkifyError if the folder holds something already, and OSError if something
-    cannot be written.
+    It is written to a temporary folder beside `options.out`, which is renamed at the
+    end, so a killed run does not leave an incomplete sample. Raises SparkifyError if
+    the folder is not empty, and OSError if a file cannot be written.
     """
     refuse_folder_in_use(options)
     out = options.out.resolve()
@@ -242,7 +240,7 @@ def write_sample(options: Options) -> Summary:
 
 
 def refuse_folder_in_use(options: Options) -> None:
-    """Raise SparkifyError if the folder holds something and `--force` is not given."""
+    """Raise SparkifyError if the folder is not empty and `--force` is not set."""
     out = options.out
     if out.exists() and not out.is_dir():
         raise SparkifyError(f"{out} is a file.", "Name a folder with --out.")
@@ -254,7 +252,7 @@ def refuse_folder_in_use(options: Options) -> None:
 
 
 def put_in_place(partial: Path, out: Path) -> None:
-    """Move the parts of a sample into its folder, and those of an earlier one out."""
+    """Replace the parts of an earlier sample by those of a new one."""
     if not out.exists():
         partial.rename(out)
         return

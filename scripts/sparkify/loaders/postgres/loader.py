@@ -1,4 +1,4 @@
-"""Load the raw tables of PostgreSQL: DuckDB reads the files, COPY writes the records."""
+"""Load the raw tables of PostgreSQL. DuckDB reads the files, COPY writes the rows."""
 
 from __future__ import annotations
 
