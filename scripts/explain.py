@@ -37,10 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     with progress("explain", "queries") as bar:
         warehouse = Warehouse(target, on_query=bar.update)
         if options.table:
-            told = explain_row(warehouse, options.table, options.key)
+            parts = explain_row(warehouse, options.table, options.key)
         else:
-            told = explain_figure(warehouse, options.metric, options.day)
-    print(told)
+            parts = explain_figure(warehouse, options.metric, options.day)
+    print(parts)
     return 0
 
 

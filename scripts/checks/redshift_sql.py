@@ -26,7 +26,7 @@ sparkify:
   target: redshift
   outputs:
     redshift:
-      {type: redshift, host: localhost, port: 5439, user: nobody, password: none,
+      {type: redshift, host: localhost, port: 5439, user: user, password: none,
       dbname: dev, schema: analytics}
 """
 REFUSED: Final = 1

@@ -18,7 +18,7 @@ MAX_WIDTH: Final = 40
 """Maximum width of a printed value, in terminal columns. Longer text is cut."""
 MIN_WRAPPED_WIDTH: Final = 12
 """Minimum width at which a column name is wrapped, in terminal columns."""
-NOTHING: Final = "–"  # noqa: RUF001 -- a dash stands for null
+NOTHING: Final = "–"  # noqa: RUF001 -- a dash for null
 Row = tuple[object, ...]
 
 

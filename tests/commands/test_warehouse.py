@@ -325,7 +325,7 @@ def test_spark_comes_up_and_goes_down(
         (("up", "--data", "s3://raw-data/a*"), "DataPrefix cannot be 'a*'"),
         (("up", "--data", "s3://Raw_Data"), "DataBucket cannot be 'Raw_Data'"),
         (("up", *DATA, "--address", "0.0.0.0/0"), "would allow 4,294,967,296"),
-        (("up", *DATA, "--address", "203.0.113.7/24"), "is not a range of IPv4 addresses"),
+        (("up", *DATA, "--address", "203.0.113.7/24"), "is not a range of IPv4"),
         (("up", *DATA, "--set", "Nodes"), "has no value"),
         (("up", *DATA, "--set", "Node=1"), "has no parameter Node"),
         (("up", *DATA, "--set", "NodeType=dc2.large"), "NodeType cannot be"),
@@ -493,7 +493,7 @@ REFUSALS = {
     "InvalidClientTokenId": ("The security token is invalid", "AWS_PROFILE"),
     "Throttling": ("Rate exceeded", "Wait a minute"),
     "LimitExceededException": ("Too many stacks", "Service Quotas"),
-    "SomethingNew": ("Out of order", "Repeat the command"),
+    "SomethingNew": ("Out of order", "Run the command again"),
 }
 
 

@@ -36,6 +36,35 @@ STORED_MARTS = [
 ]
 
 
+PLAIN_ENGLISH = (
+    *("scripts", "macros", "models", "analyses", "charts", "seeds/look_ups", "infra"),
+    *("Makefile", "README.md", "CONTRIBUTING.md", "dbt_project.yml", "docs/*.md"),
+    ":!docs/reliability.md",
+)
+"""Folders and files that must not contain the phrases in INSTEAD."""
+INSTEAD = {
+    r"\banew\b": "again, rebuild or full refresh",
+    r"\bmend(s|ed|ing)?\b": "fix",
+    r"\btold\b": "report or return",
+    r"(?<!there )\bis no (?!longer)": "is not a",
+    r"\bnobody\b(?! of that title)": "null, or no user",
+    r"\bat hand\b": "current",
+    r"\ba night\b": "a nightly run",
+    r'"""give ': "Return",
+    r'"""tell ': "Return whether",
+    r"\bof before\b": "previous or earlier",
+    r"\blet(s|ting)? go\b": "close or release",
+    r"\bstands (in for|twice|after|only|for)\b": "replaces or is",
+    r"\blies\b": "is",
+    r"\bstretch(es)?\b": "period",
+    r"\bbegun so far\b|\bgoes on with\b": "continues",
+    r"\bin vain\b": "without effect",
+    r"\bsee above\b": "name the object",
+    r"\brecords? (that )?(is|are|was|were) (still )?refused\b": "rejected",
+}
+"""Phrases that are not plain English, and what to write instead (any case)."""
+
+
 def read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
@@ -173,6 +202,25 @@ def test_a_guard_of_a_long_test_is_run_always(pytestconfig: pytest.Config) -> No
         pytest.skip(f"not collected: {', '.join(sorted(absent))}")
     wrong = {test: guard for test, guard in guards.items() if guard not in kept}
     assert wrong == {}, "a guard is missing, or long itself"
+
+
+def test_text_is_plain_english() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "--", *PLAIN_ENGLISH],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    phrases = {re.compile(p, re.IGNORECASE): word for p, word in INSTEAD.items()}
+    found = [
+        f"{name}:{number}: instead of {match[0]!r} write {word}"
+        for name in listed
+        for number, line in enumerate(read(PROJECT / name).splitlines(), start=1)
+        for phrase, word in phrases.items()
+        if (match := phrase.search(line))
+    ]
+    assert found == []
 
 
 def test_no_file_names_a_machine_or_a_package_index() -> None:

@@ -34,8 +34,8 @@ this page to what a run gives.
 
 """
 STAND_IN: Final = """
-What stands in for Redshift is PostgreSQL behind Redshift's own clients. What it
-enforces a cluster need not: there no key is enforced, though a not null is.
+The Redshift column is measured on a stand-in: PostgreSQL behind Redshift's own clients.
+A cluster enforces `not null`, but no keys.
 """
 
 

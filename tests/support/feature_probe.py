@@ -10,7 +10,7 @@ from typing import Any, Final
 FEATURES: Final = {
     "contracts": "a model whose column has another type than its contract is refused.",
     "not null enforced": "a null in a column of that constraint fails the build.",
-    "primary key enforced": "a key that stands twice fails the build.",
+    "primary key enforced": "a duplicate key fails the build.",
     "foreign key enforced": "a row whose key the other table lacks fails the build.",
     "unit tests": "a unit test passes where it should and fails where it should.",
     "data tests": "so does a data test.",

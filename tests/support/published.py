@@ -269,7 +269,7 @@ What follows from it:
   user and level makes each of them two, and a join to such a table doubles their plays.
   Here `users` has the latest level, `songplays` the level at the play, and
   `user_level_history` all of it.
-- **A duration is no key.** The logs and the catalogue hold different recordings of one
+- **A duration is not a key.** Logs and catalogue contain different recordings of one
   song. Here it decides only between several songs of one title and artist.
 - **Local time is not in the data.** `ts` counts milliseconds in UTC; a database that
   turns it into the time of its own zone moves the peak hour.

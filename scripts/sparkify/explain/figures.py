@@ -61,7 +61,7 @@ def explain_figure(warehouse: Warehouse, metric: str, day: str) -> str:
     sql = _query(found, expression, first)
     (row,) = warehouse.rows(sql)
     when = f"in the week from {first}" if found[0].is_weekly else f"on {first}"
-    told = [
+    parts = [
         f"{metric} {when} is {shown(row['value'])}.",
         "The SQL, as dbt show --inline takes it:",
         "\n".join(f"  {line}" for line in sql.splitlines()),
@@ -77,16 +77,16 @@ def explain_figure(warehouse: Warehouse, metric: str, day: str) -> str:
         | ({"rules in Python": compared[used.name]} if compared else {})
         for number, used in enumerate(found)
     ]
-    told += ["It is made from:", table(counted_rows)]
+    parts += ["It is made from:", table(counted_rows)]
     if compared:
-        told.append(_judged(counted_rows, warehouse.target))
+        parts.append(_judged(counted_rows, warehouse.target))
     else:
-        told.append(
+        parts.append(
             f"The rules in Python count only {', '.join(BY_RULES)}, and metrics made"
             f" from these, up to {MOST_RECORDS:,} raw records a day."
         )
-    told += _examples(warehouse, found[0], first)
-    return "\n\n".join(told)
+    parts += _examples(warehouse, found[0], first)
+    return "\n\n".join(parts)
 
 
 def _read(manifest: Any, name: str) -> tuple[list[Input], str]:  # noqa: ANN401 -- dbt's own

@@ -52,10 +52,10 @@ def explain_row(warehouse: Warehouse, name: str, key: str) -> str:
             f" make explain {name} KEY={column}",
         )
     (row,) = rows
-    told = explain(warehouse, row)
-    told_of = {name: row[name] for name in row if name != "loaded_at"}
+    parts = explain(warehouse, row)
+    columns = {name: row[name] for name in row if name != "loaded_at"}
     return "\n\n".join(
-        [f"{name}, {column} {printable(key)}", attributes(told_of), *told]
+        [f"{name}, {column} {printable(key)}", attributes(columns), *parts]
     )
 
 
@@ -65,7 +65,7 @@ def explain_songplay(warehouse: Warehouse, row: Record) -> list[str]:
     claims = warehouse.claims_of_events([key])
     order = ranked(claims.records, choices.EVENT)
     play = order[0]
-    told = [
+    parts = [
         f"The event is number {key[1]} of session {key[0]}.",
         *_which_record("The event has", claims, choices.EVENT),
     ]
@@ -76,7 +76,7 @@ def explain_songplay(warehouse: Warehouse, row: Record) -> list[str]:
         other.append("song_id")
     if play["page"] != "NextSong":
         other.append("page")
-    return [*told, *about_song, *_differences(warehouse, other)]
+    return [*parts, *about_song, *_differences(warehouse, other)]
 
 
 def _song_of(warehouse: Warehouse, play: Record) -> tuple[Record | None, list[str]]:

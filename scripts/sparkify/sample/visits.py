@@ -78,7 +78,7 @@ class Identity(NamedTuple):
     user_id: str = '""'
 
 
-NOBODY = Identity()
+LOGGED_OUT = Identity()
 
 
 @dataclass(slots=True)
@@ -170,7 +170,7 @@ class Visit:
     def next_event(self) -> str:
         """Return the line of the next event, and advance."""
         ts, item, level = self.ts, self.item, self.user.level
-        who = self.user.identity if self.is_logged_in else NOBODY
+        who = self.user.identity if self.is_logged_in else LOGGED_OUT
         page = self._choose_page()
         artist = length = song = "null"
         if page is NEXT_SONG:
