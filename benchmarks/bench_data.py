@@ -83,13 +83,13 @@ class Data:
         self.sizes = sizes
 
     def events(self, count: int) -> Path:
-        """Give the folder of data with this many events in thirty days."""
+        """Return the folder of data with this many events in thirty days."""
         name = f"events_{count}"
         _mend(self.folder / name)
         return self._make(name, count, DAYS, FIRST_DAY, self.sizes.songs)
 
     def next_day(self) -> Path:
-        """Give a log file of the day after, whose sessions are new."""
+        """Return a log file of the day after, whose sessions are new."""
         count = self.sizes.day
         made = self._make(f"day_{count}", count, 1, NEXT_DAY, self.sizes.songs)
         file = self.folder / f"day_{count}.json"
@@ -108,7 +108,7 @@ class Data:
         return file
 
     def song_files(self) -> tuple[Path, Path]:
-        """Give two folders of one catalogue: in a file per song, and in one file."""
+        """Return two folders of one catalogue: in a file per song, and in one file."""
         count = self.sizes.song_files
         many = self._make(f"songs_{count}", 1, 1, FIRST_DAY, count)
         one = self.folder / f"songs_{count}_in_one"

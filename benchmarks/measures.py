@@ -57,7 +57,7 @@ class Bench:
         )
 
     def kept_warehouse(self, events: int) -> Path:
-        """Give a built warehouse with so many events, made if there is none."""
+        """Return a built warehouse with so many events, made if there is none."""
         kept = self._kept(events)
         if not kept.exists():
             self.build_new(self.data.events(events))

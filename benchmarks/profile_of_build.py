@@ -24,7 +24,7 @@ KINDS: Final = {
 
 
 def profile(cost: Cost, nodes: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Give seconds per phase, per kind of node (summed over threads) and per node."""
+    """Return seconds per phase, per kind of node (summed over threads) and per node."""
     moments = sorted(_moments(nodes))
     listed, loaded = cost.moment_of(LISTED), cost.moment_of(*LOADED)
     nodes_ran = moments[-1] - moments[0]

@@ -55,7 +55,7 @@ class Project:
         shutil.copy2(PROJECT / "profiles.example.yml", self.root / "profiles.yml")
 
     def code(self) -> str:
-        """Give a fingerprint of what is measured: another project has another one."""
+        """Return a fingerprint of what is measured: another project has another one."""
         whole = hashlib.sha256()
         for name in MEASURED:
             place = self.root / name
@@ -141,7 +141,7 @@ class Project:
         shutil.copyfile(path, self.warehouse)
 
     def nodes(self, target: str) -> list[dict[str, Any]]:
-        """Give what the last build says of each node (run_results.json)."""
+        """Return what the last build says of each node (run_results.json)."""
         path = self._target_path(target) / "run_results.json"
         results: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))[
             "results"

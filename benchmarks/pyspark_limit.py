@@ -223,7 +223,7 @@ def read(spark: SparkSession, folder: Path) -> None:
 
 
 def cleaned(*columns: str) -> dict[str, str]:
-    """Give of each column its text without outer white space, null if none is left."""
+    """Return SQL per column: text without outer white space, null if empty."""
     white = r"' \u0009\u000a\u000b\u000c\u000d'"  # Spark knows no \v and \f
     names = {"firstName", "lastName", "userAgent", "song", "artist"}
     return {

@@ -33,7 +33,7 @@ class Row:
     holds: Callable[[Round], bool] = lambda _: True
 
     def is_met(self, rounds: Sequence[Round]) -> bool | None:
-        """Tell whether the median meets the bar; None where there is no bar."""
+        """Return whether the median meets the bar; None where there is no bar."""
         if self.limit is None:
             return None
         value = median(map(self.figure, rounds))
@@ -42,30 +42,30 @@ class Row:
 
 
 def wall(one: Round, who: str, than: str) -> float:
-    """Give how many times as long one takes as the other."""
+    """Return how many times as long one takes as the other."""
     return one.costs[who]["wall"] / one.costs[than]["wall"]
 
 
 def per_event(one: Round, who: str, than: str) -> float:
-    """Give the ratio of what an event costs, where the numbers of events differ."""
+    """Return the ratio of what an event costs, where the numbers of events differ."""
     counts = one.notes["events"]
     return wall(one, who, than) * float(counts[than] / counts[who])
 
 
 def if_free(one: Round, than: str) -> float:
-    """Give the ratio of a build of few events, as if it were the one of many."""
+    """Return the ratio of a build of few events, as if it were the one of many."""
     counts = one.notes["events"]
     return wall(one, "few", than) * float(counts[than] / counts["project"])
 
 
 def same_rows(one: Round, name: str = "same_rows") -> bool:
-    """Tell whether two warehouses held the same rows, and held some."""
+    """Return whether two warehouses held the same rows, and held some."""
     tables = one.notes[name].values()
     return all(t["differing"] == 0 and t["rows"] > 0 for t in tables)
 
 
 def songs(one: Round) -> float:
-    """Give the ratio of two loads, without what the command's start takes."""
+    """Return the ratio of two loads, without what the command's start takes."""
     start = one.costs["start"]["wall"]
     return (one.costs["many"]["wall"] - start) / (one.costs["one"]["wall"] - start)
 
@@ -255,7 +255,7 @@ def page(rounds: dict[str, list[Round]]) -> str:
 
 
 def title(row: Row, rounds: Sequence[Round]) -> str:
-    """Give what a row measures, with the numbers of events of its rounds."""
+    """Return what a row measures, with the numbers of events of its rounds."""
     n = rounds[0].events if rounds else 10_000_000
     sizes = {
         "{n}": n,
@@ -273,7 +273,7 @@ def title(row: Row, rounds: Sequence[Round]) -> str:
 
 
 def table(rounds: dict[str, list[Round]]) -> str:
-    """Give the measures, one row each."""
+    """Return the measures, one row each."""
     lines = [
         "| measure | bar | median | range | rounds | |",
         "|---|---:|---:|---:|---:|---|",
@@ -297,7 +297,7 @@ def table(rounds: dict[str, list[Round]]) -> str:
 
 
 def costs(rounds: dict[str, list[Round]]) -> str:
-    """Give what each contender cost."""
+    """Return what each contender cost."""
     lines = [
         "| measure | what | events | seconds | range | of processors | peak |",
         "|---|---|---:|---:|---:|---:|---:|",
@@ -324,7 +324,7 @@ def _events(one: Round, who: str) -> str:
 
 
 def profiles(measure: str, rounds: Sequence[Round]) -> str:
-    """Give where the time of the last round went, if it was looked at."""
+    """Return where the time of the last round went, if it was looked at."""
     notes = rounds[-1].notes
     if "profile" not in notes:
         return _sample(rounds[-1]) if measure == "sample" else ""
@@ -390,7 +390,7 @@ def places(rounds: dict[str, list[Round]]) -> str:
 def _share_of_limit(
     row: Row, rounds: Sequence[Round]
 ) -> tuple[float, float, float, str]:
-    """Give median, least and most as shares of the bar, and what to write beside."""
+    """Return median, least and most as shares of the bar, and what to write beside."""
     limit = row.limit or 1.0
     figures = [row.figure(one) for one in rounds]
     shares = sorted(limit / f if row.at_least else f / limit for f in figures)

@@ -50,14 +50,14 @@ class Results:
         self._write([*self.all(), replace(new, **here)])
 
     def all(self) -> list[Round]:
-        """Give all rounds, the oldest first."""
+        """Return all rounds, the oldest first."""
         if not self.path.exists():
             return []
         lines = self.path.read_text(encoding="utf-8").splitlines()
         return [Round(**json.loads(line)) for line in lines]
 
     def of(self, measure: str, events: int, code: str) -> list[Round]:
-        """Give the rounds of a measure at a size, with one state of the project."""
+        """Return the rounds of a measure at a size, with one state of the project."""
         return [
             one
             for one in self.all()
@@ -65,7 +65,7 @@ class Results:
         ]
 
     def last(self, measure: str) -> list[Round]:
-        """Give the rounds of a measure that are like the last one; none if none are."""
+        """Return the rounds of a measure of the same size and code as the last one."""
         for one in reversed(self.all()):
             if one.measure == measure:
                 return self.of(measure, one.events, one.code)
@@ -97,7 +97,7 @@ def machine() -> str:
 
 
 def processor() -> str:
-    """Give the processor's model, as far as the system tells it."""
+    """Return the processor's model, as far as the system tells it."""
     facts = Path("/proc/cpuinfo")
     if facts.exists():
         for line in facts.read_text(encoding="utf-8").splitlines():
@@ -107,7 +107,7 @@ def processor() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Give the versions of what was measured."""
+    """Return the versions of what was measured."""
     found = {"Python": platform.python_version()}
     for name in PACKAGES:
         try:

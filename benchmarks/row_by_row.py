@@ -172,7 +172,7 @@ def load_event(cursor: psycopg.Cursor[Any], event: dict[str, Any]) -> None:
 
 
 def text(value: object) -> str | None:
-    """Give a value as text: names of digits alone are numbers in the files."""
+    """Return a value as text: names of digits alone are numbers in the files."""
     return None if value is None else str(value)
 
 

@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def compare(
     project: Path, other: Path, schema: str, memory_limit: str
 ) -> dict[str, dict[str, int]]:
-    """Give of each table its rows here and there, and the rows that only one has."""
+    """Return of each table its rows here and there, and the rows that only one has."""
     with duckdb.connect() as connection:
         connection.execute(f"set memory_limit = {quote_literal(memory_limit)}")
         # What needs more goes to disk, and not where the command happens to be run.

@@ -32,7 +32,7 @@ class Cost:
     lines: tuple[tuple[float, str], ...] = field(default=(), repr=False)
 
     def as_json(self) -> dict[str, float]:
-        """Give the figures."""
+        """Return the figures."""
         return {
             "wall": round(self.wall, 3),
             "cpu": round(self.cpu, 3),
@@ -40,7 +40,7 @@ class Cost:
         }
 
     def moment_of(self, *words: str) -> float:
-        """Give when a line with one of these words came. Raises SparkifyError."""
+        """Return when a line with one of these words came. Raises SparkifyError."""
         for seconds, line in self.lines:
             if any(word in line for word in words):
                 return seconds

@@ -100,7 +100,7 @@ def pytest_xdist_make_scheduler(
 
 
 def empties_the_lake(test: pytest.Item) -> bool:
-    """Tell whether a test takes the lake that the tests on Spark share for its own."""
+    """Return whether a test empties the lake that the tests on Spark share."""
     return group_of(test.nodeid) == "spark" and "warehouse" in getattr(
         test, "fixturenames", ()
     )

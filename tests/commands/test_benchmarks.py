@@ -106,7 +106,7 @@ def deliver_again(data: Path) -> None:
 
 
 def round_of(measure: str, **walls: float) -> Round:
-    """Give a round with these seconds by the clock, and notes as measures make them."""
+    """Return a round with these seconds by the clock, and notes like a measure's."""
     costs = {name: {"wall": w, "cpu": w, "peak": 1e9} for name, w in walls.items()}
     same = {"time": {"rows": 1, "other_rows": 1, "differing": 0}}
     notes: dict[str, Any] = {"same_rows": same, "kept_same_rows": same}

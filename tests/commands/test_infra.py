@@ -62,7 +62,7 @@ Template = Mapping[str, Any]
 
 
 def form(*values: Mapping[str, str], of: Template = REDSHIFT) -> dict[str, Any]:
-    """Give the resources of a template with these parameters."""
+    """Return the resources of a template with these parameters."""
     given: dict[str, str] = {}
     for some in values:
         given |= some
@@ -70,7 +70,7 @@ def form(*values: Mapping[str, str], of: Template = REDSHIFT) -> dict[str, Any]:
 
 
 def all_forms() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Give the resources of each form that a template can take, by its name."""
+    """Yield the resources of each form that a template can take, by its name."""
     for (template, name), values in FORMS.items():
         of = REDSHIFT if template == "redshift" else EMR
         yield f"{template}-{name}", form(values, of=of)
@@ -89,7 +89,7 @@ def strings(value: str | list[str]) -> list[str]:
 
 
 def may(role: Template, action: str, resource: str, **context: str) -> bool:
-    """Tell whether a role's policies allow it: IAM's rules, as far as they are used."""
+    """Return whether a role's policies allow an action, by IAM's rules used here."""
     for policy in role["Policies"]:
         for statement in policy["PolicyDocument"]["Statement"]:
             assert set(statement) <= STATEMENT

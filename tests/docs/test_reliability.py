@@ -83,7 +83,7 @@ def page(runs: list[dict[str, Any]]) -> str:
 
 
 def rows(runs: list[dict[str, Any]], engine: str) -> list[str]:
-    """Give the rows of one engine's results."""
+    """Return the rows of one engine's results."""
     found = []
     for run in runs:
         for what, counts in run["results"].items() if run["engine"] == engine else ():

@@ -78,7 +78,7 @@ def test_rows_lie_as_the_models_say(redshift: Warehouse) -> None:
 
 
 def keys_of(warehouse: Warehouse) -> set[str]:
-    """Give what is declared about the tables of the star, by the name of each key."""
+    """Return what is declared about the tables of the star, by the name of each key."""
     rows = warehouse.query(
         "select conname from pg_constraint"
         " where right(conname, 3) in ('_pk', '_fk') and contype in ('p', 'f')"

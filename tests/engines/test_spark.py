@@ -40,7 +40,7 @@ BOOTSTRAP = [sys.executable, str(PROJECT / "scripts" / "bootstrap.py")]
 
 
 def in_python(table: RawTable, values: list[str | None]) -> tuple[Any, ...]:
-    """Give a record's values by the rules, in the types that Spark should give."""
+    """Return a record's values by the rules, in the types that Spark should give."""
     takes = {"bigint": int, "integer": int, "double precision": float}
     return tuple(
         value

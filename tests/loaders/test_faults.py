@@ -170,7 +170,7 @@ class Case:
         self.stand_in.s3().put_object(Bucket=BUCKET, Key=KEY, Body=content)
 
     def loaded(self) -> list[tuple[Any, ...]]:
-        """Give the history's files and versions, and the sessions in them."""
+        """Return the history's files and versions, and the sessions in them."""
         if "load_history" not in self.warehouse.raw_tables():
             return []
         return self.warehouse.query(
@@ -181,7 +181,7 @@ class Case:
         )
 
     def expected(self) -> list[tuple[str, str, int | None]]:
-        """Give what is in the bucket now, in the same form."""
+        """Return what is in the bucket now, in the same form."""
         sessions = {f"log_data/{n}.json": n for n in range(1, self.days + 1)}
         pages = self.stand_in.s3().get_paginator("list_objects_v2")
         found = pages.paginate(Bucket=BUCKET, Prefix="data/")

@@ -127,7 +127,7 @@ class Listening:
     user_weeks: list[UserWeek]
 
     def tables(self) -> dict[str, Table]:
-        """Give the marts by name, with column names."""
+        """Return the marts by name, with column names."""
         return {
             "plays": Table(Play._fields, list(self.plays)),
             "sessions": Table(Session._fields, list(self.sessions)),
@@ -326,7 +326,7 @@ def monday_of(moment: datetime) -> date:
 
 
 def within_calendar(ts: int) -> bool:
-    """Tell whether the week of a moment begins within the calendar's days."""
+    """Return whether the week of a moment begins within the calendar's days."""
     return date(1970, 1, 1) <= monday_of(start_time(ts)) <= END_OF_CALENDAR
 
 

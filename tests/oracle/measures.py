@@ -120,12 +120,12 @@ def listening_hours(plays: Plays) -> Decimal | None:
 
 
 def minutes(length: timedelta) -> Fraction:
-    """Give a length of time in minutes, exactly."""
+    """Return a length of time in minutes, exactly."""
     return Fraction(length // timedelta(microseconds=1), 60_000_000)
 
 
 def monday_of(moment: datetime) -> date:
-    """Give the Monday of a moment's week."""
+    """Return the Monday of a moment's week."""
     return moment.date() - timedelta(days=moment.weekday())
 
 

@@ -134,7 +134,7 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def text(value: object) -> str | None:
-    """Take null, a string, or a number as it is written, that fits the column."""
+    """Accept null, a string, or a number as it is written, that fits the column."""
     if value is None:
         return None
     if not isinstance(value, str):
@@ -163,7 +163,7 @@ def name_of_a_thing(value: object) -> str:
 
 
 def written(value: object, form: re.Pattern[str], problem: str) -> str | None:
-    """Take null, or a number or a string, if it is written in this form."""
+    """Accept null, or a number or a string, if it is written in this form."""
     if value is None:
         return None
     if not isinstance(value, str) or not form.fullmatch(value):
@@ -172,7 +172,7 @@ def written(value: object, form: re.Pattern[str], problem: str) -> str | None:
 
 
 def whole_number(value: object, lowest: int, highest: int) -> int | None:
-    """Take null, or digits alone with at most a leading minus, within a range."""
+    """Accept null, or digits alone with at most a leading minus, within a range."""
     digits = written(value, WHOLE_FORM, NOT_WHOLE)
     if digits is None:
         return None
@@ -201,7 +201,7 @@ def moment(value: object) -> int | None:
 
 
 def number(value: object) -> str | None:
-    """Take null, or a number, or a string of that form."""
+    """Accept null, or a number, or a string of that form."""
     return written(value, NUMBER_FORM, NOT_A_NUMBER)
 
 
@@ -223,7 +223,7 @@ def exact(digits: str) -> Decimal:
 
 
 def moment_with_a_point(value: object) -> float | None:
-    """Take null, or a number in the range of a moment."""
+    """Accept null, or a number in the range of a moment."""
     digits = number(value)
     if digits is None:
         return None
@@ -233,7 +233,7 @@ def moment_with_a_point(value: object) -> float | None:
 
 
 def seconds(value: object) -> Decimal | None:
-    """Take null, or a number of a size below 10,000,000; round to eight places.
+    """Accept null, or a number of a size below 10,000,000; round to eight places.
 
     The size is measured again after rounding: numeric(15, 8) could not hold
     10,000,000.
@@ -251,7 +251,7 @@ def seconds(value: object) -> Decimal | None:
 
 
 def degrees(value: object) -> float | None:
-    """Take null, or a number that is finite as a double; a zero has no sign."""
+    """Accept null, or a number that is finite as a double; a zero has no sign."""
     digits = number(value)
     if digits is None:
         return None
@@ -262,7 +262,7 @@ def degrees(value: object) -> float | None:
 
 
 def user(value: object) -> str | None:
-    """Take null, or nothing, or a whole number of at most 18 digits, as written.
+    """Accept null, or nothing, or a whole number of at most 18 digits, as written.
 
     White space may stand around it if the column can still hold the whole.
     """
@@ -408,7 +408,7 @@ class StrictParser:
 
 
 def forbidden_places(text: str, start: int, stop: int) -> Iterator[int]:
-    """Give the places of brackets that are too deep and of constants JSON lacks."""
+    """Yield the places of brackets that are too deep and of constants JSON lacks."""
     depth = 0
     marks = r'"(?:\\.|[^"\\])*"|[\[{]|[\]}]|NaN|-?Infinity'
     for mark in re.compile(marks).finditer(text, start, stop):
@@ -477,7 +477,7 @@ def content_of(path: Path) -> bytes:
 
 
 def read_texts(path: Path) -> Iterator[Text]:
-    """Give the text of each record of a file: decision 0001, section "File"."""
+    """Yield the text of each record of a file: decision 0001, section "File"."""
     content = content_of(path)
     form = next((FORMS[mark] for mark in FORMS if content.startswith(mark)), "")
     if not form:
@@ -534,7 +534,7 @@ def split(text: str) -> Iterator[tuple[int, str, bool]]:
 
 
 def end_of_fault(text: str, start: int, fault: int) -> int:
-    """Give how much is refused of a text that is not JSON from a place on."""
+    """Return how much is refused of a text that is not JSON from a place on."""
     line_end = r"[\n\r]|\Z"
     first_line_ends = re.compile(line_end).search(text, start)
     assert first_line_ends
@@ -571,14 +571,14 @@ def judge(text: Text, rules: dict[str, Rule]) -> list[Any]:
 
 
 def shown(text: Text) -> str:
-    """Give a text as the quarantine shows it."""
+    """Return a text as the quarantine shows it."""
     return text.content.decode("utf-8", errors="backslashreplace").replace(
         "\0", "\\x00"
     )
 
 
 def find_files(folder: Path) -> Iterator[Path]:
-    """Give every file that is named as JSON, at any depth, and is not hidden."""
+    """Yield every file that is named as JSON, at any depth, and is not hidden."""
     if not folder.is_dir():
         problem = f"{folder} is not a folder"
         raise NotADirectoryError(problem)
@@ -592,7 +592,7 @@ def find_files(folder: Path) -> Iterator[Path]:
 def read_part(
     root: Path, folder: str, part: str, rules: dict[str, Rule], rejects: list[Reject]
 ) -> Iterator[list[Any]]:
-    """Give every accepted record of one part and add its rejects to the list."""
+    """Yield every accepted record of one part and add its rejects to the list."""
     for path in find_files(root / folder):
         for text in read_texts(path):
             try:

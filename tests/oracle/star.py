@@ -98,7 +98,7 @@ class Star:
     time: list[Time]
 
     def tables(self) -> dict[str, Table]:
-        """Give the five tables by name, with column names."""
+        """Return the five tables by name, with column names."""
         return {
             "songplays": Table(Songplay._fields, list(self.songplays)),
             "users": Table(User._fields, list(self.users)),

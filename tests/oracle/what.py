@@ -21,7 +21,7 @@ SONG = ("song_title", "artist_name")
 
 
 def song_of(play: Songplay) -> tuple[str | None, str | None]:
-    """Give the song as the log writes it."""
+    """Return the song as the log writes it."""
     return (play.song_title, play.artist_name)
 
 
@@ -32,7 +32,7 @@ def songs_by_plays(plays: Plays) -> list[tuple[tuple[str | None, str | None], Pl
 
 
 def top_songs(plays: Plays) -> Answer:
-    """Give the songs of the log that have most plays."""
+    """Return the songs of the log that have most plays."""
     return Answer(
         (*SONG, "play_count", "listener_count"),
         [
@@ -159,7 +159,7 @@ def top_songs_within(
     segment: Callable[[Songplay], Hashable],
     places: int,
 ) -> list[tuple[object, int, Row]]:
-    """Give each segment's first songs: segment, place, and the song with its counts."""
+    """Return each segment's first songs: segment, rank, and the song with counts."""
     segments = group_by(evidence.plays, segment)
     return [
         (value, place, (*song, len(played), listener_count(played)))
@@ -169,7 +169,7 @@ def top_songs_within(
 
 
 def top_song_by_hour(evidence: Evidence) -> Answer:
-    """Give the song that is played most in each hour of the day, in UTC."""
+    """Return the song that is played most in each hour of the day, in UTC."""
     found = top_songs_within(evidence, lambda play: play.start_time.hour, 1)
     return Answer(
         ("hour", *SONG, "play_count", "listener_count"),
@@ -178,7 +178,7 @@ def top_song_by_hour(evidence: Evidence) -> Answer:
 
 
 def top_song_by_location(evidence: Evidence) -> Answer:
-    """Give the song that is played most in each place."""
+    """Return the song that is played most in each place."""
     found = top_songs_within(evidence, lambda play: play.location, 1)
     return Answer(
         ("location", *SONG, "play_count", "listener_count"),
@@ -187,7 +187,7 @@ def top_song_by_location(evidence: Evidence) -> Answer:
 
 
 def top_songs_by_level(evidence: Evidence) -> Answer:
-    """Give the three songs that are played most at each level."""
+    """Return the three songs that are played most at each level."""
     found = top_songs_within(evidence, lambda play: play.level, 3)
     return Answer(
         ("level", "place", *SONG, "play_count", "listener_count"),

@@ -161,7 +161,7 @@ def plays_by_region(evidence: Evidence) -> Answer:
 
 
 def device_of(play: Songplay) -> str | None:
-    """Tell the device by what its user agent names."""
+    """Return the device that a user agent names."""
     if play.user_agent is None:
         return None
     agent = play.user_agent

@@ -28,7 +28,7 @@ NAMES = ("user_id", "first_name", "last_name")
 
 
 def names_of(evidence: Evidence, user_id: int | None) -> Row:
-    """Give a user's key and names."""
+    """Return a user's key and names."""
     user = evidence.users[user_id]
     return (user_id, user.first_name, user.last_name)
 
@@ -122,12 +122,12 @@ class Stretch:
 
     @property
     def is_upgrade(self) -> bool:
-        """Tell whether it began with a change from free to paid."""
+        """Return whether it began with a change from free to paid."""
         return (self.previous, self.level) == ("free", "paid")
 
     @property
     def is_downgrade(self) -> bool:
-        """Tell whether it began with a change from paid to free."""
+        """Return whether it began with a change from paid to free."""
         return (self.previous, self.level) == ("paid", "free")
 
 

@@ -124,7 +124,7 @@ class StandIn:
             return [tuple(row) for row in cursor.fetchall()]
 
     def client(self, service: str) -> Any:
-        """Give boto3's client of a service."""
+        """Return boto3's client of a service."""
         if service not in self.clients:
             self.clients[service] = boto3.client(
                 service,  # type: ignore[call-overload]
@@ -137,7 +137,7 @@ class StandIn:
         return self.clients[service]
 
     def s3(self) -> Any:
-        """Give boto3's client of S3."""
+        """Return boto3's client of S3."""
         return self.client("s3")
 
 

@@ -77,14 +77,14 @@ class Faults:
             self.waiting.setdefault(operation, []).extend([how] * times)
 
     def take(self, operation: str) -> str:
-        """Give what goes wrong with a call, '' for nothing."""
+        """Return what goes wrong with a call, '' for nothing."""
         with self.lock:
             waiting = self.waiting.get(operation)
             return waiting.pop(0) if waiting else ""
 
 
 def operation_of(request: Request, body: bytes) -> tuple[str, str]:
-    """Give the service and the operation that a request asks for."""
+    """Return the service and the operation that a request asks for."""
     target = request.headers.get("X-Amz-Target", "")
     if target:
         service, _, operation = target.partition(".")
@@ -188,7 +188,7 @@ def _xml(operation: str, told: dict[str, str]) -> Response:
 
 
 def _error_answer(service: str, error: AwsError) -> Response:
-    """Give an error in the form of its service: JSON, S3's XML, or XML in a frame."""
+    """Return an error in the form of its service: JSON, S3's XML, or XML in a frame."""
     if service == "s3":
         code, status = S3_CODES.get(error.code, (error.code, error.status))
         body = (

@@ -49,7 +49,7 @@ class Buckets:
         return content
 
     def has(self, bucket: str, key: str) -> bool:
-        """Tell whether an object is there."""
+        """Return whether an object is there."""
         buckets = self._backend.buckets
         return bucket in buckets and key in buckets[bucket].keys
 

@@ -144,7 +144,7 @@ class Copier:
         return line
 
     def _mapping(self, role: str, options: CopyOptions, columns: list[Column]) -> Read:
-        """Give how a column's value is found in a record."""
+        """Return how a column's value is found in a record."""
         if options.json == "auto ignorecase":
             return lambda record, column: record.get(column.name)
         if options.json == "auto":
@@ -248,7 +248,7 @@ class _RecordError(ValueError):
 def _line(
     record: Record, columns: list[Column], read: Read, options: CopyOptions
 ) -> str:
-    """Give a record as a line of PostgreSQL's own COPY. Raises _RecordError."""
+    """Return a record as a line of PostgreSQL's own COPY. Raises _RecordError."""
     if record.error:
         raise _RecordError("", "", "", 0, 1216, record.error, "")
     source = record.value

@@ -57,7 +57,7 @@ class CopyOptions:
 
 
 def unquoted(literal: str) -> str:
-    """Give the value of a literal, in which a backslash escapes."""
+    """Return the value of a literal, in which a backslash escapes."""
     controls = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
     def unescape(match: re.Match[str]) -> str:

@@ -54,7 +54,7 @@ class CopySource:
     default_role: str = ""
 
     def role_of(self, options: CopyOptions, user: str) -> str:
-        """Give the role that COPY takes. Raises RefusedStatementError."""
+        """Return the role that COPY takes. Raises RefusedStatementError."""
         role = self.default_role if options.role == "default" else options.role
         if role not in self.roles:
             raise RefusedStatementError(
@@ -131,7 +131,7 @@ class CopySource:
 
 
 def split(url: str) -> tuple[str, str]:
-    """Give bucket and key of an address in S3."""
+    """Return bucket and key of an address in S3."""
     bucket, _, key = url.removeprefix("s3://").partition("/")
     return bucket, key
 
@@ -151,7 +151,7 @@ def _denied() -> RefusedStatementError:
 
 
 def s3_error(error: AwsError) -> RefusedStatementError:
-    """Give an error of S3 as COPY gives it."""
+    """Return an error of S3 as COPY gives it."""
     return RefusedStatementError(
         INTERNAL,
         f"S3ServiceException:{error},Status {error.status},Error {error.code},{_ids()}",

@@ -72,7 +72,7 @@ class RefusedValueError(ValueError):
 
 
 def convert(column: Column, value: Any, options: CopyOptions) -> str | None:
-    """Give a value as PostgreSQL's text. Raises RefusedValueError."""
+    """Return a value as PostgreSQL's text. Raises RefusedValueError."""
     text = _text(value)
     if text is not None:
         text = _null_or_text(column, text, options)

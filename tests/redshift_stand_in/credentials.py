@@ -33,7 +33,7 @@ class Credentials:
         self.secret: Callable[..., dict[str, Any]]
 
     def user_of(self, login: str, password: str) -> str | None:
-        """Give the database's user of a log-in; None if the password is wrong.
+        """Return the database's user of a log-in; None if the password is wrong.
 
         Raises ConnectionError if the cluster is paused, and so cannot be reached.
         """
@@ -48,7 +48,7 @@ class Credentials:
         return password
 
     def user_of_request(self, request: dict[str, Any]) -> str:
-        """Give the user as whom a request of the Data API runs. Raises AwsError."""
+        """Return the user as whom a request of the Data API runs. Raises AwsError."""
         workgroup = request.get("WorkgroupName")
         cluster = request.get("ClusterIdentifier")
         if workgroup and cluster:

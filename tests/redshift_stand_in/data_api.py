@@ -444,7 +444,7 @@ def _rows(cursor: psycopg.Cursor) -> list[list[dict[str, Any]]]:
 
 
 def _field(value: bytes | None, oid: int) -> dict[str, Any]:
-    """Give a value as the API gives it, from PostgreSQL's text."""
+    """Return a value as the API gives it, from PostgreSQL's text."""
     if value is None:
         return {"isNull": True}
     text = value.decode()

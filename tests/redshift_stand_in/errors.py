@@ -18,7 +18,7 @@ class AwsError(Exception):
 
 
 def invalid(message: str) -> AwsError:
-    """Give the error for a request that breaks a rule."""
+    """Return the error for a request that breaks a rule."""
     return AwsError("ValidationException", message)
 
 
@@ -27,7 +27,7 @@ class RefusedStatementError(Exception):
 
 
 def syntax_error(token: Token) -> RefusedStatementError:
-    """Give the error for a token that may not stand where it does."""
+    """Return the error for a token that may not stand where it does."""
     return RefusedStatementError(
         "42601", f'syntax error at or near "{token.text}"', f"line {token.line}"
     )

@@ -69,7 +69,7 @@ def _alter(session: Session, tokens: list[Token]) -> None:
 
 
 def _name(tokens: list[Token], place: int) -> tuple[str, int]:
-    """Give a table's quoted name, and the place after it."""
+    """Return a table's quoted name, and the place after it."""
     parts = [fold(tokens[place].text)]
     place += 1
     while place + 1 < len(tokens) and tokens[place].word == ".":

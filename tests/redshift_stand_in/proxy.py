@@ -170,7 +170,7 @@ class Session(socketserver.BaseRequestHandler):
             self.backend.sendall(message(kind, body))
 
     def _translate(self, sql: str, name: bytes) -> str:
-        """Give what PostgreSQL is to run."""
+        """Return what PostgreSQL is to run."""
         if sql.strip():
             self.wire.statements.append(sql)
         self.own_statements.pop(name, None)

@@ -64,7 +64,7 @@ class Design:
 
 
 def fold(name: str) -> str:
-    """Give a name as Redshift keeps it: in lower case, quoted or not."""
+    """Return a name as Redshift keeps it: in lower case, quoted or not."""
     if name.startswith('"'):
         name = name[1:-1].replace('""', '"')
     return name.lower()
@@ -78,7 +78,7 @@ def cut(sql: str) -> tuple[Token, ...]:
 
 @lru_cache(maxsize=512)
 def own_kind(sql: str) -> str:
-    """Give the kind of a statement that the stand-in runs itself; '' for others."""
+    """Return the kind of a statement that the stand-in runs itself; '' for others."""
     words = [token.word for token in without_blanks(cut(sql))]
     if words[:1] in (["copy"], ["vacuum"], ["analyze"]):
         return words[0]
@@ -90,7 +90,7 @@ def own_kind(sql: str) -> str:
 
 @lru_cache(maxsize=512)
 def ends_or_begins(sql: str) -> bool:
-    """Tell a statement that only begins or ends a transaction."""
+    """Recognise a statement that only begins or ends a transaction."""
     plain = without_blanks(cut(sql))
     bounds = ("abort", "begin", "commit", "end", "rollback", "start")
     return bool(plain) and plain[0].word in bounds
@@ -98,7 +98,7 @@ def ends_or_begins(sql: str) -> bool:
 
 @lru_cache(maxsize=512)
 def dropped_with_cascade(sql: str) -> str:
-    """Give the table that DROP TABLE ... CASCADE names; '' for other statements."""
+    """Return the table that DROP TABLE ... CASCADE names; '' for other statements."""
     plain = without_blanks(cut(sql))
     words = [token.word for token in plain]
     if words[:2] != ["drop", "table"] or words[-1] != "cascade":
@@ -108,7 +108,7 @@ def dropped_with_cascade(sql: str) -> str:
 
 
 def has_wrong_types(plain: list[Token]) -> bool:
-    """Tell a query of nothing, whose types Redshift gets wrong (dbt-core 10490)."""
+    """Recognise a query of nothing, whose types Redshift gets wrong (dbt-core 10490)."""
     words = [token.word for token in plain]
     return any(
         words[index : index + 3] == ["where", "false", "limit"]
@@ -118,7 +118,7 @@ def has_wrong_types(plain: list[Token]) -> bool:
 
 @lru_cache(maxsize=512)
 def schema_of_dropped(sql: str) -> str:
-    """Give the schema that DROP TABLE IF EXISTS names; '' for other statements."""
+    """Return the schema that DROP TABLE IF EXISTS names; '' for other statements."""
     plain = without_blanks(cut(sql))
     words = [token.word for token in plain]
     if words[:4] != ["drop", "table", "if", "exists"]:
@@ -129,7 +129,7 @@ def schema_of_dropped(sql: str) -> str:
 
 @lru_cache(maxsize=512)
 def sets_case(sql: str) -> bool:
-    """Tell the statement from which on quoted names keep their case."""
+    """Recognise the statement from which on quoted names keep their case."""
     words = [token.word for token in without_blanks(cut(sql))]
     return words == ["set", "enable_case_sensitive_identifier", "to", "true"]
 
@@ -196,7 +196,7 @@ def _prefixed(tokens: Sequence[Token], setting: str) -> list[Token]:
 
 
 def _next(tokens: Sequence[Token], index: int) -> int:
-    """Give the index of the next token that is no blank, or the length."""
+    """Return the index of the next token that is no blank, or the length."""
     index += 1
     while index < len(tokens) and tokens[index].kind in BLANK:
         index += 1
@@ -388,7 +388,7 @@ def design_of(tokens: Sequence[Token]) -> Design:
 
 
 def _is_column_list(inner: Sequence[Token]) -> bool:
-    """Tell column definitions from the bare names of CREATE TABLE t (a, b) AS."""
+    """Distinguish column definitions from the bare names of CREATE TABLE t (a, b) AS."""
     plain = without_blanks(inner)
     return len(plain) > 1 and plain[1].word != ","
 
@@ -490,7 +490,7 @@ def _identity(inside: Sequence[Token]) -> list[Token]:
 
 
 def _column_type(token: Token, *, bracket: bool) -> Token:
-    """Give a type as Redshift means it where it has no length or precision."""
+    """Return a type as Redshift means it where it has no length or precision."""
     if token.word in TYPES:
         return _word(TYPES[token.word])
     if not bracket and token.word in ("varchar", "nvarchar", "text"):

@@ -21,7 +21,7 @@ MEASURES = ("play_count", "listener_count", "listening_hours")
 
 
 def at(milliseconds: int) -> datetime:
-    """Give a moment after the first of January 1970, a Thursday."""
+    """Return a moment after the first of January 1970, a Thursday."""
     return datetime(1970, 1, 1) + timedelta(milliseconds=milliseconds)  # noqa: DTZ001 -- the warehouse's own
 
 
@@ -42,7 +42,7 @@ def asked(name: str, *records: RawEvent | RawSong) -> Answer:
 
 
 def rows(name: str, *records: RawEvent | RawSong) -> list[tuple[object, ...]]:
-    """Give the rows of an answer."""
+    """Return the rows of an answer."""
     return asked(name, *records).rows
 
 

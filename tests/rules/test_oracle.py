@@ -877,7 +877,7 @@ def test_content_breaks_the_tie_of_records_of_one_moment(
 
 
 def matched(star: Star) -> tuple[str | None, str | None]:
-    """Give song_id and artist_id of the only play."""
+    """Return song_id and artist_id of the only play."""
     (play,) = star.songplays
     return play.song_id, play.artist_id
 
@@ -1060,7 +1060,7 @@ def test_song_ids_are_cleaned_before_they_are_compared() -> None:
 
 
 def names(*rows: tuple[str, str | None]) -> str | None:
-    """Give the name that wins among rows of one artist, by song_id and name."""
+    """Return the name that wins among rows of one artist, by song_id and name."""
     catalogue = [song(song_id=song_id, artist_name=name) for song_id, name in rows]
     (artist,) = star_of(*catalogue).artists
     return artist.name

@@ -46,7 +46,7 @@ def spliced_lines(draw: st.DrawFn, table: RawTable) -> bytes:
 
 
 def same(text: str | None, value: object) -> bool:
-    """Tell whether a text that is to be cast stands for a value of the oracle."""
+    """Return whether a text that is to be cast stands for a value of the oracle."""
     match value:
         case Decimal():
             return text is not None and Decimal(text) == value
@@ -59,7 +59,7 @@ def same(text: str | None, value: object) -> bool:
 
 
 def verdict_of(table: RawTable, line: bytes) -> list[str | None] | str:
-    """Give what the loaders take from a line, or why they refuse it."""
+    """Return what the loaders take from a line, or why they refuse it."""
     try:
         return read_record(table, line)
     except RejectedRecordError as reason:
@@ -67,7 +67,7 @@ def verdict_of(table: RawTable, line: bytes) -> list[str | None] | str:
 
 
 def verdict_of_oracle(table: RawTable, line: bytes) -> list[object] | str:
-    """Give what the oracle takes from a line, or why it refuses it."""
+    """Return what the oracle takes from a line, or why it refuses it."""
     try:
         return judge(line, RULES[table.name])
     except RefusedError as reason:

@@ -57,7 +57,7 @@ def failed(builder: Builder, *command: str) -> set[str]:
 
 
 def notices(builder: Builder, *options: str) -> bool:
-    """Tell whether the test fails that looks for lost plays."""
+    """Return whether the test fails that looks for lost plays."""
     return MISSING in failed(builder, "test", "--select", MISSING, *options)
 
 

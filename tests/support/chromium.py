@@ -38,7 +38,7 @@ class Page:
 
 
 def find() -> str:
-    """Give the path of Chromium; skip the test where there is none."""
+    """Return the path of Chromium; skip the test where there is none."""
     for name in NAMES:
         path = shutil.which(name)
         if path:

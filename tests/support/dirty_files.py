@@ -82,7 +82,7 @@ NAMES: Final = (
 
 
 def a_song(number: int = 1, **others: object) -> bytes:
-    """Give a line of the catalogue, as ``event`` gives one of a log."""
+    """Return a line of the catalogue, as ``event`` gives one of a log."""
     return json.dumps(json.loads(song(f"SO{number}")) | others).encode()
 
 
@@ -97,7 +97,7 @@ def with_each_value(make: Make) -> list[bytes]:
 
 
 def with_odd_keys(make: Make) -> list[bytes]:
-    """Give records whose keys are too many, too few, doubled, or spelled otherwise."""
+    """Return records with unknown, missing, duplicate or misspelled keys."""
     text = make()
     record = json.loads(text)
     spellings = (str.upper, str.lower, " {}".format)
@@ -120,7 +120,7 @@ def with_odd_keys(make: Make) -> list[bytes]:
 
 
 def of_odd_form(make: Make) -> list[bytes]:
-    """Give records that are written oddly, or are very long."""
+    """Return records that are written oddly, or are very long."""
     text = make()
     return [
         b" \t" + text + b"\r",
@@ -149,7 +149,7 @@ def mutated(make: Make, chance: random.Random) -> bytes:
 
 
 def lines_of_part(make: Make, chance: random.Random) -> list[bytes]:
-    """Give all lines for the files of a part, in an order by chance."""
+    """Return all lines for the files of a part, in an order by chance."""
     lines = [
         *with_each_value(make),
         *with_odd_keys(make),

@@ -143,7 +143,7 @@ def _drawn(strategy: st.SearchStrategy[Any], count: int, number: int) -> list[An
 
 
 def files_of(course: Course, load: int) -> dict[str, bytes]:
-    """Give the files that arrive before a load, by path below the root."""
+    """Return the files that arrive before a load, by path below the root."""
     found: dict[str, bytes] = {}
     for number, history in enumerate(course.histories):
         for file in history[load] if load < len(history) else []:
@@ -161,7 +161,7 @@ def files_of(course: Course, load: int) -> dict[str, bytes]:
 
 
 def in_form(lines: list[bytes], form: str) -> bytes:
-    """Give the content of a file with these records."""
+    """Return the content of a file with these records."""
     if form == "array":
         return b"[" + b",\n".join(lines) + b"]"
     if form == "one after the other":
@@ -172,7 +172,7 @@ def in_form(lines: list[bytes], form: str) -> bytes:
 
 
 def render(line: Any, number: int) -> bytes:
-    """Give a line of a file; its keys and names belong to one history alone."""
+    """Return a line of a file; its keys and names belong to one history alone."""
     if isinstance(line, bytes):
         return line
     if "title" in line:

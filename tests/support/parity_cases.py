@@ -16,7 +16,7 @@ FIRST_NUMBER = 900_101
 
 
 def at(text: str) -> int:
-    """Give the milliseconds since 1970 of a moment in UTC."""
+    """Return the milliseconds since 1970 of a moment in UTC."""
     moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
     return round(moment.timestamp() * 1000)
 

@@ -213,7 +213,7 @@ RIGHT: Final = {
 
 
 def right_of(evidence: Evidence) -> dict[str, str]:
-    """Give what is right, by the oracle."""
+    """Return what is right, by the oracle."""
     hours = group_by(evidence.plays, lambda play: play.start_time.hour)
     peak = min(hours, key=lambda hour: (-len(hours[hour]), hour))
     return {
@@ -228,7 +228,7 @@ def right_of(evidence: Evidence) -> dict[str, str]:
 
 
 def counted(data: Path) -> list[str]:
-    """Give what each other way gives on a folder of data, in the order of WRONG."""
+    """Return what each other way gives on a folder of data, in the order of WRONG."""
     with duckdb.connect() as connection:
         for statement, part in ((EVENTS, "log_data"), (SONGS, "song_data")):
             files = {"files": str(data / part / "**" / "*.json")}

@@ -80,7 +80,7 @@ make analyses CHECK=1 EXPECTED=data/expected
 
 
 def described(name: str) -> Answer:
-    """Give the expected answer about the sample, as text, with what the yml says."""
+    """Return the expected answer about the sample, as text, with what the yml says."""
     (found,) = yaml.safe_load((ANALYSES / f"{name}.yml").read_text(encoding="utf-8"))[
         "analyses"
     ]

@@ -10,14 +10,14 @@ from sparkify.raw.rules import EVENTS, SONGS, RawTable
 
 
 def event(session: int = 1, item: int = 0, **others: object) -> bytes:
-    """Give a line of a log with all its keys."""
+    """Return a line of a log with all its keys."""
     record: dict[str, object] = dict.fromkeys(c.name for c in EVENTS.columns)
     record |= {"sessionId": session, "itemInSession": item, "ts": 1541105830796}
     return json.dumps(record | {"status": 200} | others).encode()
 
 
 def song(song_id: str = "SO1", **others: object) -> bytes:
-    """Give a line of the catalogue with all its keys."""
+    """Return a line of the catalogue with all its keys."""
     record: dict[str, object] = dict.fromkeys(c.name for c in SONGS.columns)
     record |= {"song_id": song_id, "artist_id": "AR1", "num_songs": 1, "year": 0}
     return json.dumps(record | others).encode()

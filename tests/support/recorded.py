@@ -64,7 +64,7 @@ def _write(run: str, engine: str, results: dict[str, dict[str, int]]) -> None:
 
 
 def recorded() -> list[dict[str, Any]]:
-    """Give what is recorded, run by run."""
+    """Return what is recorded, run by run."""
     return [
         json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(FOLDER.glob("*.json"))
