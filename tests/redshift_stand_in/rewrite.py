@@ -108,7 +108,7 @@ def dropped_with_cascade(sql: str) -> str:
 
 
 def has_wrong_types(plain: list[Token]) -> bool:
-    """Recognise a query of nothing, whose types Redshift gets wrong (dbt-core 10490)."""
+    """Recognise an empty query, whose types Redshift gets wrong (dbt-core 10490)."""
     words = [token.word for token in plain]
     return any(
         words[index : index + 3] == ["where", "false", "limit"]
@@ -388,7 +388,7 @@ def design_of(tokens: Sequence[Token]) -> Design:
 
 
 def _is_column_list(inner: Sequence[Token]) -> bool:
-    """Distinguish column definitions from the bare names of CREATE TABLE t (a, b) AS."""
+    """Distinguish column definitions from the names in CREATE TABLE t (a, b) AS."""
     plain = without_blanks(inner)
     return len(plain) > 1 and plain[1].word != ","
 
