@@ -36,6 +36,13 @@ def grow(builder: Builder, data: Path, number: int) -> None:
     builder.load(data)
 
 
+LAW = (
+    "tests/rules/test_law.py"
+    "::test_the_star_is_the_same_however_the_records_came[duckdb]"
+)
+
+
+@pytest.mark.long(guard=LAW)
 @ON_DUCKDB
 def test_partial_runs_and_broken_keys_lead_to_a_full_refresh(
     builder: Builder, tmp_path: Path

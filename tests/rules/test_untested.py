@@ -61,6 +61,12 @@ def notices(builder: Builder, *options: str) -> bool:
     return MISSING in failed(builder, "test", "--select", MISSING, *options)
 
 
+GUARD: Final = (
+    "tests/rules/test_untested.py::test_each_engine_knows_what_is_tested[duckdb]"
+)
+
+
+@pytest.mark.long(guard=GUARD)
 @only_duckdb
 def test_what_changed_since_all_tests_passed_is_tested_and_nothing_before_it(
     builder: Builder, tmp_path: Path
@@ -93,11 +99,6 @@ def test_what_changed_since_all_tests_passed_is_tested_and_nothing_before_it(
     assert notices(builder, *CHANGED)
     assert failed(builder, "build", "--full-refresh") == set()
     assert failed(builder, "test", "--select", *NARROWED, *CHANGED) == set()
-
-
-GUARD: Final = (
-    "tests/rules/test_untested.py::test_each_engine_knows_what_is_tested[duckdb]"
-)
 
 
 @pytest.mark.parametrize(
