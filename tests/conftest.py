@@ -99,11 +99,17 @@ def pytest_xdist_make_scheduler(
     return GroupScheduling(config, log)
 
 
-def empties_the_lake(test: pytest.Item) -> bool:
-    """Return whether a test empties the lake that the tests on Spark share."""
-    return group_of(test.nodeid) == "spark" and "warehouse" in getattr(
-        test, "fixturenames", ()
-    )
+def state_of_the_lake(test: pytest.Item) -> int:
+    """Return the order of a test among those that share the lake on Spark.
+
+    First come the tests on the sample, then those on real data, then those that empty
+    the lake: each change of its content is a whole build.
+    """
+    if group_of(test.nodeid) != "spark":
+        return 0
+    if "warehouse" in getattr(test, "fixturenames", ()):
+        return 2
+    return int("spark-real" in test.nodeid)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -113,7 +119,7 @@ def pytest_collection_modifyitems(
     """Leave out the long tests unless they are asked for; put the rest in order.
 
     With several processes (``make test``) each takes whole groups, the longest first.
-    On Spark, tests that empty the lake come after those that read what was built there.
+    Tests on Spark are in the order of what their shared lake has.
     """
     marks = {test.nodeid: test.get_closest_marker("long") for test in items}
     config.stash[GUARDS] = {
@@ -126,7 +132,7 @@ def pytest_collection_modifyitems(
     place = {group: number for number, group in enumerate(LONGEST)}
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda test: place.get(group_of(test.nodeid), len(LONGEST)))
-    items.sort(key=empties_the_lake)
+    items.sort(key=state_of_the_lake)
 
 
 @pytest.fixture
