@@ -350,7 +350,9 @@ def test_of_a_build_that_was_killed_nothing_is_left(
     """A kill leaves files of a version that the catalogue does not know."""
     warehouse = builder.warehouse
     played = event(page="NextSong", userId="1", level="free", ts=1541105830796)
-    builder.load(write_source(tmp_path / "data", {"a.json": played}, {"s": song()}))
+    builder.load(
+        write_source(tmp_path / "data", {"a.json": played}, {"s.json": song()})
+    )
     builder.build()
     count = "select count(*) from analytics.songplays"
     before = warehouse.query(count)

@@ -93,8 +93,13 @@ def start(target: dict[str, Any]) -> SparkSession:
             _running.append(_Running(session, lake, lock))
             session.sql("show schemas").collect()
             _remove_halves(session, lake)
-        except Exception as error:
+        except BaseException as error:
+            if not _running:  # Interrupted while Java or Spark started.
+                _end_java(lake)
+                lock.close()
             stop()
+            if not isinstance(error, Exception):
+                raise
             raise _unstarted(lake, error) from error
     return session
 
@@ -106,24 +111,36 @@ def stop() -> None:
     Also runs at the end of the process. Deletes temporary files of Spark and Java.
     """
     while _running:
-        from pyspark import SparkContext
-
         running = _running.pop()
-        gateway = SparkContext._gateway  # noqa: SLF001 -- there is no public way to end Java
-        # Java ends when its input ends, even if Spark no longer responds.
         with contextlib.suppress(Exception):
             running.session.stop()
-            gateway.shutdown()
-        if gateway is not None:
-            gateway.proc.stdin.close()
-            try:
-                gateway.proc.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                gateway.proc.kill()
-        SparkContext._gateway = SparkContext._jvm = None  # noqa: SLF001 -- as above
-        if running.lake.exists():
-            _empty(running.lake / TEMPORARY)
+        _end_java(running.lake)
         running.lock.close()
+
+
+def _end_java(lake: Path) -> None:
+    """End Java, if it runs, and delete temporary files of Spark and Java."""
+    from pyspark import SparkContext
+
+    gateway = SparkContext._gateway  # noqa: SLF001 -- there is no public way to end Java
+    # Java ends when its input ends, even if Spark no longer responds.
+    with contextlib.suppress(Exception):
+        gateway.shutdown()
+    if gateway is not None:
+        gateway.proc.stdin.close()
+        try:
+            gateway.proc.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            gateway.proc.kill()
+    SparkContext._gateway = SparkContext._jvm = None  # noqa: SLF001 -- as above
+    deadline = time.monotonic() + STOP_SECONDS
+    with contextlib.suppress(ChildProcessError):
+        # Interrupted while it started, Java is a child without a gateway.
+        while gateway is None and time.monotonic() < deadline:
+            os.waitpid(-1, os.WNOHANG)
+            time.sleep(0.05)
+    if lake.exists():
+        _empty(lake / TEMPORARY)
 
 
 def _empty(folder: Path) -> None:
