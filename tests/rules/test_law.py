@@ -35,7 +35,7 @@ from warehouses import (
 )
 
 COURSES: Final = {"duckdb": 5, "postgres": 2}
-LONG_COURSES: Final = {"duckdb": 30, "postgres": 6}
+LONG_COURSES: Final = {"duckdb": 12, "postgres": 4}
 WIDTH: Final = int(os.environ.get("LAW_WIDTH", "40"))
 SEED: Final = int(os.environ.get("LAW_SEED", "1"))
 CASES: Final = sorted((PROJECT / "tests" / "law_cases").glob("*.json"))
