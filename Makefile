@@ -37,7 +37,7 @@ WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1); \
 ENGINE := $(patsubst requirements/%.txt,$(VENV)/.%-installed,$(wildcard \
 	$(filter-out requirements/duckdb.txt,$(TARGET:%=requirements/%.txt))))
 
-# What stands behind `make explain` is a table, which make is not to build.
+# The word after `make explain` is a table: make must not build it as a target.
 ifeq ($(firstword $(MAKECMDGOALS)),explain)
 EXPLAINED := $(wordlist 2,9,$(MAKECMDGOALS))
 .PHONY: $(EXPLAINED)

@@ -33,7 +33,7 @@ class Row:
     holds: Callable[[Round], bool] = lambda _: True
 
     def is_met(self, rounds: Sequence[Round]) -> bool | None:
-        """Return whether the median meets the bar; None where there is no bar."""
+        """Return whether the median meets the bar, or None without a bar."""
         if self.limit is None:
             return None
         value = median(map(self.figure, rounds))

@@ -114,7 +114,7 @@ def ranked(records: Sequence[Record], rules: Sequence[Rule]) -> list[Record]:
 
 
 def deciding(winner: Record, other: Record, rules: Sequence[Rule]) -> str:
-    """Name the rule by which one record wins over another, with both values."""
+    """Return the name of the rule by which one record wins over another."""
     for rule in rules:
         if rule.key(winner) != rule.key(other):
             return rule.says

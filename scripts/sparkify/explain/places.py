@@ -1,4 +1,4 @@
-"""In which file and on which line a raw record stands."""
+"""The file and the line of a raw record."""
 
 from __future__ import annotations
 
