@@ -1,5 +1,6 @@
-{# Straight from raw, past every model between. A key that a record of another page
-   claims at the same time need not be a play: that rule has a test of its own. #}
+{# Compares songplays with the raw table, without the models between. If records of
+   NextSong and of another page have the same key and the same `ts`, there may be a
+   songplay or none: a unit test checks that rule. #}
 
 with
 
@@ -7,11 +8,11 @@ events as (
 
     select *
 
-    from {{ of_untested_sessions(source('raw', 'staging_events'), 'sessionid') }}
+    from {{ rows_of_untested_sessions(source('raw', 'staging_events'), 'sessionid') }}
 
 ),
 
-songplays as (select * from {{ of_untested_sessions(ref('songplays')) }}),
+songplays as (select * from {{ rows_of_untested_sessions(ref('songplays')) }}),
 
 keys as (
 

@@ -1,6 +1,6 @@
-{# What the loads counted is what the raw tables hold, and every raw record has its
-   event, or its song and artist: nothing is dropped on the way to the star. Constants
-   are cast, since a text without a type cannot leave its subquery on every engine. #}
+{# The raw tables contain as many records as the loads counted, and every raw record has
+   an event, or a song and an artist. Constants are cast, because Redshift cannot convert
+   an untyped constant outside of its subquery. #}
 
 with
 
@@ -16,11 +16,11 @@ untested_raw_events as (
 
     select *
 
-    from {{ of_untested_sessions(source('raw', 'staging_events'), 'sessionid') }}
+    from {{ rows_of_untested_sessions(source('raw', 'staging_events'), 'sessionid') }}
 
 ),
 
-untested_events as (select * from {{ of_untested_sessions(ref('int_events')) }}),
+untested_events as (select * from {{ rows_of_untested_sessions(ref('int_events')) }}),
 
 songs as (select * from {{ ref('songs') }}),
 
@@ -74,7 +74,7 @@ uncounted_records as (
     select
         found.table_name as record,
         cast(
-            'the loads counted other numbers of records than there are' as varchar(64)
+            'the raw table does not have the loaded number of records' as varchar(64)
         ) as fault
 
     from found
@@ -94,7 +94,7 @@ lost_events as (
         cast(untested_raw_events.sessionid as varchar(32))
         || '-'
         || cast(untested_raw_events.iteminsession as varchar(32)) as record,
-        cast('a raw event is in no event' as varchar(64)) as fault
+        cast('a raw record has no event' as varchar(64)) as fault
 
     from untested_raw_events
     left join untested_events
@@ -110,7 +110,7 @@ lost_songs as (
 
     select
         raw_songs.song_id as record,
-        cast('a raw song or its artist is not in the star' as varchar(64)) as fault
+        cast('a raw record has no song or no artist' as varchar(64)) as fault
 
     from raw_songs
     left join songs on {{ clean_text('raw_songs.song_id') }} = songs.song_id

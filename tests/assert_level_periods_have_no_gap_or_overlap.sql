@@ -1,5 +1,5 @@
-{# Each stretch but a user's first begins where one other of his ends, and with another
-   level; and the first where his first event is. #}
+{# A user's first period begins at the user's first event. Each other period begins where
+   another period of the user ends, with another level. #}
 
 with
 
@@ -7,7 +7,7 @@ events as (select * from {{ ref('int_events') }}),
 
 user_level_history as (select * from {{ ref('user_level_history') }}),
 
-first_moments as (
+first_times as (
 
     select
         user_id,
@@ -24,30 +24,30 @@ first_moments as (
 compared as (
 
     select
-        stretches.user_level_id,
-        max(first_moments.first_seen_at) as first_seen_at,
-        min(stretches.valid_from) as valid_from,
-        min(stretches.valid_to) as valid_to,
+        periods.user_level_id,
+        max(first_times.first_seen_at) as first_seen_at,
+        min(periods.valid_from) as valid_from,
+        min(periods.valid_to) as valid_to,
         count(earlier.user_level_id) as count_before,
         sum(
             case
                 when
-                    coalesce(earlier.level, '') != coalesce(stretches.level, '')
+                    coalesce(earlier.level, '') != coalesce(periods.level, '')
                     and coalesce(earlier.level, '')
-                    = coalesce(stretches.previous_level, '')
+                    = coalesce(periods.previous_level, '')
                     then 1
                 else 0
             end
         ) as change_count
 
-    from user_level_history as stretches
-    left join first_moments on stretches.user_id = first_moments.user_id
+    from user_level_history as periods
+    left join first_times on periods.user_id = first_times.user_id
     left join user_level_history as earlier
         on
-            stretches.user_id = earlier.user_id
-            and stretches.valid_from = earlier.valid_to
+            periods.user_id = earlier.user_id
+            and periods.valid_from = earlier.valid_to
 
-    group by stretches.user_level_id
+    group by periods.user_level_id
 
 )
 

@@ -1,4 +1,5 @@
-{# Every play that a row of the catalogue names is matched, and to such a row. #}
+{# A play has a song_id and artist_id if, and only if, a catalogue row has its title and
+   artist. They are those of such a row. #}
 
 with
 

@@ -1,5 +1,5 @@
-{# Of each user one stretch is current, with the level that he has, and the plays of all
-   his stretches are all his plays. #}
+{# Each user has one current period, with the level of `users`. The periods of a user
+   contain all plays of the user. #}
 
 with
 
@@ -23,7 +23,7 @@ plays_per_user as (
 
 ),
 
-stretches_per_user as (
+periods_per_user as (
 
     select
         user_id,
@@ -40,16 +40,16 @@ stretches_per_user as (
 select
     users.user_id,
     users.level as user_level,
-    stretches_per_user.level as current_level,
-    stretches_per_user.current_count,
+    periods_per_user.level as current_level,
+    periods_per_user.current_count,
     plays_per_user.play_count,
-    stretches_per_user.play_count as play_count_of_stretches
+    periods_per_user.play_count as play_count_of_periods
 
 from users
-left join stretches_per_user on users.user_id = stretches_per_user.user_id
+left join periods_per_user on users.user_id = periods_per_user.user_id
 left join plays_per_user on users.user_id = plays_per_user.user_id
 
 where
-    coalesce(stretches_per_user.current_count, 0) != 1
-    or coalesce(users.level, '') != coalesce(stretches_per_user.level, '')
-    or coalesce(plays_per_user.play_count, 0) != stretches_per_user.play_count
+    coalesce(periods_per_user.current_count, 0) != 1
+    or coalesce(users.level, '') != coalesce(periods_per_user.level, '')
+    or coalesce(plays_per_user.play_count, 0) != periods_per_user.play_count

@@ -1,4 +1,4 @@
-{# Session by session, so that no two differences cancel out. #}
+{# Compared by session, so that differences cannot cancel out. #}
 
 with
 

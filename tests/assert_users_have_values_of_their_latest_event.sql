@@ -1,18 +1,17 @@
-{# Another way to the latest event than the model's: the event after which the user has
-   none, by the greatest moment and then the greatest session and item. What is not less
-   than the greatest is the greatest; a planner may take equality to be so rare that it
-   joins row by row. #}
+{# Finds the latest event by maxima, without the model's window: the greatest start_time,
+   then session, then item. The joins use >= instead of =, because a planner may expect so
+   few equal rows that it joins row by row. #}
 
 with
 
 events as (select * from {{ ref('int_events') }}),
 
-{# Imported again, since what is read twice would be kept whole. #}
+{# Imported twice: DuckDB materializes a CTE that is read twice. #}
 same_events as (select * from {{ ref('int_events') }}),
 
 users as (select * from {{ ref('users') }}),
 
-last_moments as (
+last_times as (
 
     select
         user_id,
@@ -38,10 +37,10 @@ last_events as (
         same_events.level
 
     from same_events
-    inner join last_moments
+    inner join last_times
         on
-            same_events.user_id = last_moments.user_id
-            and same_events.start_time >= last_moments.start_time
+            same_events.user_id = last_times.user_id
+            and same_events.start_time >= last_times.start_time
 
 ),
 

@@ -1,5 +1,6 @@
-{# A `ts` in seconds is a moment of 1970, and a wrong clock may be ahead: neither may
-   stop a build. Returns files; where COPY left no file, the load tells which it was. #}
+{# Warns of events before 2000 (a `ts` in seconds is in 1970) or more than a day after
+   their load. Returns a row per file. COPY reports no file: then `loaded_at` identifies
+   the load. #}
 
 {{ config(severity = 'warn') }}
 
@@ -7,7 +8,7 @@ with
 
 events as (select * from {{ source('raw', 'staging_events') }}),
 
-moments as (
+times as (
 
     select
         source_path,
@@ -25,7 +26,7 @@ select
     min(start_time) as first_start_time,
     max(start_time) as last_start_time
 
-from moments
+from times
 
 where
     start_time < timestamp '2000-01-01'

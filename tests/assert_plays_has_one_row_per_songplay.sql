@@ -1,10 +1,10 @@
-{# The view joins a play's user and state, each of which has one row. #}
+{# The view joins the user and the state of a play, and must not multiply rows. #}
 
 with
 
-songplays as (select * from {{ of_untested_sessions(ref('songplays')) }}),
+songplays as (select * from {{ rows_of_untested_sessions(ref('songplays')) }}),
 
-plays as (select * from {{ of_untested_sessions(ref('plays')) }}),
+plays as (select * from {{ rows_of_untested_sessions(ref('plays')) }}),
 
 counted_songplays as (
 

@@ -2,7 +2,7 @@
    row that was loaded since the tests last passed (see tested_through). These keys are
    the column `arriving_key` of the table `arrivals`. The defaults are `key` and the
    table itself. #}
-{% macro untested(relation, key, arrivals=none, arriving_key=none) -%}
+{% macro untested_rows(relation, key, arrivals=none, arriving_key=none) -%}
 {%- set through = tested_through() -%}
 {%- if through is none -%}
 {{ relation }}
@@ -13,6 +13,6 @@
         select {{ arriving_key or key }} from {{ arrivals or relation }}
         where loaded_at > '{{ through }}'
     )
-) as untested
+) as untested_rows
 {%- endif -%}
 {%- endmacro %}
