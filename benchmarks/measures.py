@@ -254,8 +254,10 @@ def postgres(bench: Bench) -> Round:
         where = f"host={socket} user=postgres"
         with psycopg.connect(f"{where} dbname=postgres", autocommit=True) as server:
             for name in ("few", "project"):
-                for schema in ("analytics", "raw"):
-                    server.execute(f"drop schema if exists {schema} cascade".encode())
+                server.execute(
+                    "drop schema if exists analytics, analytics_builds,"
+                    " analytics_intermediate, analytics_staging, raw cascade"
+                )
                 costs[name] = bench.project.build("postgres", "--data", str(data[name]))
             server.execute("drop database if exists row_by_row")
             server.execute("create database row_by_row")

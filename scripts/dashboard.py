@@ -72,14 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def boards() -> list[Path]:
     """Return the files of the dashboards, the overview first.
 
-    Files whose names begin with _ and meta.yml are shared parts.
+    Files without rows of charts are shared parts.
     """
     return sorted(
-        (
-            path
-            for path in CHARTS.glob("*.yml")
-            if not path.stem.startswith("_") and path.stem != "meta"
-        ),
+        (path for path in CHARTS.glob("*.yml") if "rows" in _read(path)),
         key=lambda path: (path.stem != FIRST, path.stem),
     )
 

@@ -1,5 +1,5 @@
-{# A user's first period begins at the user's first event. Each other period begins where
-   another period of the user ends, with another level. #}
+{# A user's first period begins at the user's first event. Each other period begins
+   where another period of the user ends, with another level. #}
 
 with
 

@@ -1,6 +1,6 @@
-{# Finds the latest event by maxima, without the model's window: the greatest start_time,
-   then session, then item. The joins use >= instead of =, because a planner may expect so
-   few equal rows that it joins row by row. #}
+{# Finds the latest event by maxima, without the model's window: the greatest
+   start_time, then session, then item. The joins use >= instead of =, because a planner
+   may expect so few equal rows that it joins row by row. #}
 
 with
 

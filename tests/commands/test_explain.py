@@ -119,7 +119,7 @@ def asked(builder: Builder) -> Iterator[Asked]:
 
 def key_of(builder: Builder, session: int, item: int) -> str:
     (row,) = builder.warehouse.query(
-        "select songplay_id from analytics.int_events"
+        "select songplay_id from analytics_intermediate.int_events"
         f" where session_id = {session} and item_in_session = {item}"
     )
     return str(row[0])

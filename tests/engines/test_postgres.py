@@ -83,7 +83,8 @@ def test_every_table_has_an_index_and_statistics(
     builder.load(write_source(tmp_path / "data", {"a.json": event()}))
     builder.build(QUICK)
     rows = builder.warehouse.query(
-        "select tablename, indexdef from pg_indexes where schemaname = 'analytics'"
+        "select tablename, indexdef from pg_indexes"
+        " where schemaname in ('analytics', 'analytics_intermediate')"
     )
     indexed = {(table, text.partition("(")[2].rstrip(")")) for table, text in rows}
     assert indexed == {
@@ -99,8 +100,9 @@ def test_every_table_has_an_index_and_statistics(
     }
     without_statistics = builder.warehouse.query(
         "select relname from pg_class"
-        " where relnamespace = 'analytics'::regnamespace and relkind = 'r'"
-        " and reltuples < 0"
+        " where relnamespace in"
+        " ('analytics'::regnamespace, 'analytics_intermediate'::regnamespace)"
+        " and relkind = 'r' and reltuples < 0"
     )
     assert without_statistics == []
 

@@ -57,7 +57,9 @@ WAYS = {
     "external": ["--external"],
 }
 COPIED = ("manifest", "prefix", "compact")
-SCHEMAS: Final = "analytics, raw, raw_external"
+SCHEMAS: Final = (
+    "analytics, analytics_intermediate, analytics_staging, raw, raw_external"
+)
 
 
 def by_way(test: str, kept: str, *others: str) -> pytest.MarkDecorator:

@@ -36,6 +36,10 @@ LISTENING: Final = ("plays", "sessions", "user_level_history")
 PARTS: Final = ("log_data", "song_data")
 NO_UNIT_TESTS: Final = ("--exclude-resource-type", "unit_test")
 NO_TESTS: Final = ("--exclude-resource-type", "test", *NO_UNIT_TESTS)
+DROP_SCHEMAS: Final = (
+    "drop schema if exists analytics, analytics_builds, analytics_intermediate,"
+    " analytics_staging, raw cascade"
+)
 PROFILE: Final = """\
 sparkify:
   target: elsewhere
@@ -158,8 +162,8 @@ class Warehouse:
     def empty_lake(self) -> None:
         """Leave nothing in the lake of a warehouse in Spark."""
         open_warehouse(self.target).reset()
-        for schema in ("analytics", "analytics_versions"):
-            self.query(f"drop schema if exists {schema} cascade")
+        for (schema,) in self.query("show schemas like 'analytics*'"):
+            self.query(f"drop schema {schema} cascade")
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Return the rows of a query; names are quoted as PostgreSQL does."""
@@ -316,8 +320,7 @@ class Builder:
             with self.warehouse.stand_in.databases.connect(
                 self.warehouse.database
             ) as own_connection:
-                for schema in ("analytics", "analytics_builds", "raw"):
-                    own_connection.execute(f"drop schema if exists {schema} cascade")
+                own_connection.execute(DROP_SCHEMAS)
         elif self.warehouse.engine == "spark":
             self.warehouse.empty_lake()
         else:
@@ -327,9 +330,7 @@ class Builder:
                 dbname=self.warehouse.database,
                 autocommit=True,
             ) as connection:
-                connection.execute(
-                    "drop schema if exists analytics, analytics_builds, raw cascade"
-                )
+                connection.execute(DROP_SCHEMAS)
 
     def _empty_bucket(self, stand_in: StandIn) -> None:
         bucket = self.warehouse.bucket
