@@ -6,7 +6,7 @@ with
 
 events as (select * from {{ ref('int_events') }}),
 
-{# Imported twice: DuckDB materializes a CTE that is read twice. #}
+{# Imported twice: an engine may materialize a CTE that is read twice. #}
 same_events as (select * from {{ ref('int_events') }}),
 
 users as (select * from {{ ref('users') }}),
