@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +23,7 @@ from typing import Any, Final
 from tabulate import tabulate
 
 from analyses import answer_of
-from dashboard import CHARTS, whole_board
+from dashboard import CHARTS, unfiltered_queries, whole_board
 from sparkify.answers import Answer, written
 from sparkify.dbt_profile import PROJECT, read_target
 from sparkify.dbt_run import run_dbt
@@ -313,22 +312,10 @@ def headlines(board: str) -> Iterator[tuple[str, str, str]]:
     The SQL has no filters. It still contains `ref` and `source`.
     """
     planned = whole_board(CHARTS / f"{board}.yml")
-    queries = {
-        name: query if isinstance(query, str) else query["sql"]
-        for name, query in planned["queries"].items()
-    }
-
-    def expanded(sql: str) -> str:
-        sql = re.sub(r"{{ filter\(.*?\) }}", "1 = 1", sql)
-        return re.sub(
-            r"{{ queries\.(\w+) }}",
-            lambda found: f"({expanded(queries[found[1]])}) as {found[1]}",
-            sql,
-        )
-
+    queries = unfiltered_queries(planned)
     for chart in planned["charts"].values():
         if chart["type"] == "kpi":
-            sql = f"select {chart['value']} from ({expanded(queries[chart['query']])})"
+            sql = f"select {chart['value']} from ({queries[chart['query']]})"
             yield planned["title"], chart["label"], f"{sql} as headline"
 
 

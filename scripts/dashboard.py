@@ -8,6 +8,7 @@ import csv
 import html
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -137,6 +138,27 @@ def whole_board(path: Path) -> dict[str, Any]:
     if "extends" in board:
         base = _merged(base, _read(CHARTS / board.pop("extends")))
     return _merged(base, board)
+
+
+def unfiltered_queries(board: Mapping[str, Any]) -> dict[str, str]:
+    """Return the SQL of a whole dashboard's queries by name, without its filters.
+
+    The SQL still contains `ref` and `source`.
+    """
+    queries = {
+        name: query if isinstance(query, str) else query["sql"]
+        for name, query in board["queries"].items()
+    }
+
+    def expanded(sql: str) -> str:
+        sql = re.sub(r"{{ filter\(.*?\) }}", "1 = 1", sql)
+        return re.sub(
+            r"{{ queries\.(\w+) }}",
+            lambda found: f"({expanded(queries[found[1]])}) as {found[1]}",
+            sql,
+        )
+
+    return {name: expanded(sql) for name, sql in queries.items()}
 
 
 def _merged(base: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from raw_lines import event, song
 from sparkify import dbt_profile
 from sparkify.changed_code import ChangedCode
 from sparkify.dbt_run import run_dbt
-from test_untested import write_into
 from warehouses import (
     NO_UNIT_TESTS,
     PROJECT,
@@ -25,6 +24,7 @@ from warehouses import (
     Warehouse,
     environment,
     make_warehouse,
+    write_into,
     write_source,
 )
 

@@ -13,10 +13,12 @@ import psycopg
 import pytest
 
 from raw_lines import event, song
-from test_mutations import QUICK
 from warehouses import (
+    QUICK,
     Builder,
+    Warehouse,
     assert_the_star_is_the_oracles,
+    copy_of,
     write_source,
 )
 
@@ -85,13 +87,31 @@ def assert_another_schema_is_built_from_this_one(builder: Builder, state: Path) 
     expected = builder.warehouse.query(users.format("analytics"))
     for node in builder.manifest.nodes.values():
         if node.resource_type in ("model", "seed"):
-            node.schema = "other"
-            node.relation_name = node.relation_name.replace('"analytics"', '"other"')
+            node.schema = node.schema.replace("analytics", "other")
+            node.relation_name = node.relation_name.replace("analytics", "other")
     builder.manifest.build_flat_graph()
     for command in (["clone"], ["run", "--defer", "--select", "users"]):
         done = builder.dbt(*command, *other)
         assert done.returncode == 0, done.stdout
         assert builder.warehouse.query(users.format("other")) == expected
+
+
+def test_only_a_build_records_test_results(
+    sample_warehouse: Warehouse, tmp_path: Path
+) -> None:
+    builder = Builder(copy_of(sample_warehouse, tmp_path / "copy"))
+    recorded = "select build_id, count(*) from analytics_builds.test_results group by 1"
+    before = builder.warehouse.query(recorded)
+    assert len(before) == 1
+    for command in (
+        ["test", "--select", "users"],
+        ["show", "--inline", "select 1 as one"],
+        ["docs", "generate", "--select", "users", "--empty-catalog"],
+    ):
+        assert builder.dbt(*command, parse=True).returncode == 0
+        assert builder.warehouse.query(recorded) == before
+    assert builder.dbt("build", "--select", "users", parse=True).returncode == 0
+    assert len(builder.warehouse.query(recorded)) == 2
 
 
 def assert_is_refreshed(builder: Builder, reason: str) -> None:

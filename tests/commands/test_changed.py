@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import changed
+from project_copies import LEFT_OUT, keep_good_build
 from redshift_stand_in import StandIn
 from sparkify import dbt_run
-from test_untested import write_into
 from warehouses import (
     NO_TESTS,
     PROJECT,
@@ -22,9 +22,9 @@ from warehouses import (
     copy_of,
     environment,
     make_warehouse,
+    write_into,
 )
 
-LEFT_OUT = shutil.ignore_patterns(".*", "target*", "data", "logs", "__pycache__")
 ANEW = """
     select
         user_id,
@@ -66,12 +66,6 @@ def change_users(project: Path) -> None:
     description.write_text(
         description.read_text().replace(column, NEW_COLUMN + column.lstrip("\n"), 1)
     )
-
-
-def keep_good_build(warehouse: Warehouse) -> None:
-    """Write what `make build` keeps of a good build, from the build that there is."""
-    with environment(warehouse.variables):
-        changed.keep_good_build("test")
 
 
 @pytest.fixture

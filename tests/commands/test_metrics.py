@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 import shlex
 import shutil
@@ -10,8 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from dbt_metricflow.cli import main as mf
 
+from mf_queries import Rows, rows_of, run_mf
 from oracle import Listening, build_listening, read_folder
 from oracle.listening import Play
 from warehouses import (
@@ -20,7 +19,6 @@ from warehouses import (
     Builder,
     Warehouse,
     copy_of,
-    environment,
     make_warehouse,
 )
 
@@ -59,7 +57,6 @@ DOCUMENTED = [
 # The spinner of mf sets its thread as Python did of old.
 pytestmark = pytest.mark.filterwarnings("ignore:setDaemon:DeprecationWarning")
 
-Rows = list[dict[str, str]]
 ON_DUCKDB = (
     "tests/commands/test_metrics.py::test_each_metric_is_what_the_oracle_counts[duckdb]"
 )
@@ -100,25 +97,6 @@ def asked(
     ]
     run_mf(warehouse, commands)
     return {name: rows_of(here / f"{name}.csv") for name in QUERIES}
-
-
-def run_mf(warehouse: Warehouse, commands: list[list[str]]) -> None:
-    """Run commands of mf in this process; a test asks nothing of the network."""
-    with environment(warehouse.variables), pytest.MonkeyPatch.context() as patch:
-        patch.chdir(warehouse.folder)
-        patch.setattr(f"{mf.__name__}.UpdateChecker.check", lambda *_: None)
-        for command in commands:
-            try:
-                mf.cli(command, standalone_mode=False)
-            except SystemExit as end:
-                if end.code:
-                    raise
-    Builder(warehouse).close()
-
-
-def rows_of(path: Path) -> Rows:
-    with path.open(encoding="utf-8", newline="") as lines:
-        return list(csv.DictReader(lines))
 
 
 @pytest.fixture(scope="module")

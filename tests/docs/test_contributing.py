@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from test_changed import LEFT_OUT, keep_good_build
+from project_copies import CONTRIBUTING, LEFT_OUT, keep_good_build, recipe
 from warehouses import BUILDERS, PROJECT, Warehouse, copy_of
 
-PAGE = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 CHECK_USERS = """
 import sys
 from pathlib import Path
@@ -33,15 +32,9 @@ APPLIES = (
 )
 
 
-def recipe(name: str) -> list[tuple[str, str]]:
-    """Return the steps of a recipe: diffs to apply and commands to run."""
-    section = PAGE.split(f"\n## {name}\n")[1].split("\n## ")[0]
-    return re.findall(r"```(diff|sh)\n(.*?)```", section, re.DOTALL)
-
-
 def steps(kind: str) -> list[str]:
     """Return the text of all steps of one kind, of all recipes."""
-    return re.findall(rf"```{kind}\n(.*?)```", PAGE, re.DOTALL)
+    return re.findall(rf"```{kind}\n(.*?)```", CONTRIBUTING, re.DOTALL)
 
 
 def run(
@@ -138,7 +131,7 @@ def test_a_question_is_added(follow: Callable[[str], str]) -> None:
 
 
 def test_every_engine_has_the_parts_that_the_recipe_names() -> None:
-    section = PAGE.split("\n## Add an engine\n")[1]
+    section = CONTRIBUTING.split("\n## Add an engine\n")[1]
     parts = re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
     assert len(parts) == 7
     profile = yaml.safe_load((PROJECT / "profiles.example.yml").read_text("utf-8"))

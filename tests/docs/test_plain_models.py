@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from project_copies import LEFT_OUT, recipe
 from raw_lines import event, song
-from test_changed import LEFT_OUT
-from test_contributing import recipe
 from warehouses import (
     PROJECT,
     Builder,

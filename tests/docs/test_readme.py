@@ -27,10 +27,10 @@ import build
 import draw_star
 from cloudformation_stand_in import REGION as STACK_REGION
 from cloudformation_stand_in import start_cloudformation
+from project_copies import LEFT_OUT
 from redshift_stand_in import StandIn
 from sparkify.loaders import LoadResult, open_warehouse
 from sparkify.loaders.schema import RAW, STAGING, TABLES
-from test_changed import LEFT_OUT
 from warehouses import PROJECT, Builder, Warehouse, copy_of
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")

@@ -15,8 +15,7 @@ from raw_lines import event, song
 from sparkify import dbt_profile
 from sparkify.loaders.postgres import server as local_postgres
 from sparkify.loaders.postgres.loader import LOCK
-from test_mutations import QUICK
-from warehouses import Builder, Warehouse, write_source
+from warehouses import QUICK, Builder, Warehouse, write_source
 
 
 @only_postgres

@@ -22,12 +22,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from conftest import Load, only_spark, require_spark
+from file_forms import COMPRESSED, FILES, FORMS, NAMES
 from raw_lines import event, lines_of, song
 from sparkify.loaders.spark import session as spark_session
 from sparkify.loaders.spark.lake import Lake
 from sparkify.raw.reader import read_records
 from sparkify.raw.rules import EVENTS, SONGS, RawTable
-from test_bootstrap import COMPRESSED, FILES, FORMS, NAMES
 from warehouses import (
     PROJECT,
     Builder,

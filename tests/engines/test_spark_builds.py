@@ -14,10 +14,9 @@ import pytest
 
 from conftest import only_spark
 from histories import read_course
+from law import CASES, FIND_AGAIN, follow
+from mutations import Mutation, mutate
 from recorded import record
-from test_incremental_mutations import FIND_AGAIN, STRATEGY
-from test_law import CASES, follow
-from test_mutations import Mutation, mutate
 from warehouses import NO_TESTS, Builder, Warehouse, make_warehouse
 
 A_BUILD = (
@@ -165,7 +164,8 @@ def test_an_increment_by_merge_holds_the_law(
         "{{ return(spark__get_merge_sql(arguments.target_relation,"
         " arguments.temp_relation, arguments.unique_key, none, none)) }}"
     )
-    mutate(builder, Mutation("merge", STRATEGY, macro, macro + merge, ""))
+    strategy = "macros/incremental/get_incremental_replace_changed_sql.sql"
+    mutate(builder, Mutation("merge", strategy, macro, macro + merge, ""))
     (case,) = [case for case in CASES if case.stem == FIND_AGAIN]
     follow(builder, read_course(case), tmp_path / "data")
     compiled = builder.warehouse.folder / "target" / "run"

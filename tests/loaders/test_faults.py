@@ -30,8 +30,8 @@ from recorded import record
 from redshift_stand_in import StandIn
 from sparkify.errors import SparkifyError
 from sparkify.raw import sources
-from test_mutations import QUICK
 from warehouses import (
+    QUICK,
     Builder,
     Warehouse,
     assert_the_star_is_the_oracles,

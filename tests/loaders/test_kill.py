@@ -21,8 +21,7 @@ import pytest
 from conftest import without_spark
 from oracle import read_folder
 from recorded import record
-from test_mutations import QUICK
-from warehouses import Builder, assert_the_star_is_the_oracles
+from warehouses import QUICK, Builder, assert_the_star_is_the_oracles
 
 KILLS: Final = 2
 LONG_KILLS: Final = 10

@@ -24,6 +24,7 @@ from botocore import endpoint
 import bootstrap
 import generate_events
 from conftest import Load, only_duckdb
+from file_forms import COMPRESSED, FORMS, indented
 from oracle import read_folder
 from raw_lines import event, song
 from recorded import record
@@ -39,7 +40,6 @@ from sparkify.raw.rules import (
     check_record,
 )
 from sparkify.raw.sources import S3Prefix
-from test_bootstrap import COMPRESSED, FORMS, indented
 from warehouses import (
     PARTS,
     PROJECT,

@@ -12,7 +12,7 @@ import pytest
 from oracle import Answer, RawEvent, RawRecords, RawSong, Reject, answers, evidence_of
 from oracle.measures import percent, two_places
 from oracle.who import what_a_user_heard_in_a_session, who_listened_to_a_song
-from test_oracle import EVENT, SONG
+from raw_records import EVENT, SONG
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000  # milliseconds
 # An event's length is 269.58322 s: 0.07 h once, 0.15 h twice, 0.22 h three times.

@@ -25,8 +25,13 @@ from raw_lines import event, song
 from recorded import record
 from sparkify.raw.extra_keys import MAX_KEYS, ExtraKeys
 from sparkify.raw.rules import EVENTS, RAW_TABLES, SONGS, RawTable
-from test_mutations import QUICK
-from warehouses import Builder, Warehouse, assert_table_is_the_oracles, write_source
+from warehouses import (
+    QUICK,
+    Builder,
+    Warehouse,
+    assert_table_is_the_oracles,
+    write_source,
+)
 
 RULES = {EVENTS.name: EVENT_RULES, SONGS.name: SONG_RULES}
 SEED = 1

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from histories import read_course
+from law import BUILT_BY_ADDING, CASES, FIND_AGAIN, PARTS_OF_A_BUILD, arrive
+from mutations import Mutation, mutate
 from recorded import record
-from test_law import BUILT_BY_ADDING, CASES, PARTS_OF_A_BUILD, arrive
-from test_mutations import QUICK, Mutation, mutate
 from warehouses import (
     NO_TESTS,
+    QUICK,
     Builder,
     Warehouse,
     assert_the_star_is_the_oracles,
@@ -29,7 +30,6 @@ STRATEGY = "macros/incremental/get_incremental_replace_changed_sql.sql"
 CHANGED_KEYS = "macros/incremental/changed_keys.sql"
 AFFECTED = "macros/incremental/affected.sql"
 KNOWN = "macros/incremental/arrived_or_known.sql"
-FIND_AGAIN = "what_a_run_must_find_again"
 MUTATIONS = [
     Mutation(
         "the watermark is what all models before have reached",

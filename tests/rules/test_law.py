@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,13 +18,14 @@ import pytest
 
 import bootstrap
 from conftest import without_spark
-from histories import Course, courses, files_of, read_course, text_of
+from histories import Course, courses, read_course, text_of
+from law import BUILT_BY_ADDING, CASES, FIND_AGAIN, WHOLE, follow
+from mutations import Mutation, mutate
 from raw_lines import event, song
 from recorded import record
-from test_mutations import QUICK, Mutation, mutate
 from warehouses import (
     NO_TESTS,
-    PROJECT,
+    QUICK,
     Builder,
     Warehouse,
     assert_the_star_is_the_oracles,
@@ -38,75 +36,8 @@ COURSES: Final = {"duckdb": 5, "postgres": 2}
 LONG_COURSES: Final = {"duckdb": 12, "postgres": 4}
 WIDTH: Final = int(os.environ.get("LAW_WIDTH", "40"))
 SEED: Final = int(os.environ.get("LAW_SEED", "1"))
-CASES: Final = sorted((PROJECT / "tests" / "law_cases").glob("*.json"))
-ON_POSTGRES: Final = ("a_file_in_a_new_version", "what_a_run_must_find_again")
+ON_POSTGRES: Final = ("a_file_in_a_new_version", FIND_AGAIN)
 """What ``make test`` follows on PostgreSQL too: a rebuild, and an increment."""
-
-BUILT_BY_ADDING = (
-    *("int_event_versions", "songplays", "time", "sessions", "int_user_days", "users"),
-)
-WHOLE = ("whole", "both")
-PARTS_OF_A_BUILD = {
-    "half": ("stg_events", "int_event_versions"),
-    "rest": (*BUILT_BY_ADDING[1:], "user_level_history"),
-}
-
-
-def arrive(builder: Builder, course: Course, load: int, data: Path) -> None:
-    """Write the files of one load of a course, and load them."""
-    for part in ("log_data", "song_data"):
-        (data / part).mkdir(parents=True, exist_ok=True)
-    for name, content in files_of(course, load).items():
-        (data / name).write_bytes(content)
-    builder.load(data)
-
-
-def build_beside(builder: Builder) -> None:
-    """Build in another process, and here until that one ends.
-
-    Each may fail: dbt replaces views and tables under names that both would use.
-    """
-    command = [
-        str(Path(sys.executable).with_name("dbt")),
-        "--quiet",
-        "build",
-        *NO_TESTS,
-    ]
-    with subprocess.Popen(
-        [*command, "--project-dir", str(PROJECT)],
-        env=builder.warehouse.environment
-        | {"DBT_TARGET_PATH": str(builder.warehouse.folder / "beside")},
-        stdout=subprocess.DEVNULL,
-    ) as other:
-        while other.poll() is None:
-            builder.dbt("build", *NO_TESTS, QUICK)
-
-
-def follow(
-    builder: Builder, course: Course, data: Path, *, at_once: bool = False
-) -> None:
-    """Load and build as a course says, and all in the end; compare each whole build.
-
-    ``at_once`` has two processes build where the course says ``both``, and last.
-    """
-    shutil.rmtree(data, ignore_errors=True)
-    builder.empty()
-    for load, build in enumerate(course.builds):
-        arrive(builder, course, load, data)
-        if build == "half" or (build == "rest" and {*WHOLE} & {*course.builds[:load]}):
-            builder.build(QUICK, "--select", *PARTS_OF_A_BUILD[build])
-        if build == "empty":
-            done = builder.dbt("build", "--empty", *NO_TESTS, QUICK)
-            assert done.returncode == 0, done.stdout
-        is_last = load == len(course.builds) - 1
-        if at_once and (build == "both" or is_last):
-            build_beside(builder)
-        if build in WHOLE:
-            builder.build(QUICK)
-            assert_the_star_is_the_oracles(builder, data)
-    if course.builds[-1] not in WHOLE:
-        builder.build(QUICK)
-        assert_the_star_is_the_oracles(builder, data)
 
 
 def holds(

@@ -31,6 +31,7 @@ from oracle import (
 from oracle.cleaning import clean_text, round_half_away
 from oracle.reading import exact
 from oracle.star import start_time
+from raw_records import EVENT, SONG
 
 # ------------------------------------------------------------------------- helpers
 
@@ -54,26 +55,6 @@ EVENT_JSON = {
     "userAgent": '"Mozilla"',
     "userId": '"15"',
 }
-EVENT = RawEvent(
-    artist="Elena",
-    auth="Logged In",
-    first_name="Lily",
-    gender="F",
-    item_in_session=5,
-    last_name="Koch",
-    length=Decimal("269.58322000"),
-    level="paid",
-    location="Chicago, IL",
-    method="PUT",
-    page="NextSong",
-    registration=1541048010796.0,
-    session_id=818,
-    song="Setanta matins",
-    status=200,
-    ts=1542837407796,
-    user_agent="Mozilla",
-    user_id="15",
-)
 SONG_JSON = {
     "num_songs": "1",
     "artist_id": '"AR1"',
@@ -86,18 +67,6 @@ SONG_JSON = {
     "duration": "269.58322",
     "year": "0",
 }
-SONG = RawSong(
-    num_songs=1,
-    artist_id="AR1",
-    artist_latitude=49.8,
-    artist_longitude=15.47,
-    artist_location="Dubai",
-    artist_name="Elena",
-    song_id="SO1",
-    title="Setanta matins",
-    duration=Decimal("269.58322000"),
-    year=0,
-)
 
 
 def to_line(fields: dict[str, str]) -> str:

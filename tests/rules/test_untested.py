@@ -6,13 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import duckdb
 import pytest
 
 from conftest import only_duckdb
 from raw_lines import event, song
-from test_mutations import QUICK
-from warehouses import NO_UNIT_TESTS, Builder, Warehouse, copy_of, write_source
+from warehouses import (
+    NO_UNIT_TESTS,
+    QUICK,
+    Builder,
+    Warehouse,
+    copy_of,
+    write_into,
+    write_source,
+)
 
 CHANGED: Final = ("--vars", "tests: changed")
 MISSING: Final = "assert_every_next_song_event_is_one_songplay"
@@ -31,12 +37,6 @@ DOUBLE: Final = (
     "insert into analytics.songplays"
     " select * from analytics.songplays where session_id = {}"
 )
-
-
-def write_into(warehouse: Warehouse, sql: str) -> None:
-    """Change the star behind dbt's back."""
-    with duckdb.connect(str(warehouse.path)) as connection:
-        connection.execute(sql)
 
 
 def play(session: int) -> bytes:

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from raw_lines import event, song
+from recorded import short_objects
 
 FIRST_MOMENT: Final = 1541105830000
 DAY = 24 * 3600 * 1000
@@ -203,12 +204,12 @@ def render(line: Any, number: int) -> bytes:
 
 
 def text_of(course: Course) -> str:
-    """Write a course in JSON, so that it can be a named case."""
+    """Write a course in JSON, one record per line, so that it can be a named case."""
 
     def as_json(value: object) -> object:
         return value.decode() if isinstance(value, bytes) else vars(value)
 
-    return json.dumps(course, default=as_json, indent=1)
+    return short_objects(json.dumps(course, default=as_json, indent=1))
 
 
 def read_course(path: Path) -> Course:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -59,8 +60,17 @@ def _write(run: str, engine: str, results: dict[str, dict[str, int]]) -> None:
             results = before["results"] | results
     found["results"] = dict(sorted(results.items()))
     FOLDER.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(found, indent=2, ensure_ascii=False)
+    text = short_objects(json.dumps(found, indent=2, ensure_ascii=False))
     path.write_text(f"{text}\n", encoding="utf-8")
+
+
+def short_objects(text: str) -> str:
+    """Return JSON with each innermost object on one line."""
+    return re.sub(
+        r"\{\n *([^{}\[\]]*?)\n *\}",
+        lambda found: "{" + re.sub(r"\n *", " ", found[1]) + "}",
+        text,
+    )
 
 
 def recorded() -> list[dict[str, Any]]:

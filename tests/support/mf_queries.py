@@ -1,0 +1,32 @@
+"""Questions to MetricFlow, in this process."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from dbt_metricflow.cli import main as mf
+
+from warehouses import Builder, Warehouse, environment
+
+Rows = list[dict[str, str]]
+
+
+def run_mf(warehouse: Warehouse, commands: list[list[str]]) -> None:
+    """Run commands of mf in this process; a test asks nothing of the network."""
+    with environment(warehouse.variables), pytest.MonkeyPatch.context() as patch:
+        patch.chdir(warehouse.folder)
+        patch.setattr(f"{mf.__name__}.UpdateChecker.check", lambda *_: None)
+        for command in commands:
+            try:
+                mf.cli(command, standalone_mode=False)
+            except SystemExit as end:
+                if end.code:
+                    raise
+    Builder(warehouse).close()
+
+
+def rows_of(path: Path) -> Rows:
+    with path.open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
