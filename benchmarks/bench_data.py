@@ -1,4 +1,4 @@
-"""The data that is measured on: made when first needed, removed when no more needed."""
+"""Generated data of the measures. It is generated on first use."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ FIRST_DAY: Final = date(2018, 11, 1)
 DAYS: Final = 30
 NEXT_DAY: Final = FIRST_DAY + timedelta(DAYS)
 LATER_SESSIONS: Final = 1_000_000_000
-"""What is added to the sessions of the next day: the generator numbers them from 1."""
+"""Added to the session ids of the next day, because the generator starts at 1."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """Numbers of records, all in proportion to the events of the main measure."""
+    """Numbers of records, in proportion to the events of the main measure.
+
+    Docstrings give the numbers for 10 million events.
+    """
 
     events: int
 
@@ -60,7 +63,7 @@ class Sizes:
 
     @property
     def few(self) -> int:
-        """So few events that a build of them costs what does not grow: 2,000."""
+        """Events of a build whose cost does not depend on their number: 2,000."""
         return max(self.events // 5_000, 1)
 
     @property
@@ -78,18 +81,18 @@ class Data:
     """Folders of generated data below one folder."""
 
     def __init__(self, folder: Path, sizes: Sizes) -> None:
-        """Take the folder; what is there already is not made again."""
+        """Set the folder. Existing data is used again."""
         self.folder = folder
         self.sizes = sizes
 
     def events(self, count: int) -> Path:
-        """Return the folder of data with this many events in thirty days."""
+        """Return the folder with a number of events in thirty days."""
         name = f"events_{count}"
-        _mend(self.folder / name)
+        _restore(self.folder / name)
         return self._make(name, count, DAYS, FIRST_DAY, self.sizes.songs)
 
     def next_day(self) -> Path:
-        """Return a log file of the day after, whose sessions are new."""
+        """Return a log file of the next day, with new sessions."""
         count = self.sizes.day
         made = self._make(f"day_{count}", count, 1, NEXT_DAY, self.sizes.songs)
         file = self.folder / f"day_{count}.json"
@@ -108,7 +111,7 @@ class Data:
         return file
 
     def song_files(self) -> tuple[Path, Path]:
-        """Return two folders of one catalogue: in a file per song, and in one file."""
+        """Return two folders of the same catalogue: one file per song, and one file."""
         count = self.sizes.song_files
         many = self._make(f"songs_{count}", 1, 1, FIRST_DAY, count)
         one = self.folder / f"songs_{count}_in_one"
@@ -127,8 +130,8 @@ class Data:
             partial.rename(one)
         return many, one
 
-    def forget(self, count: int) -> None:
-        """Remove the data with this many events."""
+    def delete(self, count: int) -> None:
+        """Delete the data with a number of events."""
         shutil.rmtree(self.folder / f"events_{count}", ignore_errors=True)
 
     def _make(self, name: str, events: int, days: int, start: date, songs: int) -> Path:
@@ -143,27 +146,29 @@ class Data:
             arguments = [f"--{what}={number}" for what, number in sizes.items()]
             arguments += [f"--start={start}", f"--out={folder}"]
             if generate_events.main(arguments) != 0:
-                raise SparkifyError("The data could not be made.", "See above.")
+                raise SparkifyError(
+                    "The data could not be generated.", "Free disk space."
+                )
         return folder
 
 
 @contextmanager
 def one_more_day(data: Path, file: Path) -> Iterator[None]:
-    """Let a folder hold the log of one more day for a while."""
+    """Add the log of one more day to a folder, until the context ends."""
     log = _next_log(data)
     log.parent.mkdir(parents=True, exist_ok=True)
     os.link(file, log)
     try:
         yield
     finally:
-        _mend(data)
+        _restore(data)
 
 
 @contextmanager
 def without_content(data: Path) -> Iterator[None]:
-    """Let zeros stand in for a folder's files for a while, in the same sizes and times.
+    """Replace the files of a folder by zeros, until the context ends.
 
-    The files are sparse, so that they take no room.
+    Sizes and times are the same. The files are sparse, so they use no disk space.
     """
     aside = _aside(data)
     data.rename(aside)
@@ -177,11 +182,11 @@ def without_content(data: Path) -> Iterator[None]:
             os.utime(empty, ns=(status.st_atime_ns, status.st_mtime_ns))
         yield
     finally:
-        _mend(data)
+        _restore(data)
 
 
-def _mend(data: Path) -> None:
-    """Make a folder what it was made as, also after a run that was killed."""
+def _restore(data: Path) -> None:
+    """Restore the original files of a folder, also after a killed run."""
     aside = _aside(data)
     if aside.exists():
         shutil.rmtree(data, ignore_errors=True)

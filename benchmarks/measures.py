@@ -1,4 +1,4 @@
-"""The measures: what is run in one round of each, and what is noted of it."""
+"""The measures: what runs in one round, and what is recorded."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from timing import Cost
 
 @dataclass(frozen=True)
 class Bench:
-    """What a measure works with."""
+    """The folder, data and project of a run."""
 
     folder: Path
     data: Data
@@ -38,7 +38,7 @@ class Bench:
 
     @cached_property
     def code(self) -> str:
-        """The fingerprint of the project that is measured."""
+        """A hash of the measured project."""
         return self.project.code()
 
     def round(
@@ -47,7 +47,7 @@ class Bench:
         costs: Mapping[str, Cost],
         notes: Mapping[str, Any] | None = None,
     ) -> Round:
-        """Make a round of what was run."""
+        """Return a round with the costs of its programs."""
         return Round(
             measure,
             self.sizes.events,
@@ -57,7 +57,7 @@ class Bench:
         )
 
     def kept_warehouse(self, events: int) -> Path:
-        """Return a built warehouse with so many events, made if there is none."""
+        """Return a built warehouse with a number of events. Build it if necessary."""
         kept = self._kept(events)
         if not kept.exists():
             self.build_new(self.data.events(events))
@@ -65,9 +65,9 @@ class Bench:
         return kept
 
     def keep_warehouse(self, events: int) -> None:
-        """Let the warehouse that was built now be copied later."""
+        """Keep the current warehouse, so that later measures can copy it."""
         for old in self.folder.glob(f"warehouse_{events}_*.duckdb"):
-            old.unlink()  # another state of the project built it
+            old.unlink()  # built by another version of the project
         self.project.warehouse.rename(self._kept(events))
 
     def _kept(self, events: int) -> Path:
@@ -75,12 +75,12 @@ class Bench:
 
     def build_new(self, data: Path) -> Cost:
         """Load and build a new warehouse from a folder."""
-        self.project.forget_warehouse()
+        self.project.delete_warehouse()
         return self.project.build("duckdb", "--data", str(data))
 
-    def forget(self, events: int) -> None:
-        """Remove data and what was built of them: made again, they are other files."""
-        self.data.forget(events)
+    def delete(self, events: int) -> None:
+        """Delete data and the warehouses built from them. New files would differ."""
+        self.data.delete(events)
         for kept in self.folder.glob(f"warehouse_{events}_*.duckdb"):
             kept.unlink()
 
@@ -95,7 +95,7 @@ class Bench:
         )
 
     def same_rows(self, other: Path, schema: str = "main") -> dict[str, Any]:
-        """Compare the warehouse with another file; SparkifyError if rows differ."""
+        """Compare the warehouse with another file. Raises SparkifyError if rows differ."""
         compared = self.project.benchmark(
             *("same_rows", "same_rows.py", self.project.warehouse, other),
             *("--memory-limit", self.project.memory_limit, "--schema", schema),
@@ -105,16 +105,16 @@ class Bench:
 
     @property
     def hand_made(self) -> Path:
-        """The file that the script by hand makes."""
+        """The database file of the hand-written scripts."""
         return self.folder / "by_hand.duckdb"
 
-    def forget_hand_made(self) -> None:
-        """Remove that file."""
+    def delete_hand_made(self) -> None:
+        """Delete that file."""
         self.hand_made.unlink(missing_ok=True)
 
 
 def build(bench: Bench) -> Round:
-    """Build all from the JSON, against scripts by hand, against parsing alone."""
+    """Load and build, compared with hand-written scripts and with parsing only."""
     events = bench.sizes.events
     data = bench.data.events(events)
     costs = {"project": bench.build_new(data)}
@@ -131,36 +131,36 @@ def build(bench: Bench) -> Round:
         costs[name] = bench.by_hand(data, "cleaned.sql", script, "star.sql")
         notes[same] = bench.same_rows(bench.hand_made)
     costs["parse"] = bench.by_hand(data, "parse.sql")
-    bench.forget_hand_made()
+    bench.delete_hand_made()
     bench.keep_warehouse(events)
     return bench.round("build", costs, notes)
 
 
 def large(bench: Bench) -> Round:
-    """Build five times the events with the same memory, against the cost of one."""
+    """Build five times the events with the same memory limit."""
     sizes = bench.sizes
     before = bench.build_new(bench.data.events(sizes.events))
-    bench.project.forget_warehouse()
-    # Both at once would need half as much room again.
-    bench.forget(sizes.events)
+    bench.project.delete_warehouse()
+    # Saves a third of the disk space.
+    bench.delete(sizes.events)
     after = bench.build_new(bench.data.events(sizes.large))
     notes = {
         "events": {"base": sizes.events, "large": sizes.large},
         "profile": profile(after, bench.project.nodes("duckdb")),
         "warehouse_megabytes": bench.project.warehouse.stat().st_size / 1e6,
     }
-    bench.project.forget_warehouse()
-    bench.forget(sizes.large)
+    bench.project.delete_warehouse()
+    bench.delete(sizes.large)
     return bench.round("large", {"large": after, "base": before}, notes)
 
 
 def day(bench: Bench) -> Round:
-    """Add one more day to a long history, against adding it to a short one."""
+    """Add one day to a long history, compared with a short one."""
     sizes, file = bench.sizes, bench.data.next_day()
     costs, profiles = {}, {}
     for name, events in (("long", sizes.events), ("short", sizes.short)):
         data = bench.data.events(events)
-        bench.project.take_warehouse(bench.kept_warehouse(events))
+        bench.project.copy_warehouse(bench.kept_warehouse(events))
         with one_more_day(data, file):
             costs[name] = bench.project.build(
                 "duckdb", "--data", str(data), tests="changed"
@@ -169,25 +169,27 @@ def day(bench: Bench) -> Round:
         if not any(said in line for _, line in costs[name].lines):
             raise SparkifyError(
                 f"The day's {sizes.day:,} events were not added.",
-                "Look into the log of the build.",
+                "See the log of the build.",
             )
         profiles[name] = profile(costs[name], bench.project.nodes("duckdb"))
-    bench.project.forget_warehouse()
+    bench.project.delete_warehouse()
     notes = {"events": {"long": sizes.events, "short": sizes.short}}
     return bench.round("day", costs, notes | {"profile": profiles["long"]})
 
 
 def nothing(bench: Bench) -> Round:
-    """Run the build again with nothing new, and plain ``dbt build``.
+    """Run a build without new files, and plain ``dbt build``.
 
-    Before that the source's files give way to files without content, of the same size
-    and time: who reads them gets no record, and the star would be another.
+    Files of zeros with the same sizes and times replace the source's files. If the build
+    read them, the star would differ.
     """
     events = bench.sizes.events
     data = bench.data.events(events)
     kept = bench.kept_warehouse(events)
-    bench.project.take_warehouse(kept)
-    bench.project.build("duckdb", "--data", str(data))  # so that both find all done
+    bench.project.copy_warehouse(kept)
+    bench.project.build(
+        "duckdb", "--data", str(data)
+    )  # so that both have nothing to do
     with without_content(data):
         costs = {
             "project": bench.project.build(
@@ -197,26 +199,26 @@ def nothing(bench: Bench) -> Round:
         }
     costs["project"].moment_of(" 0 files to load")
     notes = {"same_rows": bench.same_rows(kept, "analytics")}
-    bench.project.forget_warehouse()
+    bench.project.delete_warehouse()
     return bench.round("nothing", costs, notes)
 
 
 def songs(bench: Bench) -> Round:
-    """Load a catalogue of one file per song, against the same in one file."""
+    """Load a catalogue with one file per song, compared with one file."""
     many, one = bench.data.song_files()
     costs = {"start": bench.project.script("start", "bootstrap.py", "--help")}
     for name, data in (("many", many), ("one", one)):
-        bench.project.forget_warehouse()
+        bench.project.delete_warehouse()
         costs[name] = bench.project.script(
             *(f"songs_{name}", "bootstrap.py", "--target", "duckdb"),
             *("--data", str(data)),
         )
-    bench.project.forget_warehouse()
+    bench.project.delete_warehouse()
     return bench.round("songs", costs, {"files": bench.sizes.song_files})
 
 
 def sample(bench: Bench) -> Round:
-    """Build the sample again in full, against a project of as many empty nodes."""
+    """Rebuild the sample, compared with a project of as many empty nodes."""
     project = bench.project
     if not (project.root / "data" / "sample.duckdb").exists():
         project.build("sample")
@@ -229,11 +231,11 @@ def sample(bench: Bench) -> Round:
         kind: sum(node["unique_id"].startswith(f"{kind}.") for node in nodes)
         for kind in ("model", "seed", "test", "unit_test")
     }
-    project.forget_warehouse()
+    project.delete_warehouse()
     empty = empty_project.make(bench.folder / "empty", counts)
     project.dbt("duckdb", "parse", folder=empty)
     costs["empty"] = project.dbt("duckdb", "build", folder=empty)
-    project.forget_warehouse()
+    project.delete_warehouse()
     kinds: dict[str, float] = {}
     for node in nodes:
         kind = node["unique_id"].split(".")[0]
@@ -242,7 +244,7 @@ def sample(bench: Bench) -> Round:
 
 
 def postgres(bench: Bench) -> Round:
-    """Build in PostgreSQL, many events and few, against inserting row by row."""
+    """Build on PostgreSQL, compared with inserting row by row."""
     counts = {
         "few": bench.sizes.few,
         "project": bench.sizes.short,
@@ -273,7 +275,7 @@ def postgres(bench: Bench) -> Round:
 
 
 def spark(bench: Bench) -> Round:
-    """Build in Spark, many events and few, against a plain script for PySpark."""
+    """Build on Spark, compared with a plain PySpark script."""
     counts = {
         "few": bench.sizes.few,
         "project": bench.sizes.spark,
@@ -282,7 +284,7 @@ def spark(bench: Bench) -> Round:
     data = {name: bench.data.events(count) for name, count in counts.items()}
     costs = {}
     for name in ("few", "project"):
-        _forget_lakes(bench)
+        _delete_lakes(bench)
         costs[name] = bench.project.build("spark", "--data", str(data[name]))
     costs["script"] = bench.project.benchmark(
         *("pyspark", "pyspark_limit.py", data["script"], bench.folder / "by_hand_lake")
@@ -291,11 +293,11 @@ def spark(bench: Bench) -> Round:
         "events": counts,
         "profile": profile(costs["project"], bench.project.nodes("spark")),
     }
-    _forget_lakes(bench)
+    _delete_lakes(bench)
     return bench.round("spark", costs, notes)
 
 
-def _forget_lakes(bench: Bench) -> None:
+def _delete_lakes(bench: Bench) -> None:
     for name in ("lake", "by_hand_lake"):
         shutil.rmtree(bench.folder / name, ignore_errors=True)
 
@@ -310,7 +312,7 @@ MEASURES: Final[Mapping[str, Callable[[Bench], Round]]] = {
     "spark": spark,
     "large": large,
 }
-"""Every measure; the one that needs all the room comes last."""
+"""All measures. The one that needs most disk space is last."""
 
 
 def _raw_megabytes(warehouse: Path) -> float:

@@ -1,4 +1,4 @@
-"""A plot of bars as SVG, which every browser draws and every diff shows."""
+"""A plot of bars as SVG."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 WIDTH, LINE, LABEL, LEFT, ROOM = 900, 46, 12, 10, 220
 MOST: Final = 3.0
-"""Shares beyond this are cut, and say so."""
+"""Longer bars are cut, with a mark."""
 
 SCALE: Final = (WIDTH - LEFT - ROOM) / MOST
 GOOD, BAD, INK = "#2a7f62", "#b3412f", "#333"

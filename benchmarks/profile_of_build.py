@@ -41,7 +41,7 @@ def profile(cost: Cost, nodes: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "phases": {
             "start of the command, and listing the files": listed,
             "load: parse, check, write": loaded - listed,
-            # What is left when all that is known is taken away.
+            # The rest of the time.
             "dbt's own start and end, and the summary": cost.wall - loaded - nodes_ran,
             "dbt's nodes": nodes_ran,
         },

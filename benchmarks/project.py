@@ -1,4 +1,4 @@
-"""The project as it is measured: a copy of it, and the commands that users run."""
+"""A copy of the project to measure, and the commands that users run."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ MEASURED: Final = (
     *("macros", "models", "scripts", "seeds", "tests/generic", "dbt_project.yml"),
     *("packages.yml", "profiles.yml"),
 )
-"""What decides how fast it is, of all that is copied."""
+"""The copied files that influence the speed."""
 
 BIN: Final = Path(sys.executable).parent
 
 
 class Project:
-    """A copy of the project in a folder: nothing of its user's is touched."""
+    """A copy of the project, with its own warehouse and profile."""
 
     def __init__(self, folder: Path, memory_limit: str) -> None:
-        """Copy the project; what dbt knows of an earlier copy is kept."""
+        """Copy the project. dbt's files of an earlier copy are kept."""
         self.folder = folder
         self.memory_limit = memory_limit
         self.root = folder / "project"
@@ -44,7 +44,7 @@ class Project:
             target = self.root / name
             if (PROJECT / name).is_dir():
                 shutil.rmtree(target, ignore_errors=True)
-                # Copies keep their times, so that dbt parses only what changed.
+                # Files keep their times, so that dbt parses only changed files.
                 shutil.copytree(
                     PROJECT / name,
                     target,
@@ -55,7 +55,7 @@ class Project:
         shutil.copy2(PROJECT / "profiles.example.yml", self.root / "profiles.yml")
 
     def code(self) -> str:
-        """Return a fingerprint of what is measured: another project has another one."""
+        """Return a hash of the measured files."""
         whole = hashlib.sha256()
         for name in MEASURED:
             place = self.root / name
@@ -66,9 +66,9 @@ class Project:
         return whole.hexdigest()[:12]
 
     def build(self, target: str, *arguments: str, tests: str = "all") -> Cost:
-        """Run ``scripts/build.py``: load what is new, build and test the star.
+        """Run ``scripts/build.py``: load new files, build and test.
 
-        Before that, and not in the cost, dbt parses what changed since its last time.
+        dbt parses changed files first. This is not part of the cost.
         """
         variables = [] if tests == "all" else ["--vars", f"tests: {tests}"]
         self.dbt(target, "parse", *variables)
@@ -88,7 +88,7 @@ class Project:
         return self._timed(log, [sys.executable, script, *arguments])
 
     def dbt(self, target: str, *arguments: str, folder: Path | None = None) -> Cost:
-        """Run dbt on a target as its users do, or on another project's folder."""
+        """Run dbt on a target, in this project or another folder."""
         options = ["--target", target]
         options += ["--project-dir", str(folder)] if folder else []
         return self._timed(
@@ -98,13 +98,13 @@ class Project:
         )
 
     def start_of_dbt(self) -> Cost:
-        """Start dbt and let it do nothing."""
+        """Start dbt without a task."""
         return self._timed("dbt_version", [BIN / "dbt", "--version"])
 
     def _timed(
         self, log: str, command: Sequence[str | Path], target: str = "duckdb"
     ) -> Cost:
-        # Two targets in one folder would have dbt parse all anew each time.
+        # With one folder for two targets, dbt would parse all files each time.
         place = {"DBT_TARGET_PATH": str(self._target_path(target))}
         return timed(
             command, self.root, self.environment | place, self.logs / f"{log}.txt"
@@ -115,7 +115,7 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of every command, which may keep compiled Python."""
+        """The environment of all commands. It allows compiled Python files."""
         ours = ("DBT_", "SPARKIFY_", "PYTHONDONTWRITEBYTECODE")
         others = {
             name: v for name, v in os.environ.items() if not name.startswith(ours)
@@ -130,18 +130,18 @@ class Project:
             **self._of_servers,
         }
 
-    def forget_warehouse(self) -> None:
-        """Remove the warehouse in DuckDB."""
+    def delete_warehouse(self) -> None:
+        """Delete the DuckDB warehouse."""
         for path in self.folder.glob("warehouse.duckdb*"):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
-    def take_warehouse(self, path: Path) -> None:
-        """Make a warehouse a copy of one that was kept."""
-        self.forget_warehouse()
+    def copy_warehouse(self, path: Path) -> None:
+        """Copy a kept warehouse."""
+        self.delete_warehouse()
         shutil.copyfile(path, self.warehouse)
 
     def nodes(self, target: str) -> list[dict[str, Any]]:
-        """Return what the last build says of each node (run_results.json)."""
+        """Return the results of the last build by node (run_results.json)."""
         path = self._target_path(target) / "run_results.json"
         results: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))[
             "results"
@@ -150,7 +150,7 @@ class Project:
 
     @contextmanager
     def postgres(self) -> Iterator[str]:
-        """Run a PostgreSQL server of the copy's own; gives the folder of its socket."""
+        """Run a PostgreSQL server. Yields the folder of its socket."""
         server = server_of(self.root / "data" / "postgres")
         try:
             socket = str(server.get_postmaster_info().socket_dir)

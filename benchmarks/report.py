@@ -199,32 +199,32 @@ WHO: Final = {
 INTRODUCTION: Final = """\
 # How fast it is
 
-`make bench` writes this page and its plot from what it measured; no figure is written
-by hand. Every measurement is a whole process, from its start to its end, on generated
-data. All contenders of a measure run one after the other in a round, and a ratio is
-taken within a round; given are the median of the rounds and their range. A bar is met
-if the median meets it.
+`make bench` measures, and writes this page and its plot. Each measurement is a whole
+process, from start to end, on generated data. In a round, the programs of a measure run
+one after the other, and a ratio is computed within the round. The table has the median
+and the range of the rounds. A bar is met if the median meets it.
 """
 
 NOTES: Final = """\
-## How to read it
-- The scripts by hand lie beside this page and say what they leave out. Those of DuckDB
-  (`by_hand`) have the rows of the project: each round compares all five tables, value
-  for value.
-- What the design keeps: the raw records, each line checked, and the events, cleaned,
-  for a later run to add to. The script that does so tests nothing, knows no history of
-  loads and has no quarantine; we know of no quicker way to keep the same.
-- dbt has parsed the project before, as for anyone who builds twice.
-- Memory is the peak of the largest process; DuckDB's own limit is 3 GB, also by hand.
-- Row by row fewer events are inserted, since all would take long, and the time of one
-  is taken for that of all.
-- What a build of few events takes does not grow with them: starts of the engine, Python
-  and dbt, unit tests, and queries that find nearly nothing. No speed-up of the load and
-  of the models passes what it leaves.
-- Nothing new: for these builds, zeros stand in for the source's files, in the same
-  sizes and times. Then the five tables are compared with those of before.
-- Loads of songs are compared without the time that the command itself takes to start.
+## Terms
+- *By hand*: SQL scripts in `by_hand`, which say what they leave out. They build the
+  same rows: each round compares all five tables, value by value.
+- *What the design keeps*: the raw records, each line checked, and the cleaned events
+  for later incremental runs. That script has no tests, no history of loads and no
+  quarantine.
+- dbt has parsed the project before the measurement, as in every build but the first.
+- *Peak memory* is that of the largest process. DuckDB's memory limit is 3 GB, also for
+  scripts.
+- *Row by row*: fewer events are inserted, and the time per event is extrapolated.
+- *Few events*: the time of a build that does not depend on the number of events. It
+  contains the start of the engine, Python and dbt, and queries that find almost
+  nothing.
+- *Nothing new*: files of zeros with the same sizes and times replace the source's
+  files. The five tables are then compared with those of the earlier build.
+- Loads of songs are compared without the time in which the command starts.
 """
+SHOWN_SECONDS: Final = 0.1
+"""Nodes that took less are not listed."""
 
 
 def write_report(results: Results, folder: Path) -> None:
@@ -249,7 +249,7 @@ def page(rounds: dict[str, list[Round]]) -> str:
         NOTES,
         "## What was run\n" + costs(rounds),
         *(profiles(name, rounds[name]) for name in rounds if rounds[name]),
-        "## On what\n" + places(rounds),
+        "## Machine and versions\n" + places(rounds),
     ]
     return "\n".join(part for part in parts if part)
 
@@ -324,7 +324,7 @@ def _events(one: Round, who: str) -> str:
 
 
 def profiles(measure: str, rounds: Sequence[Round]) -> str:
-    """Return where the time of the last round went, if it was looked at."""
+    """Return where the time of the last round went, if it has a profile."""
     notes = rounds[-1].notes
     if "profile" not in notes:
         return _sample(rounds[-1]) if measure == "sample" else ""
@@ -341,7 +341,7 @@ def profiles(measure: str, rounds: Sequence[Round]) -> str:
     lines += ["", "| model | seconds |", "|---|---:|"]
     lines += _named(found, "model ")
     if measure in WITH_TESTS:
-        lines += ["", "<details><summary>Each test</summary>", ""]
+        lines += ["", "<details><summary>Tests of at least 0.1 s</summary>", ""]
         lines += ["| test | seconds |", "|---|---:|"]
         lines += _named(found, "test ", "unit_test ")
         lines += ["", "</details>"]
@@ -352,7 +352,7 @@ def _named(found: dict[str, Any], *kinds: str) -> list[str]:
     return [
         f"| {name} | {seconds:.2f} |"
         for name, seconds in found["nodes"].items()
-        if name.startswith(kinds)
+        if name.startswith(kinds) and seconds >= SHOWN_SECONDS
     ]
 
 

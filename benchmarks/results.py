@@ -1,4 +1,4 @@
-"""What was measured: a line of JSON per round, so that a killed run can go on."""
+"""Measured rounds, one line of JSON each, so that a killed run can continue."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Results:
                 return self.of(measure, one.events, one.code)
         return []
 
-    def forget(self, measure: str, events: int) -> None:
+    def delete(self, measure: str, events: int) -> None:
         """Drop the rounds of a measure at a size."""
         kept = [
             one for one in self.all() if (one.measure, one.events) != (measure, events)

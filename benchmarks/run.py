@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Measure the project against what it is to be compared with, and write the results.
+"""Measure the project and programs to compare it with, and write the results.
 
-Each round runs all contenders of a measure, one after the other; ratios are taken
-within a round. Rounds are kept, so that a run which was stopped goes on.
+In a round, all programs of a measure run one after the other. Rounds are saved, so an
+interrupted run continues.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from sparkify.dbt_profile import PROJECT
 from sparkify.errors import SparkifyError, without_traceback
 
 RUNS: Final = {"build": 3, "postgres": 3, "spark": 3, "large": 1}
-"""Rounds of a measure unless --runs says how many; of others there are five."""
+"""Number of rounds of a measure by default. Other measures have five."""
 
 
 @without_traceback
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 when all rounds are measured and written."""
+    """Run the command. Return 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add(
@@ -35,8 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=int,
         default=10_000_000,
         metavar="N",
-        help="events of the main measure, to which all sizes are in proportion"
-        " (default: %(default)s, which are those of the bars)",
+        help="events of the main measure; other sizes are in proportion"
+        " (default: %(default)s, for which the bars are defined)",
     )
     add(
         "--only",
@@ -45,22 +45,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="measures to run (default: %(default)s)",
     )
     add("--runs", type=int, metavar="N", help="rounds of each (default: 5, 3 or 1)")
-    add("--again", action="store_true", help="forget what was measured of these")
+    add("--again", action="store_true", help="delete earlier rounds of these measures")
     add("--memory-limit", default="3GB", help="DuckDB's (default: %(default)s)")
     add(
         "--folder",
         type=Path,
         default=PROJECT / "data" / "benchmarks",
-        help="where data and results are kept; the data take some 5 GB for 10 million"
-        " events, and 35 GB for the large measure",
+        help="folder for data and results; 10 million events need about 5 GB,"
+        " and the large measure 35 GB",
     )
     add(
         "--out",
         type=Path,
         default=PROJECT / "benchmarks",
-        help="where results.md and results.svg are written",
+        help="folder for results.md and results.svg",
     )
-    add("--report", action="store_true", help="measure nothing, write what is kept")
+    add("--report", action="store_true", help="only write the report of earlier rounds")
     options = parser.parse_args(argv)
     names = options.only.split(",")
     for name in names:
@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         if options.again:
             for name in names:
-                results.forget(name, sizes.events)
+                results.delete(name, sizes.events)
         bench = Bench(
             folder, Data(folder, sizes), Project(folder, options.memory_limit)
         )
@@ -87,7 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measure(bench: Bench, results: Results, runs: dict[str, int]) -> None:
-    """Measure as many rounds of each measure as are not kept yet."""
+    """Run the missing rounds of each measure."""
     for name, wanted in runs.items():
         done = len(results.of(name, bench.sizes.events, bench.code))
         for number in range(done, wanted):

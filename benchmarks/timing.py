@@ -1,4 +1,4 @@
-"""What a process costs: time, work and memory, as the operating system counts."""
+"""The cost of a process: time, processor time and peak memory."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Cost:
                 return seconds
         raise SparkifyError(
             f"A command that was measured never said {words[0]!r}.",
-            "Look whether what it prints was changed: benchmarks/ reads it.",
+            "If its output was changed, change benchmarks/ too, which reads it.",
         )
 
 

@@ -79,7 +79,7 @@ def test_a_run_measures_compares_all_rows_and_writes_the_page(
     assert all(seconds > 0 for seconds in profile["phases"].values())
     assert profile["nodes"]["model songplays"] > 0
     page = (tmp_path / "out" / "results.md").read_text(encoding="utf-8")
-    table = page.split("## How to read it")[0].splitlines()
+    table = page.split("## Terms")[0].splitlines()
     assert sum(line.startswith("| ") for line in table) == len(report.ROWS) + 1
     assert page.count("not measured |") == sum(
         row.measure not in ("build", "songs") for row in report.ROWS
