@@ -95,7 +95,10 @@ class Bench:
         )
 
     def same_rows(self, other: Path, schema: str = "main") -> dict[str, Any]:
-        """Compare the warehouse with another file. Raises SparkifyError if rows differ."""
+        """Compare the warehouse with another file, by its schema.
+
+        Raises SparkifyError if rows differ.
+        """
         compared = self.project.benchmark(
             *("same_rows", "same_rows.py", self.project.warehouse, other),
             *("--memory-limit", self.project.memory_limit, "--schema", schema),
@@ -180,8 +183,8 @@ def day(bench: Bench) -> Round:
 def nothing(bench: Bench) -> Round:
     """Run a build without new files, and plain ``dbt build``.
 
-    Files of zeros with the same sizes and times replace the source's files. If the build
-    read them, the star would differ.
+    Files of zeros with the same sizes and times replace the source's files. If the
+    build read them, the star would differ.
     """
     events = bench.sizes.events
     data = bench.data.events(events)

