@@ -56,7 +56,7 @@ def test_an_analysis_opens_with_its_question() -> None:
         assert opening.startswith(question), path.stem
 
 
-def test_an_analysis_has_one_order_to_the_last_row() -> None:
+def test_analysis_orders_all_rows_uniquely() -> None:
     """Text is compared by code point wherever rows are put in order."""
     for path in QUESTIONS:
         text = path.read_text(encoding="utf-8")
@@ -70,7 +70,7 @@ def test_an_analysis_has_one_order_to_the_last_row() -> None:
             assert not re.search(rf"\b({texts}) (asc|desc)", text), path.stem
 
 
-def test_every_question_is_described_by_the_columns_of_its_answer(
+def test_every_question_describes_columns_of_its_answer(
     sample_data: Path,
 ) -> None:
     found = answers(read_folder(sample_data))
@@ -154,7 +154,7 @@ def changed(place: int, value: object) -> tuple[object, ...]:
         (5, False, "expected true, found false."),
     ],
 )
-def test_a_value_or_a_type_that_differs_is_told(
+def test_different_value_or_type_is_reported(
     place: int, value: object, told: str, expected: Path
 ) -> None:
     found = differences(answer_of(changed(place, value), NULLS), expected)
@@ -172,7 +172,7 @@ def test_the_order_of_rows_counts(expected: Path) -> None:
     assert differences(answer_of(NULLS, GOOD), expected) != []
 
 
-def test_rows_that_are_missing_or_too_many_are_told(expected: Path) -> None:
+def test_missing_and_extra_rows_are_reported(expected: Path) -> None:
     (missing,) = differences(answer_of(GOOD), expected)
     assert missing.startswith("Row 2 is missing; expected ")
     (more,) = differences(answer_of(GOOD, NULLS, GOOD), expected)
@@ -237,7 +237,7 @@ def test_a_long_table_is_cut() -> None:
     assert table(Answer("x", "When?", columns, ()), "").endswith("(no rows)")
 
 
-def test_a_file_of_csv_is_as_rfc_4180_says(tmp_path: Path) -> None:
+def test_csv_file_follows_rfc_4180(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     write_csv(path, ["a", "b"], [('x,"y"\né', None), ("z", Decimal("1E+3"))])
     assert path.read_bytes() == 'a,b\r\n"x,""y""\né",\r\nz,1000\r\n'.encode()
@@ -273,7 +273,7 @@ def test_all_answers_about_the_sample_are_as_expected(
     assert said.count("\n") == every + 1
 
 
-def test_answers_are_printed_and_written_as_they_are_asked_for(
+def test_answers_are_printed_or_written_as_requested(
     warehouse: Warehouse,
     sample_data: Path,
     tmp_path: Path,
@@ -368,7 +368,7 @@ def as_expected(empty: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return empty
 
 
-def test_an_answer_that_differs_is_told_and_the_command_fails(
+def test_wrong_answer_is_reported_and_command_fails(
     as_expected: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["--check", "--only", "plays_by_day,plays_by_hour"]

@@ -24,8 +24,7 @@ from warehouses import PROJECT, Builder
 
 EVENTS = 2_000
 BY_HAND = (
-    "tests/commands/test_benchmarks.py::"
-    "test_a_script_by_hand_makes_the_rows_of_the_project[duckdb]"
+    "tests/commands/test_benchmarks.py::test_script_by_hand_makes_same_rows[duckdb]"
 )
 
 
@@ -38,7 +37,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @only_duckdb
-def test_a_script_by_hand_makes_the_rows_of_the_project(
+def test_script_by_hand_makes_same_rows(
     builder: Builder, data: Path, tmp_path: Path
 ) -> None:
     builder.load(data)
@@ -55,7 +54,7 @@ def test_a_script_by_hand_makes_the_rows_of_the_project(
 
 
 @pytest.mark.long(guard=BY_HAND)
-def test_a_run_measures_compares_all_rows_and_writes_the_page(
+def test_run_measures_compares_rows_and_writes_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "work"
@@ -140,7 +139,7 @@ MET = [
 ]
 
 
-def test_every_measure_has_rows_and_a_bar_is_met_or_not() -> None:
+def test_every_measure_is_on_page_with_its_bar() -> None:
     assert list(ROUNDS) == sorted(MEASURES, key=list(ROUNDS).index)
     rounds = {name: [round_of(name, **walls)] for name, walls in ROUNDS.items()}
     assert {row.measure for row in report.ROWS} == set(MEASURES)
@@ -152,7 +151,7 @@ def test_every_measure_has_rows_and_a_bar_is_met_or_not() -> None:
     assert "not measured" not in page
 
 
-def test_a_bar_is_not_met_where_the_rows_differ() -> None:
+def test_bar_is_not_met_if_rows_differ() -> None:
     build = round_of("build", project=1.0, limit=10.0, kept=11.0, parse=5.0)
     build.notes["same_rows"]["time"]["differing"] = 1
     assert report.ROWS[0].is_met([build]) is False

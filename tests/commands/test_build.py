@@ -31,7 +31,7 @@ from warehouses import (
 LATE = "assert_event_times_are_plausible"
 
 
-def test_builds_end_with_what_there_is_and_what_failed(
+def test_builds_end_with_row_counts_and_failures(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -114,7 +114,7 @@ def test_builds_end_with_what_there_is_and_what_failed(
 
 
 @pytest.mark.long(
-    guard="tests/commands/test_build.py::test_builds_end_with_what_there_is_and_what_failed"
+    guard="tests/commands/test_build.py::test_builds_end_with_row_counts_and_failures"
 )
 @pytest.mark.parametrize("engine", ["postgres", "redshift", "spark"])
 def test_each_engine_reports_what_a_test_warns_of(
@@ -130,7 +130,7 @@ def test_each_engine_reports_what_a_test_warns_of(
     assert re.search(r'warning: page_is_known: page ".*", row_count \d', said)
 
 
-def test_a_build_of_an_unknown_folder_ends_with_2(tmp_path: Path) -> None:
+def test_build_of_unknown_folder_returns_2(tmp_path: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "scripts/build.py"),
@@ -147,7 +147,7 @@ def test_a_build_of_an_unknown_folder_ends_with_2(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 2
 
 
-def test_the_target_is_remembered_beside_what_else_is_in_the_file(
+def test_target_is_saved_beside_other_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / ".env"

@@ -38,15 +38,12 @@ def grow(builder: Builder, data: Path, number: int) -> None:
     builder.load(data)
 
 
-LAW = (
-    "tests/rules/test_law.py"
-    "::test_the_star_is_the_same_however_the_records_came[duckdb]"
-)
+LAW = "tests/rules/test_law.py::test_star_does_not_depend_on_history[duckdb]"
 
 
 @pytest.mark.long(guard=LAW)
 @ON_DUCKDB
-def test_partial_runs_and_broken_keys_lead_to_a_full_refresh(
+def test_partial_runs_and_duplicate_keys_cause_full_refresh(
     builder: Builder, tmp_path: Path
 ) -> None:
     """No run with --empty or --sample replaces rows, or hides rows from a later run."""
@@ -175,7 +172,7 @@ def test_two_builds_at_a_time_double_no_row(builder: Builder, tmp_path: Path) ->
 
 
 @ON_DUCKDB
-def test_a_build_before_any_load_says_how_to_load(builder: Builder) -> None:
+def test_build_before_first_load_explains_loading(builder: Builder) -> None:
     done = builder.dbt("build")
     assert done.returncode == 1
     assert "The raw tables of target test are empty. Load the sample" in done.stdout

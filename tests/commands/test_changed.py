@@ -118,7 +118,7 @@ def assert_a_change_is_reported(
     assert warehouse.query(f"{tables} 'analytics_extra'") == []
 
 
-def test_the_effect_of_a_change_on_the_data_is_reported(
+def test_effect_of_change_is_reported(
     sample_warehouse: Warehouse,
     tmp_path: Path,
     copy: Path,
@@ -133,7 +133,7 @@ def test_the_effect_of_a_change_on_the_data_is_reported(
     assert_a_change_is_reported(warehouse, copy, capfd)
 
 
-def test_a_schema_that_make_changed_would_drop_is_refused(
+def test_model_in_schema_to_be_dropped_is_rejected(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     warehouse = make_warehouse(tmp_path)
@@ -150,9 +150,9 @@ def test_a_schema_that_make_changed_would_drop_is_refused(
 
 
 @pytest.mark.long(
-    guard="tests/commands/test_changed.py::test_the_effect_of_a_change_on_the_data_is_reported"
+    guard="tests/commands/test_changed.py::test_effect_of_change_is_reported"
 )
-def test_the_effect_of_a_change_is_reported_on_redshift(
+def test_effect_of_change_is_reported_on_redshift(
     stand_in: StandIn,
     sample_data: Path,
     tmp_path: Path,
@@ -167,7 +167,7 @@ def test_the_effect_of_a_change_is_reported_on_redshift(
     assert_a_change_is_reported(warehouse, copy, capfd)
 
 
-def test_without_a_good_build_there_is_nothing_to_compare_with(
+def test_change_without_good_build_is_an_error(
     tmp_path: Path,
 ) -> None:
     done = subprocess.run(
@@ -185,7 +185,7 @@ def test_without_a_good_build_there_is_nothing_to_compare_with(
     )
 
 
-def test_notes_name_what_is_new_gone_and_of_another_type() -> None:
+def test_notes_name_new_removed_and_retyped_columns() -> None:
     types = {"id": "bigint", "level": "varchar"}
     found = {"table": "a", "key": ["id"], "columns": {}, "types_before": types}
     assert changed.notes(found | {"types_after": types | {"x": "date"}}) == [

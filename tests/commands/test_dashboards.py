@@ -224,7 +224,7 @@ def test_a_headline_is_the_count_of_the_warehouse(
         assert texts(boards[board][chart])[0] == f"{expected:,}", (board, chart)
 
 
-def test_every_hour_of_every_weekday_is_on_the_heat_map(
+def test_heat_map_has_every_hour_and_weekday(
     boards: dict[str, Charts],
 ) -> None:
     chart = boards["overview"]["by_hour"]
@@ -292,7 +292,7 @@ def test_static_board_shows_no_filters_and_no_links(drawn: Path) -> None:
     assert "/song/?" not in page
 
 
-def test_phone_board_is_one_column_and_keeps_all_charts() -> None:
+def test_phone_board_has_all_charts_in_one_column() -> None:
     for path in dashboard.drawn_boards():
         board = dashboard.static_board(dashboard.whole_board(path))
         phone = dashboard.phone_board(board)
@@ -412,7 +412,7 @@ def test_an_empty_warehouse_is_reported_by_the_command(
 
 
 @pytest.mark.long(guard=TOLD)
-def test_a_served_board_takes_its_filters_and_holds_no_lock(
+def test_served_board_applies_filters_and_holds_no_lock(
     warehouse: Warehouse, target_path: Path
 ) -> None:
     with socket.socket() as listener:

@@ -303,7 +303,7 @@ def firsts(
         ("plays", "2018-11-14", ["plays on 2018-11-14 is 1."]),
     ],
 )
-def test_a_figure_is_what_the_rules_in_python_make(
+def test_explained_metric_equals_rules_in_python(
     asked: Asked, metric: str, day: str, expected: list[str]
 ) -> None:
     told = " ".join(explain_figure(asked, metric, day).split())

@@ -28,9 +28,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize("kind", export.FORMATS)
-def test_a_written_table_has_the_values_and_types_of_its_rows(
-    tmp_path: Path, kind: str
-) -> None:
+def test_written_table_has_values_and_types(tmp_path: Path, kind: str) -> None:
     kinds = [agate.Text(), agate.DateTime(), agate.Number(), agate.Number()]
     table = agate.Table(ROWS, list(TYPES), [*kinds, agate.Boolean()])
     path = tmp_path / f"songplays.{kind}"
@@ -46,8 +44,7 @@ def test_a_written_table_has_the_values_and_types_of_its_rows(
 
 
 SHORT = (
-    "tests/commands/test_export.py"
-    "::test_a_written_table_has_the_values_and_types_of_its_rows[parquet]"
+    "tests/commands/test_export.py::test_written_table_has_values_and_types[parquet]"
 )
 
 

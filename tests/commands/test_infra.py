@@ -139,7 +139,7 @@ def test_copy_reads_the_one_prefix_and_nothing_else() -> None:
         assert not may(role, action, "arn:aws:glue:us-west-2:123456789012:catalog")
 
 
-def test_copy_reads_a_whole_bucket_where_no_prefix_is_named() -> None:
+def test_copy_reads_whole_bucket_without_prefix() -> None:
     role = form({"DataBucket": "udacity-dend"})["CopyRole"]["Properties"]
     bucket = "arn:aws:s3:::udacity-dend"
     assert may(role, "s3:GetObject", f"{bucket}/log_data/2018/11/a.json")
@@ -160,7 +160,7 @@ def test_copy_reads_manifests_where_they_are_asked_for() -> None:
     assert may(whole, "s3:GetObject", "arn:aws:s3:::scratch/1.json")
 
 
-def test_glue_is_reached_in_external_mode_alone_and_in_one_database() -> None:
+def test_glue_access_is_one_database_in_external_mode() -> None:
     catalogue = "arn:aws:glue:us-west-2:123456789012"
     role = form(DATA, EXTRAS)["CopyRole"]["Properties"]
     for resource in ("catalog", "database/sparkify", "table/sparkify/staging_events"):
@@ -176,7 +176,7 @@ def test_glue_is_reached_in_external_mode_alone_and_in_one_database() -> None:
         assert not may(role, action, f"{catalogue}:catalog")
 
 
-def test_a_job_reads_one_prefix_and_writes_one_other() -> None:
+def test_job_reads_one_prefix_and_writes_another() -> None:
     role = form(LAKE, of=EMR)["JobRole"]["Properties"]
     raw, lake = "arn:aws:s3:::raw-data", "arn:aws:s3:::scratch"
     assert may(role, "s3:GetObject", f"{raw}/sparkify/log_data/a.json")
@@ -191,7 +191,7 @@ def test_a_job_reads_one_prefix_and_writes_one_other() -> None:
         assert not may(role, action, f"{raw}/sparkify/log_data/a.json")
 
 
-def test_a_job_keeps_tables_of_its_two_databases_alone() -> None:
+def test_job_may_change_two_databases_only() -> None:
     resources = form(LAKE, of=EMR)
     role = resources["JobRole"]["Properties"]
     catalogue = "arn:aws:glue:us-west-2:123456789012"
@@ -240,7 +240,7 @@ def test_no_role_may_do_anything_or_anywhere() -> None:
 
 @pytest.mark.parametrize("size", [{}, PROVISIONED], ids=["serverless", "provisioned"])
 @pytest.mark.parametrize("network", [{}, YOUR_NETWORK], ids=["own", "yours"])
-def test_nobody_gets_in_from_outside_unless_an_address_is_named(
+def test_no_ingress_without_an_address(
     size: Mapping[str, str], network: Mapping[str, str]
 ) -> None:
     closed, opened = form(DATA, size, network), form(DATA, size, network, OPEN)
@@ -257,7 +257,7 @@ def test_nobody_gets_in_from_outside_unless_an_address_is_named(
     assert bool(of_type(opened, "AWS::EC2::InternetGateway")) is is_public
 
 
-def test_no_range_is_open_to_everybody_and_there_is_no_nat() -> None:
+def test_no_open_range_and_no_nat_gateway() -> None:
     for name, resources in all_forms():
         for kind in ("AWS::EC2::NatGateway", "AWS::EC2::VPCEndpoint", "AWS::EC2::EIP"):
             assert not of_type(resources, kind), name
@@ -270,7 +270,7 @@ def test_no_range_is_open_to_everybody_and_there_is_no_nat() -> None:
             assert rule["SourceSecurityGroupId"] == {"Ref": "SecurityGroup"}, name
 
 
-def test_every_way_in_is_of_one_port_and_says_whose_it_is() -> None:
+def test_every_ingress_rule_has_one_port_and_description() -> None:
     for name, resources in all_forms():
         ways_in = list(of_type(resources, "AWS::EC2::SecurityGroupIngress").values())
         for group in of_type(resources, "AWS::EC2::SecurityGroup").values():
@@ -283,7 +283,7 @@ def test_every_way_in_is_of_one_port_and_says_whose_it_is() -> None:
             assert ports == ("tcp", 5439, 5439), name
 
 
-def test_a_warehouse_lies_in_a_network_without_public_addresses() -> None:
+def test_warehouse_network_has_no_public_addresses() -> None:
     for name, resources in all_forms():
         for subnet in of_type(resources, "AWS::EC2::Subnet").values():
             assert subnet["MapPublicIpOnLaunch"] is False, name
@@ -298,7 +298,7 @@ def test_a_warehouse_lies_in_a_network_without_public_addresses() -> None:
             assert len(resources["SubnetGroup"]["Properties"]["SubnetIds"]) == 2, name
 
 
-def test_the_template_refuses_a_range_that_is_too_wide() -> None:
+def test_template_rejects_wide_range() -> None:
     wide = ("0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "10.0.0.0/8", "::/0")
     for address in (*wide, "203.0.113.7", "x"):
         with pytest.raises(SparkifyError):
@@ -312,7 +312,7 @@ def test_what_is_public_waits_for_its_way_in() -> None:
         assert "GatewayAttachment" not in str(form(DATA, size)[name])
 
 
-def test_the_subnets_lie_in_the_network_and_do_not_overlap() -> None:
+def test_subnets_are_in_network_without_overlap() -> None:
     resources = form(DATA)
     (network,) = of_type(resources, "AWS::EC2::VPC").values()
     subnets = of_type(resources, "AWS::EC2::Subnet").values()
@@ -353,7 +353,7 @@ def test_no_password_is_in_a_template() -> None:
         assert not [p for p in template["Parameters"] if "password" in p.lower()]
 
 
-def test_who_connects_and_what_he_asks_is_written_down() -> None:
+def test_connections_and_queries_are_logged() -> None:
     logs = {"userlog", "connectionlog", "useractivitylog"}
     serverless, provisioned = form(DATA), form(DATA, PROVISIONED)
     assert set(serverless["Namespace"]["Properties"]["LogExports"]) == logs
@@ -367,7 +367,7 @@ def test_who_connects_and_what_he_asks_is_written_down() -> None:
     assert set(logging["LogExports"]) == logs
 
 
-def test_the_least_that_can_be_paid_for_is_the_default() -> None:
+def test_default_is_smallest_capacity() -> None:
     workgroup = form(DATA)["Workgroup"]["Properties"]
     assert (workgroup["BaseCapacity"], workgroup["MaxCapacity"]) == ("8", "16")
     cluster = form(DATA, PROVISIONED)["Cluster"]["Properties"]
@@ -377,7 +377,7 @@ def test_the_least_that_can_be_paid_for_is_the_default() -> None:
     assert (three["ClusterType"], three["NumberOfNodes"]) == ("multi-node", "3")
 
 
-def test_a_cluster_is_paused_and_its_extras_are_limited() -> None:
+def test_cluster_is_paused_and_its_extras_limited() -> None:
     resources = form(DATA, PROVISIONED, EXTRAS)
     pause = resources["Pause"]["Properties"]
     assert pause["TargetAction"] == {
@@ -400,7 +400,7 @@ def test_a_cluster_is_paused_and_its_extras_are_limited() -> None:
     assert not {"Pause", "PauseRole"} & set(never)
 
 
-def test_an_application_stops_by_itself_and_has_a_most() -> None:
+def test_application_stops_itself_and_has_limits() -> None:
     application = form(LAKE, of=EMR)["Application"]["Properties"]
     stop = application["AutoStopConfiguration"]
     assert stop["Enabled"] is True
@@ -413,7 +413,7 @@ def test_an_application_stops_by_itself_and_has_a_most() -> None:
     assert "InitialCapacity" not in application
 
 
-def test_a_snapshot_is_kept_where_it_is_asked_for() -> None:
+def test_snapshot_is_kept_if_requested() -> None:
     keep = {"FinalSnapshot": "Snapshot"}
     assert "FinalSnapshotName" not in form(DATA)["Namespace"]["Properties"]
     name = form(DATA, keep)["Namespace"]["Properties"]["FinalSnapshotName"]
@@ -454,7 +454,7 @@ def test_a_template_makes_kinds_that_have_rules_here() -> None:
     assert kinds == TAGGED | UNTAGGED
 
 
-def test_whatever_can_bear_a_tag_says_whose_it_is() -> None:
+def test_every_taggable_resource_has_project_tag() -> None:
     for name, resources in all_forms():
         for resource in resources.values():
             if resource["Type"] in TAGGED:
@@ -488,7 +488,7 @@ def test_every_default_is_one_that_its_parameter_takes() -> None:
                 check(template, parameter, default)
 
 
-def test_up_writes_every_variable_of_the_redshift_target_but_the_password() -> None:
+def test_up_writes_all_target_variables_except_password() -> None:
     text = (PROJECT / "profiles.example.yml").read_text(encoding="utf-8")
     outputs = yaml.safe_load(text)["sparkify"]["outputs"]
     asked = set(re.findall(r"SPARKIFY_REDSHIFT_\w+", str(outputs["redshift_password"])))

@@ -145,7 +145,7 @@ def version_in(project: Path) -> str:
 
 
 @pytest.mark.usefixtures("closed_hub")
-def test_without_the_hub_one_line_names_the_stand_in(
+def test_without_hub_one_line_names_stand_in(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for _ in range(2):
@@ -157,7 +157,7 @@ def test_without_the_hub_one_line_names_the_stand_in(
         assert version_in(project) == "0.0.0-stand-in"
 
 
-def test_a_hub_whose_downloads_fail_gives_the_stand_in(
+def test_failing_hub_downloads_give_the_stand_in(
     project: Path,
     hub: Hub,
     closed_hub: str,
@@ -175,7 +175,7 @@ def test_a_hub_whose_downloads_fail_gives_the_stand_in(
     assert version_in(project) == "0.0.0-stand-in"
 
 
-def test_the_real_package_replaces_the_stand_in_and_stays(
+def test_real_package_replaces_stand_in_and_stays(
     project: Path, hub: Hub, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hub.status = 503
@@ -283,7 +283,7 @@ models:
 
 
 @pytest.mark.usefixtures("closed_hub")
-def test_the_stand_in_behaves_as_dbt_utils_is_documented(project: Path) -> None:
+def test_stand_in_behaves_like_dbt_utils_documentation(project: Path) -> None:
     """All in one `dbt build`, since dbt's start takes longest."""
     assert install(project) == 0
     for path, text in {

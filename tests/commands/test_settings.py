@@ -24,7 +24,7 @@ from warehouses import PROJECT, Builder, Warehouse, copy_of
 STORED = "unique_users_user_id"
 
 
-def test_failures_are_stored_in_a_schema_of_their_own(
+def test_failures_are_stored_in_separate_schema(
     sample_warehouse: Warehouse, tmp_path: Path
 ) -> None:
     builder = Builder(copy_of(sample_warehouse, tmp_path / "warehouse"))
@@ -39,7 +39,7 @@ def test_failures_are_stored_in_a_schema_of_their_own(
 
 
 @only_duckdb
-def test_a_test_is_selected_with_all_its_tables_only(builder: Builder) -> None:
+def test_test_runs_only_with_all_its_tables(builder: Builder) -> None:
     done = builder.dbt("ls", "--select", "+songplays", "--output", "json")
     assert done.returncode == 0, done.stdout
     selected = {json.loads(line)["unique_id"] for line in done.result.result}
@@ -56,7 +56,7 @@ def test_a_test_is_selected_with_all_its_tables_only(builder: Builder) -> None:
 @pytest.mark.parametrize(
     "named", [None, "mine.duckdb", "below/mine.duckdb", "~/mine.duckdb", "/mine.duckdb"]
 )
-def test_a_file_of_the_profile_is_the_same_for_dbt_and_the_loader(
+def test_dbt_and_loader_open_same_file(
     named: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (PROJECT / "profiles.example.yml").read_text(encoding="utf-8")
@@ -79,7 +79,7 @@ def test_a_file_of_the_profile_is_the_same_for_dbt_and_the_loader(
 
 
 @only_duckdb
-def test_dbt_waits_for_the_file_and_names_who_has_it_open(
+def test_dbt_waits_for_file_and_names_its_user(
     builder: Builder,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],

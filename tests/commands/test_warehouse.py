@@ -103,7 +103,7 @@ def two_sentences(said: str, *parts: str) -> None:
 # --- up, status, down ----------------------------------------------------------------
 
 
-def test_up_makes_a_serverless_warehouse_and_writes_where_it_is(
+def test_up_creates_serverless_warehouse_and_writes_variables(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("up", *DATA, "--manifest", "s3://scratch/manifests") == 0
@@ -129,7 +129,7 @@ def test_up_makes_a_serverless_warehouse_and_writes_where_it_is(
     assert stat.S_IMODE(dbt_profile.ENVIRONMENT.stat().st_mode) == 0o600
 
 
-def test_the_profile_finds_the_warehouse_by_what_up_wrote(
+def test_profile_finds_warehouse_by_written_variables(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copy(PROJECT / "profiles.example.yml", tmp_path / "profiles.yml")
@@ -154,7 +154,7 @@ def test_up_names_what_the_shell_says_otherwise(
     assert "your shell" not in capsys.readouterr().out
 
 
-def test_the_file_is_private_even_if_it_was_not(run: Run) -> None:
+def test_existing_env_file_becomes_private(run: Run) -> None:
     dbt_profile.ENVIRONMENT.write_text("OTHER=1\n", encoding="utf-8")
     dbt_profile.ENVIRONMENT.chmod(0o644)
     assert run("up", *DATA) == 0
@@ -176,7 +176,7 @@ def test_a_second_up_finds_nothing_to_change(
     assert written() == before
 
 
-def test_up_changes_what_is_named_and_keeps_the_rest(
+def test_up_changes_only_named_options(
     run: Run, aws: CloudFormation, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("up", *DATA) == 0
@@ -190,7 +190,7 @@ def test_up_changes_what_is_named_and_keeps_the_rest(
     assert "at most 2 RPU-hours a day" in capsys.readouterr().out
 
 
-def test_up_makes_a_cluster_and_says_that_it_costs_by_the_hour(
+def test_up_creates_cluster_and_reports_hourly_cost(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("up", *DATA, "--provisioned", "--stack", "big-one") == 0
@@ -222,7 +222,7 @@ def test_up_asks_before_it_deletes_tables(
     assert "SPARKIFY_REDSHIFT_WORKGROUP" not in written()
 
 
-def test_a_dry_run_prints_parameters_and_changes_and_leaves_nothing(
+def test_dry_run_prints_changes_and_creates_nothing(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("up", *DATA, "--dry-run") == 0
@@ -358,7 +358,7 @@ def test_a_wrong_option_is_two_sentences(
     "text",
     ["0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "10.0.0.0/8", "10.0.0.1/24", "::1/128"],
 )
-def test_a_range_that_is_too_wide_or_none_is_refused(text: str) -> None:
+def test_wide_or_invalid_range_is_rejected(text: str) -> None:
     with pytest.raises(SparkifyError):
         address_range(text)
 
@@ -370,7 +370,7 @@ def test_an_address_alone_is_a_range_of_one() -> None:
 # --- How AWS fails -------------------------------------------------------------------
 
 
-def test_a_failed_creation_names_the_first_resource_and_its_reason(
+def test_failed_creation_names_first_resource_and_reason(
     run: Run, aws: CloudFormation, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kind = "AWS::RedshiftServerless::Workgroup"
@@ -391,7 +391,7 @@ def test_a_failed_creation_names_the_first_resource_and_its_reason(
     assert "The stack is incomplete. Workgroup" in said
 
 
-def test_up_takes_a_failed_creation_away_and_begins_anew(
+def test_up_deletes_failed_stack_and_creates_again(
     run: Run, aws: CloudFormation, capsys: pytest.CaptureFixture[str]
 ) -> None:
     aws.failing["AWS::IAM::Role"] = "not authorized to perform: iam:CreateRole"
@@ -421,7 +421,7 @@ def test_a_failed_change_leaves_what_was(
     assert run("up") == 0
 
 
-def test_a_failed_deletion_names_what_is_in_the_way(
+def test_failed_deletion_names_blocking_resource(
     run: Run, aws: CloudFormation, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("up", *DATA) == 0
@@ -435,7 +435,7 @@ def test_a_failed_deletion_names_what_is_in_the_way(
     assert run("down", "--yes") == 0
 
 
-def test_up_and_down_wait_for_what_somebody_else_began(
+def test_up_and_down_wait_for_running_operations(
     run: Run,
     aws: CloudFormation,
     monkeypatch: pytest.MonkeyPatch,
@@ -547,7 +547,7 @@ def test_without_credentials_it_is_two_sentences(
     two_sentences(said, "there are no AWS credentials", "AWS_PROFILE")
 
 
-def test_an_aws_profile_that_is_none_is_two_sentences(
+def test_unknown_aws_profile_is_clear_error(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "nobody")
@@ -556,7 +556,7 @@ def test_an_aws_profile_that_is_none_is_two_sentences(
 
 
 @pytest.mark.usefixtures("no_waiting")
-def test_an_answer_that_is_not_of_aws_is_two_sentences(
+def test_answer_not_from_aws_is_clear_error(
     run: Run, aws: CloudFormation, capsys: pytest.CaptureFixture[str]
 ) -> None:
     aws.refused["DescribeStacks"] = ("<p>Log in to the proxy first", "x\n" * 1000)

@@ -26,10 +26,7 @@ for user in build_star(read_folder(Path(sys.argv[1]))).users:
 """
 
 
-APPLIES = (
-    "tests/docs/test_contributing.py"
-    "::test_every_diff_of_a_recipe_applies_to_the_project"
-)
+APPLIES = "tests/docs/test_contributing.py::test_recipe_diffs_apply_to_project"
 
 
 def steps(kind: str) -> list[str]:
@@ -54,7 +51,7 @@ def run(
     return done.stdout
 
 
-def test_every_command_of_a_recipe_is_in_the_makefile() -> None:
+def test_recipe_commands_are_in_makefile() -> None:
     makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
     lines = [line for text in steps("sh") for line in text.splitlines()]
     commands = [line.split()[1:] for line in lines if line.startswith("make ")]
@@ -71,7 +68,7 @@ def project(tmp_path: Path) -> Path:
     return shutil.copytree(PROJECT, tmp_path / "copy", ignore=LEFT_OUT)
 
 
-def test_every_diff_of_a_recipe_applies_to_the_project(project: Path) -> None:
+def test_recipe_diffs_apply_to_project(project: Path) -> None:
     """Some diffs continue an earlier one, so one copy takes them all."""
     diffs = steps("diff")
     assert len(diffs) == 7
@@ -130,7 +127,7 @@ def test_a_question_is_added(follow: Callable[[str], str]) -> None:
     assert "1 of 1 answers are as expected." in said
 
 
-def test_every_engine_has_the_parts_that_the_recipe_names() -> None:
+def test_every_engine_has_parts_of_the_recipe() -> None:
     section = CONTRIBUTING.split("\n## Add an engine\n")[1]
     parts = re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
     assert len(parts) == 7
@@ -148,7 +145,7 @@ def test_every_engine_has_the_parts_that_the_recipe_names() -> None:
         )
 
 
-def test_the_hooks_before_a_commit_are_the_linters_of_make() -> None:
+def test_pre_commit_hooks_are_linters_of_make() -> None:
     page = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text("utf-8"))
     (repository,) = page["repos"]
     assert repository["repo"] == "local"

@@ -108,7 +108,7 @@ def test_lineage_leads_columns_to_the_raw_tables(site: Path, tmp_path: Path) -> 
     assert chromium.open_page(tmp_path / "index.html", tmp_path).requests == []
 
 
-def test_a_request_that_would_leave_the_machine_is_seen(tmp_path: Path) -> None:
+def test_request_to_network_is_detected(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text(
         '<img src="https://pictures.example/a.png">'
@@ -133,7 +133,7 @@ def test_every_example_of_the_essay_has_an_answer(sample_warehouse: Warehouse) -
         assert all(row[-1] is not None for row in rows), example
 
 
-def test_the_essay_says_truly_how_many_plays_the_catalogue_knows(
+def test_overview_page_has_correct_match_rate(
     sample_warehouse: Warehouse,
 ) -> None:
     assert "About one play in twenty matches the catalogue" in ESSAY
@@ -143,7 +143,7 @@ def test_the_essay_says_truly_how_many_plays_the_catalogue_knows(
     assert round(plays / matched) == 20
 
 
-def test_every_model_has_an_owner_and_leads_from_raw_data_to_a_dashboard(
+def test_every_model_has_owner_source_and_dashboard(
     manifest: dict[str, Any],
 ) -> None:
     models = {

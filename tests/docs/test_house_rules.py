@@ -80,7 +80,7 @@ def test_engines_are_named_only_in_the_dialects() -> None:
     assert [path.name for path in engine_free if ENGINES.search(read(path))] == []
 
 
-def test_a_file_has_one_public_macro_of_its_name() -> None:
+def test_file_has_one_public_macro_of_its_name() -> None:
     for path in MACROS:
         text = read(path)
         names = re.findall(r"{%-? macro (\w+)\(", text)
@@ -91,7 +91,7 @@ def test_a_file_has_one_public_macro_of_its_name() -> None:
             assert f"default__{path.stem}" in names
 
 
-def test_a_macro_in_place_of_an_adapters_names_its_engine() -> None:
+def test_replaced_adapter_macro_names_its_engine() -> None:
     for path in ADAPTERS:
         names = re.findall(r"{%-? macro (\w+)\(", read(path))
         assert len(names) > 0, path.stem
@@ -99,7 +99,7 @@ def test_a_macro_in_place_of_an_adapters_names_its_engine() -> None:
         assert [name for name in names if engine not in name] == []
 
 
-def test_a_model_ends_in_its_own_name_and_has_its_yml_beside_it() -> None:
+def test_model_ends_in_own_name_and_has_yml() -> None:
     for path in MODELS:
         assert read(path).endswith(f"select * from {path.stem}\n"), path.stem
         described = yaml.safe_load(read(path.with_suffix(".yml")))["models"]
@@ -123,11 +123,15 @@ def test_a_mart_says_where_its_rows_lie() -> None:
         assert re.match(config, read(path)), path.stem
 
 
-def test_a_unit_test_is_named_in_at_most_eight_words() -> None:
-    for path in WITH_INPUTS:
-        tests = yaml.safe_load(read(path.with_suffix(".yml"))).get("unit_tests", [])
-        long = [t["name"] for t in tests if t["name"].count("_") > 7]
-        assert long == [], path.stem
+def test_names_of_tests_have_at_most_eight_words() -> None:
+    names = [
+        test["name"]
+        for path in WITH_INPUTS
+        for test in yaml.safe_load(read(path.with_suffix(".yml"))).get("unit_tests", [])
+    ]
+    for path in (PROJECT / "tests").rglob("test_*.py"):
+        names += re.findall(r"^def test_(\w+)", read(path), re.MULTILINE)
+    assert [name for name in names if len(name.split("_")) > 8] == []
 
 
 def test_a_rule_has_a_unit_test() -> None:
@@ -149,7 +153,7 @@ def imports_of(path: Path) -> set[str]:
     return {name for name in found if name.partition(".")[0] in ("sparkify", *COMMANDS)}
 
 
-def test_a_command_has_a_main_and_the_library_imports_no_command() -> None:
+def test_commands_have_main_and_library_imports_none() -> None:
     for path in COMMANDS.values():
         assert "\ndef main(" in read(path), path
         assert '__name__ == "__main__"' in read(path), path
@@ -194,7 +198,7 @@ def test_links_between_pages_lead_to_files() -> None:
     assert broken == []
 
 
-def test_a_guard_of_a_long_test_is_run_always(pytestconfig: pytest.Config) -> None:
+def test_guards_of_long_tests_are_in_make_test(pytestconfig: pytest.Config) -> None:
     guards, kept = pytestconfig.stash[GUARDS], pytestconfig.stash[KEPT]
     collected = {name.partition("::")[0] for name in (*guards, *kept)}
     absent = {guard.partition("::")[0] for guard in guards.values()} - collected
@@ -223,7 +227,7 @@ def test_text_is_plain_english() -> None:
     assert found == []
 
 
-def test_no_file_names_a_machine_or_a_package_index() -> None:
+def test_no_file_names_machine_or_package_index() -> None:
     places = r"(^|[^A-Za-z0-9_.~$}])/(root|home|work|farm)/|--(extra-)?index-url"
     found = subprocess.run(
         ["git", "grep", "-nIE", places, "--", ".", ":!tests/docs/test_house_rules.py"],

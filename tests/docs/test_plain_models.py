@@ -56,7 +56,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, s
     return {name: (full[name], increment[name]) for name in full}
 
 
-def test_an_increment_without_its_restriction_is_the_full_sql(
+def test_increment_without_restriction_is_full_sql(
     compiled: dict[str, tuple[str, str]],
 ) -> None:
     """All imports of a model have one and the same restriction."""
@@ -82,9 +82,7 @@ def test_event_versions_differ_only_in_what_they_judge(
 
 
 ARTISTS = ("Guns N' Roses", "Öde", "a")
-ADDED = (
-    "tests/docs/test_plain_models.py::test_a_table_of_the_recipe_is_right_in_each_build"
-)
+ADDED = "tests/docs/test_plain_models.py::test_table_of_recipe_is_right_in_each_build"
 
 
 @pytest.mark.parametrize(
@@ -95,7 +93,7 @@ ADDED = (
     ],
     indirect=True,
 )
-def test_a_table_of_the_recipe_is_right_in_each_build(
+def test_table_of_recipe_is_right_in_each_build(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
     """As a plain table, then as an incremental one: three builds each, a load before.
@@ -131,7 +129,7 @@ def test_a_table_of_the_recipe_is_right_in_each_build(
             assert dict(found) == Counter(played.values())
 
 
-def test_a_key_that_no_event_has_is_an_error(
+def test_key_without_event_column_is_an_error(
     sample_warehouse: Warehouse, tmp_path: Path
 ) -> None:
     project = shutil.copytree(PROJECT, tmp_path / "copy", ignore=LEFT_OUT)

@@ -28,7 +28,7 @@ def test_the_page_says_what_the_real_data_give(real_data: Path) -> None:
     assert PAGE.read_text(encoding="utf-8") == written
 
 
-def test_each_other_way_gives_something_else_on_the_sample_too(
+def test_each_wrong_variant_differs_on_sample_too(
     sample_data: Path, tmp_path: Path
 ) -> None:
     """On the records that are not refused: the small queries can read no others."""

@@ -248,7 +248,7 @@ def test_the_printed_build_is_that_of_the_sample(
 @pytest.mark.long(
     guard="tests/docs/test_readme.py::test_every_command_of_the_readme_is_known"
 )
-def test_the_commands_run_in_order_in_a_fresh_copy(
+def test_readme_commands_run_in_a_fresh_copy(
     tmp_path: Path, redshift: dict[str, str], stacks: dict[str, str]
 ) -> None:
     copy = tmp_path / "copy"
@@ -298,7 +298,7 @@ def test_the_commands_run_in_order_in_a_fresh_copy(
     assert PRINTED[0] in said["make build\n"]
 
 
-def test_the_star_is_drawn_as_the_tests_have_it(
+def test_drawn_star_matches_the_tests(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert draw_star.main(["--check"]) == 0, capsys.readouterr().out

@@ -54,9 +54,7 @@ SETTINGS = settings(
 @given(TEXTS, TEXTS)
 @example("'; drop table t; --", 'a" from t; --')
 @example("\\'", '""')
-def test_nothing_breaks_out_of_a_name_or_a_literal_in_duckdb(
-    text: str, name: str
-) -> None:
+def test_duckdb_names_and_literals_cannot_be_escaped(text: str, name: str) -> None:
     name = name or "x"
     sql = f"select {quote_literal(text)} as {quote_identifier(name)}"
     assert len(duckdb.extract_statements(sql)) == 1
@@ -69,7 +67,7 @@ def test_nothing_breaks_out_of_a_name_or_a_literal_in_duckdb(
 @given(TEXTS, TEXTS)
 @example("'; drop table t; --", 'a" from t; --')
 @example("\\'", '""')
-def test_nothing_breaks_out_of_a_name_or_a_literal_in_postgresql(
+def test_postgresql_names_and_literals_cannot_be_escaped(
     server: psycopg.Connection[tuple[str]], text: str, name: str
 ) -> None:
     """Redshift's literals too, whose backslashes PostgreSQL once read as Redshift does.
@@ -105,7 +103,7 @@ def test_what_no_engine_takes_is_refused() -> None:
         quote_identifier("")
 
 
-def test_a_schema_or_table_of_any_name_is_asked_for_as_it_is(tmp_path: Path) -> None:
+def test_schema_and_table_names_are_quoted(tmp_path: Path) -> None:
     schema, table = 'an"alytics"; drop schema raw; --', "t'; select 1; --"
     path = tmp_path / "warehouse.duckdb"
     with duckdb.connect(str(path)) as connection:
@@ -220,7 +218,7 @@ LOAD = ("--data", "s3://secrets/in")
 NOWHERE = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
 
 
-def test_no_secret_is_said_or_written_by_a_load(
+def test_load_prints_and_writes_no_secret(
     secretive: Warehouse,
     s3: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -256,9 +254,9 @@ def test_no_secret_is_said_or_written_by_a_load(
 
 
 @pytest.mark.long(
-    guard="tests/docs/test_security.py::test_no_secret_is_said_or_written_by_a_load"
+    guard="tests/docs/test_security.py::test_load_prints_and_writes_no_secret"
 )
-def test_no_secret_is_said_or_written_and_nobody_is_told_of_a_run(
+def test_no_secret_is_printed_and_no_statistics_sent(
     secretive: Warehouse, s3: str
 ) -> None:
     """Commands that succeed and commands that fail, those of dbt and dct among them."""
@@ -307,7 +305,7 @@ def test_no_secret_is_said_or_written_and_nobody_is_told_of_a_run(
     assert_no_secret(folder, said, "dbt.log", "manifest.json")
 
 
-def test_statistics_of_dbt_and_of_dbt_charts_are_off() -> None:
+def test_usage_statistics_of_tools_are_off() -> None:
     """Dbt Charts goes by dbt's flag as well, and by DO_NOT_TRACK before that."""
     project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
     assert project["flags"]["send_anonymous_usage_stats"] is False
@@ -315,7 +313,7 @@ def test_statistics_of_dbt_and_of_dbt_charts_are_off() -> None:
     assert re.search(r"^export DO_NOT_TRACK := 1$", makefile, re.MULTILINE)
 
 
-def test_the_profile_is_private_also_where_it_was_not(tmp_path: Path) -> None:
+def test_existing_profile_becomes_private(tmp_path: Path) -> None:
     """Who writes a password into it shall not have to think of that."""
     for name in ("Makefile", "profiles.example.yml"):
         shutil.copy(PROJECT / name, tmp_path)

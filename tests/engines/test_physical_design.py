@@ -28,7 +28,7 @@ def found(wanted: Wanted, **changes: Any) -> Found:
 
 
 @pytest.mark.parametrize("wanted", GOOD, ids=lambda wanted: wanted.table)
-def test_a_table_that_lies_as_its_model_says_has_no_fault(wanted: Wanted) -> None:
+def test_table_as_configured_has_no_drift(wanted: Wanted) -> None:
     assert list(drifts_of(wanted, GOOD[wanted])) == []
 
 
@@ -116,7 +116,7 @@ def run(stand_in: StandIn, warehouse: Warehouse, script: str) -> None:
             cursor.execute(statement)
 
 
-def test_the_check_passes_on_tables_as_the_models_ask(
+def test_check_passes_on_tables_as_configured(
     stand_in: StandIn, redshift: Warehouse, capsys: pytest.CaptureFixture[str]
 ) -> None:
     artists = "all sortkey (artist_id)"
@@ -126,7 +126,7 @@ def test_the_check_passes_on_tables_as_the_models_ask(
     assert "All tables match their models." in said
 
 
-def test_the_check_tells_a_table_that_was_made_wrong(
+def test_check_reports_table_with_wrong_keys(
     stand_in: StandIn, redshift: Warehouse, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(stand_in, redshift, TABLES.format(artists="even"))
@@ -147,7 +147,7 @@ def test_the_check_tells_a_table_that_was_made_wrong(
     assert said.count(";\n") == 4
 
 
-def test_an_empty_warehouse_is_one_sentence_and_status_2(
+def test_empty_warehouse_is_clear_error(
     redshift: Warehouse, capsys: pytest.CaptureFixture[str]
 ) -> None:
     del redshift
@@ -157,7 +157,7 @@ def test_an_empty_warehouse_is_one_sentence_and_status_2(
     assert len(said.splitlines()) == 2
 
 
-def test_a_warehouse_out_of_reach_is_one_sentence_and_status_2(
+def test_unreachable_warehouse_is_clear_error(
     stand_in: StandIn, redshift: Warehouse, capsys: pytest.CaptureFixture[str]
 ) -> None:
     del redshift

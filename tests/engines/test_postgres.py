@@ -36,7 +36,7 @@ def test_a_second_bootstrap_waits_for_the_first(
 
 
 @only_postgres
-def test_a_dry_run_shows_the_statements_and_makes_nothing(
+def test_dry_run_prints_statements_and_changes_nothing(
     warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = write_source(tmp_path / "data", {"a.json": event()})
@@ -47,7 +47,7 @@ def test_a_dry_run_shows_the_statements_and_makes_nothing(
 
 
 @only_postgres
-def test_a_raw_table_of_another_shape_is_one_sentence_and_status_2(
+def test_raw_table_with_other_columns_is_clear_error(
     warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with psycopg.connect(
@@ -63,7 +63,7 @@ def test_a_raw_table_of_another_shape_is_one_sentence_and_status_2(
 
 
 @only_postgres
-def test_a_server_out_of_reach_is_one_sentence_and_status_2(
+def test_unreachable_server_is_clear_error(
     warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     profile = warehouse.folder / "profiles.yml"
@@ -119,7 +119,7 @@ def test_text_that_could_end_a_copy_is_loaded(
     assert warehouse.query(query) == [(text,) for text in texts]
 
 
-def test_the_projects_own_server_is_started_found_and_stopped(
+def test_own_server_is_started_found_and_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     environment = tmp_path / ".env"

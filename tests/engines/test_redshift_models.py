@@ -192,7 +192,7 @@ def small(
     return Builder(made)
 
 
-def test_the_analysts_may_read_the_marts_and_nothing_else(
+def test_analysts_may_read_marts_only(
     small: Builder, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with stand_in.databases.connect(small.warehouse.database) as connection:
@@ -214,7 +214,7 @@ def test_the_analysts_may_read_the_marts_and_nothing_else(
     assert not any("create" in sql for sql in statements[at:])
 
 
-def test_builds_of_two_models_do_not_wait_for_each_other(
+def test_builds_of_two_models_run_concurrently(
     small: Builder, stand_in: StandIn
 ) -> None:
     """An insert locks its table until the commit, so each model has its own notes."""
@@ -276,7 +276,7 @@ def serverless(
     return made
 
 
-def test_an_iam_identity_may_build_once_it_has_loaded(
+def test_iam_identity_may_build_after_its_load(
     serverless: Warehouse,
     data: Path,
     stand_in: StandIn,
@@ -307,7 +307,7 @@ def test_an_iam_identity_may_build_once_it_has_loaded(
 
 @pytest.mark.long(
     guard="tests/engines/test_redshift_models.py"
-    "::test_an_iam_identity_may_build_once_it_has_loaded"
+    "::test_iam_identity_may_build_after_its_load"
 )
 def test_a_serverless_build_needs_no_step_between(
     serverless: Warehouse, stand_in: StandIn
@@ -320,7 +320,7 @@ def test_a_serverless_build_needs_no_step_between(
     assert owners == [(stand_in.credentials.identity,)]
 
 
-def test_keys_are_declared_from_one_build_to_the_next(
+def test_keys_are_declared_again_by_each_build(
     small: Builder, stand_in: StandIn
 ) -> None:
     done = small.dbt("build", *NO_UNIT_TESTS, *STAR)

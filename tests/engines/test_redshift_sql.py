@@ -265,7 +265,7 @@ def test_a_finding_names_its_line() -> None:
     ]
 
 
-def test_the_command_names_file_line_reason_and_what_to_write(
+def test_command_names_file_line_reason_and_alternative(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "question.sql"

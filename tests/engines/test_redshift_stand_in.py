@@ -129,7 +129,7 @@ def test_svv_table_info_tells_the_declared_design(
     ]
 
 
-def test_what_is_said_of_a_table_is_mended_by_the_statements_for_it(
+def test_table_statistics_change_by_maintenance_statements(
     claims: StandIn, connection: Connection
 ) -> None:
     connection.autocommit = True
@@ -170,7 +170,7 @@ def test_lengths_that_are_not_given_are_redshifts(
     assert rows(connection, "select cast(1.25 as decimal), 2.25::numeric") == [(1, 2)]
 
 
-def test_a_view_that_is_bound_late_outlives_its_table(
+def test_late_binding_view_outlives_its_table(
     connection: Connection,
 ) -> None:
     found = rows(
@@ -327,7 +327,7 @@ def test_a_request_that_breaks_a_rule_is_refused(
     assert refused.value.response["Error"]["Code"] == "ValidationException"
 
 
-def test_a_workgroup_takes_no_user_and_a_secret_names_one(claims: StandIn) -> None:
+def test_workgroup_rejects_user_and_accepts_secret(claims: StandIn) -> None:
     client = claims.client("redshift-data")
     asked = {"WorkgroupName": claims.workgroup, "Database": DATABASE}
     asked["Sql"] = "select current_user"

@@ -79,9 +79,7 @@ def refused(stand_in: StandIn, told: dict[str, Any]) -> list[Any]:
     )
 
 
-def test_all_below_a_prefix_is_loaded_however_objects_are_laid_out(
-    copies: StandIn, load: Load
-) -> None:
+def test_all_objects_below_prefix_are_loaded(copies: StandIn, load: Load) -> None:
     files = {
         "data/one.json": b'{"a": 1, "b": "x"}{"a":\n2, "b": "y"}',
         "data/2/two.json": b'{"a": 3, "other": [1, 2]}\n\n{"b": null, "a": "4"}\n',
@@ -115,9 +113,7 @@ def test_a_jsonpaths_file_maps_columns_in_their_order(
     )
 
 
-def test_a_jsonpaths_file_below_the_prefix_is_loaded_as_data(
-    copies: StandIn, load: Load
-) -> None:
+def test_jsonpaths_file_below_prefix_is_loaded(copies: StandIn, load: Load) -> None:
     load({"data/a.json": b'{"a": 1}', "data/paths.json": b'{"jsonpaths": ["$.a"]}'})
     assert table(copies) == [(1, None), (None, None)]
 
@@ -146,9 +142,7 @@ def test_gzip_is_unpacked_if_asked_for(copies: StandIn, load: Load) -> None:
     assert "does not exist" in load({}, source="nothing/")["Error"]
 
 
-def test_a_column_that_is_not_named_takes_its_default(
-    copies: StandIn, load: Load
-) -> None:
+def test_unnamed_column_takes_its_default(copies: StandIn, load: Load) -> None:
     del load
     copies.buckets.put(BUCKET, "data/a.json", b'{"a": 1, "b": "x"}')
     told = execute(
@@ -173,9 +167,7 @@ def test_a_column_that_is_not_named_takes_its_default(
     ]
 
 
-def test_a_load_fails_at_maxerror_and_its_errors_survive(
-    copies: StandIn, load: Load
-) -> None:
+def test_load_fails_at_maxerror_and_errors_survive(copies: StandIn, load: Load) -> None:
     lines = [
         b'{"a": 1}',
         b'{"a": "x"}',
@@ -236,9 +228,7 @@ TEXTS = (
 )
 
 
-def test_texts_are_kept_or_changed_as_the_options_say(
-    copies: StandIn, load: Load
-) -> None:
+def test_copy_options_change_texts(copies: StandIn, load: Load) -> None:
     for options, value, expected in TEXTS:
         load({"data/a.json": b'{"b": ' + value + b"}"}, f"json 'auto' {options}")
         assert table(copies, "b from t") == [(expected,)], (options, value)
@@ -297,9 +287,7 @@ def test_what_goes_wrong_is_told_in_redshifts_words(copies: StandIn) -> None:
         assert message in told["Error"]
 
 
-def test_a_copy_runs_over_the_wire_and_again_from_a_prepared_statement(
-    copies: StandIn, load: Load
-) -> None:
+def test_copy_runs_over_wire_and_prepared(copies: StandIn, load: Load) -> None:
     import redshift_connector  # noqa: PLC0415 -- this test alone needs it
 
     load({"data/a.json": b'{"a": 1}'})

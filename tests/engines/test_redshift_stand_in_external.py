@@ -50,7 +50,7 @@ def rows(connection: Connection, *statements: str) -> list[Any]:
     return [tuple(row) for row in cursor.fetchall()]
 
 
-def test_an_external_table_says_what_its_files_say_now(
+def test_external_table_shows_current_files(
     lake: StandIn, connection: Connection
 ) -> None:
     s3 = lake.s3()

@@ -146,7 +146,7 @@ def assert_spark_reads_as_the_rules(
 
 
 @only_spark
-def test_files_of_all_forms_and_names_are_read_right(
+def test_files_of_all_forms_and_names_are_read(
     warehouse: Warehouse, load: Load, tmp_path: Path
 ) -> None:
     """Also those that Spark overlooks, or whose names it takes for patterns."""
@@ -169,7 +169,7 @@ def test_files_of_all_forms_and_names_are_read_right(
 
 
 @only_spark
-def test_lines_that_a_pattern_could_mistake_are_judged_by_the_rules(
+def test_ambiguous_lines_are_read_by_rules(
     warehouse: Warehouse, load: Load, tmp_path: Path
 ) -> None:
     lines = [
@@ -195,7 +195,7 @@ def test_lines_that_a_pattern_could_mistake_are_judged_by_the_rules(
 
 
 @only_spark
-def test_many_small_files_are_read_by_few_tasks_into_few_files(
+def test_many_small_files_become_few_files(
     warehouse: Warehouse, load: Load, tmp_path: Path
 ) -> None:
     files = {f"{n // 100}/{n}.json": event(item=n) for n in range(1500)}
@@ -210,7 +210,7 @@ def test_many_small_files_are_read_by_few_tasks_into_few_files(
 
 
 @only_spark
-def test_of_a_load_that_was_killed_nothing_counts_and_the_next_removes_it(
+def test_killed_load_is_invisible_and_then_deleted(
     warehouse: Warehouse, load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = write_source(tmp_path / "data", {"a.json": event(1) + b"\nx"})
@@ -236,7 +236,7 @@ def test_of_a_load_that_was_killed_nothing_counts_and_the_next_removes_it(
 
 
 @only_spark
-def test_a_dry_run_shows_the_statements_and_makes_nothing(
+def test_dry_run_prints_statements_and_changes_nothing(
     warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = write_source(tmp_path / "data", {"a.json": event()}, {"s.json": song()})
@@ -248,7 +248,7 @@ def test_a_dry_run_shows_the_statements_and_makes_nothing(
     assert warehouse.raw_tables() == []
 
 
-def test_a_second_process_waits_for_the_one_that_holds_the_lake(
+def test_second_process_waits_for_the_lake(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with (tmp_path / "lock").open("wb") as other:
@@ -268,7 +268,7 @@ def files_of(lake: Path, table: str) -> list[Path]:
     return sorted(schema.glob(f"{table}__2*/*.parquet"))
 
 
-def test_large_tables_are_sorted_in_files_of_a_good_size(
+def test_large_tables_are_sorted_in_large_files(
     built_warehouse: Callable[[str, str], Warehouse],
 ) -> None:
     lake = built_warehouse("spark", "grown").lake
@@ -344,9 +344,7 @@ def test_temporary_files_are_deleted_at_the_end(
     guard="tests/engines/test_spark_builds.py::test_a_reader_sees_one_whole_version"
 )
 @only_spark
-def test_of_a_build_that_was_killed_nothing_is_left(
-    builder: Builder, tmp_path: Path
-) -> None:
+def test_killed_build_leaves_no_files(builder: Builder, tmp_path: Path) -> None:
     """A kill leaves files of a version that the catalogue does not know."""
     warehouse = builder.warehouse
     played = event(page="NextSong", userId="1", level="free", ts=1541105830796)
@@ -394,9 +392,7 @@ def test_of_a_build_that_was_killed_nothing_is_left(
     ],
     ids=["none", "8", "11", "broken"],
 )
-def test_without_java_17_it_is_one_sentence_and_status_2(
-    tmp_path: Path, java: str | None, wrong: str
-) -> None:
+def test_old_java_is_clear_error(tmp_path: Path, java: str | None, wrong: str) -> None:
     if java:
         (tmp_path / "bin").mkdir()
         (tmp_path / "bin" / "java").write_text(f"#!/bin/sh\n{java}\n")
@@ -415,7 +411,7 @@ def test_without_java_17_it_is_one_sentence_and_status_2(
     assert len(done.stderr.splitlines()) == 2
 
 
-def test_a_load_without_java_is_one_sentence_and_status_2(
+def test_load_without_java_is_clear_error(
     tmp_path: Path,
 ) -> None:
     require_spark()

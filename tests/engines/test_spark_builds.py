@@ -20,7 +20,7 @@ from recorded import record
 from warehouses import NO_TESTS, Builder, Warehouse, make_warehouse
 
 A_BUILD = (
-    "tests/rules/test_star.py::test_a_table_has_the_rows_and_values_of_the_oracle"
+    "tests/rules/test_star.py::test_table_has_rows_and_values_of_oracle"
     "[spark-grown-songplays]"
 )
 """Loads the sample on Spark and more after it, builds, and compares."""
@@ -114,7 +114,7 @@ def test_a_reader_sees_one_whole_version(
 @pytest.mark.long(
     guard="tests/engines/test_spark_builds.py::test_a_reader_sees_one_whole_version"
 )
-def test_a_build_killed_at_any_statement_is_repaired_by_the_next(
+def test_build_after_a_killed_build_is_right(
     built_warehouse: Callable[[str, str], Warehouse],
 ) -> None:
     warehouse = built_warehouse("spark", "grown")
@@ -183,7 +183,7 @@ def test_an_increment_by_merge_holds_the_law(
 @pytest.mark.long(guard=A_BUILD)
 @only_spark
 @pytest.mark.parametrize("case", CASES, ids=lambda path: path.stem)
-def test_the_law_holds_on_spark_in_a_named_case(
+def test_law_holds_on_spark_in_named_case(
     builder: Builder, tmp_path: Path, case: Path
 ) -> None:
     follow(builder, read_course(case), tmp_path / "data")

@@ -104,9 +104,7 @@ def test_linked_folders_are_read_and_loops_end(
 
 
 @only_duckdb
-def test_a_name_in_utf8_is_read_whatever_the_locale_is(
-    warehouse: Warehouse, tmp_path: Path
-) -> None:
+def test_utf8_name_is_read_in_any_locale(warehouse: Warehouse, tmp_path: Path) -> None:
     root = write_source(tmp_path / "däta", {"ü ♫.json": event()})
     ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     done = subprocess.run(
@@ -140,7 +138,7 @@ def test_an_environment_in_utf16_is_one_sentence(
 
 
 @only_duckdb
-def test_a_name_that_is_not_utf8_is_one_sentence_and_status_2(
+def test_name_not_in_utf8_is_clear_error(
     load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = write_source(tmp_path / "data")
@@ -151,7 +149,7 @@ def test_a_name_that_is_not_utf8_is_one_sentence_and_status_2(
 
 
 @only_duckdb
-def test_a_raw_table_of_another_shape_is_one_sentence_and_status_2(
+def test_raw_table_with_other_columns_is_clear_error(
     warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with duckdb.connect(str(warehouse.path)) as connection:
@@ -166,7 +164,7 @@ def test_a_raw_table_of_another_shape_is_one_sentence_and_status_2(
 
 
 @only_duckdb
-def test_a_line_too_long_for_the_parser_is_judged_by_the_rules(
+def test_line_beyond_parser_limit_is_read_by_rules(
     warehouse: Warehouse, load: Load, tmp_path: Path
 ) -> None:
     long = event(item=1, song="x" * 40_000_000)
@@ -180,7 +178,7 @@ def test_a_line_too_long_for_the_parser_is_judged_by_the_rules(
 
 @pytest.mark.parametrize("size", [1, 16_777_213])
 @only_duckdb
-def test_no_last_line_is_lost_where_the_parser_drops_it(
+def test_last_line_dropped_by_parser_is_loaded(
     warehouse: Warehouse, load: Load, tmp_path: Path, size: int
 ) -> None:
     line = event() + b" " * 800 + b"\n"
@@ -220,7 +218,7 @@ def test_a_large_file_of_another_form_is_read(
     ]
 
 
-def test_a_broken_gzip_file_is_named_and_nothing_is_loaded(
+def test_broken_gzip_file_is_named_and_not_loaded(
     warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One that is cut off, and one that something else follows."""
@@ -237,7 +235,7 @@ def test_a_broken_gzip_file_is_named_and_nothing_is_loaded(
 # --- Records -------------------------------------------------------------------------
 
 
-def test_bad_lines_go_to_quarantine_up_to_a_limit(
+def test_bad_lines_are_quarantined_up_to_limit(
     warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Values that consist of digits stay as they are written."""
@@ -426,7 +424,7 @@ def test_a_second_bootstrap_waits_for_the_first(
 
 
 @only_duckdb
-def test_a_dry_run_says_what_it_would_do_and_does_nothing(
+def test_dry_run_prints_plan_and_changes_nothing(
     warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = write_source(tmp_path / "data", {"a.json": event()}, {"s.json": song()})
@@ -461,7 +459,7 @@ def test_the_parts_may_have_other_names(
 
 
 @only_duckdb
-def test_a_source_or_target_that_is_unknown_is_named(
+def test_unknown_source_or_target_is_named(
     warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for data, wrong in {
@@ -509,7 +507,7 @@ def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     return made
 
 
-def test_a_prefix_in_s3_is_loaded_as_a_folder_is(
+def test_s3_prefix_is_loaded_like_a_folder(
     warehouse: Warehouse, load: Load, bucket: Any
 ) -> None:
     names = ["a.json", "ü it's $x.json", "dir/b.json.gz"]
@@ -551,7 +549,7 @@ def test_what_is_missing_in_s3_is_named(
 
 
 @only_duckdb
-def test_s3_without_credentials_is_one_sentence_and_status_2(
+def test_s3_without_credentials_is_clear_error(
     load: Load,
     bucket: Any,
     monkeypatch: pytest.MonkeyPatch,

@@ -276,7 +276,7 @@ def test_reading_survives_a_fault_or_reports_it(
 
 
 ALL: Final = pytest.mark.long(
-    guard="tests/loaders/test_faults.py::test_a_load_survives_what_s3_does_or_says_so[duckdb-one]"
+    guard="tests/loaders/test_faults.py::test_load_survives_s3_faults_or_reports_them[duckdb-one]"
 )
 
 
@@ -288,7 +288,7 @@ ALL: Final = pytest.mark.long(
     ],
     indirect=["warehouse"],
 )
-def test_a_load_survives_what_s3_does_or_says_so(
+def test_load_survives_s3_faults_or_reports_them(
     case: Case,
     monkeypatch: pytest.MonkeyPatch,
     faults: list[tuple[str, str, dict[str, Any]]],
@@ -340,7 +340,7 @@ def after_listing(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) ->
 
 CHANGES: Final = pytest.mark.long(
     guard="tests/loaders/test_faults.py::"
-    "test_an_object_that_changes_is_loaded_in_one_version_or_not_at_all[duckdb]"
+    "test_changing_object_is_loaded_whole_or_not[duckdb]"
 )
 
 
@@ -354,7 +354,7 @@ CHANGES: Final = pytest.mark.long(
     ],
     indirect=True,
 )
-def test_an_object_that_changes_is_loaded_in_one_version_or_not_at_all(
+def test_changing_object_is_loaded_whole_or_not(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between listing and reading; between two attempts; or it is deleted by then."""
@@ -400,7 +400,7 @@ def test_an_object_that_changes_is_loaded_in_one_version_or_not_at_all(
 
 
 @only_duckdb
-def test_no_attempt_at_an_object_begins_after_the_deadline(
+def test_no_attempt_begins_after_deadline(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case.another_day()
@@ -413,7 +413,7 @@ def test_no_attempt_at_an_object_begins_after_the_deadline(
 
 
 @pytest.mark.parametrize("warehouse", ["duckdb", "postgres"], indirect=True)
-def test_a_file_of_a_folder_that_changes_while_it_is_read_is_not_loaded(
+def test_file_changed_while_read_is_not_loaded(
     warehouse: Warehouse,
     load: Load,
     tmp_path: Path,

@@ -70,7 +70,7 @@ def run_and_kill(builder: Builder, data: Path, seconds: float) -> bool:
 
 
 @without_spark
-def test_a_command_that_was_killed_is_made_good_by_the_next(
+def test_command_after_a_killed_command_is_right(
     builder: Builder,
     sample_data: Path,
     tmp_path: Path,
@@ -134,7 +134,7 @@ def test_a_command_that_was_killed_is_made_good_by_the_next(
 
 
 @without_spark
-def test_loads_at_the_same_moment_load_every_record_once(
+def test_concurrent_loads_load_every_record_once(
     builder: Builder, sample_data: Path
 ) -> None:
     """They wait for each other; in DuckDB, some are told to repeat the command."""

@@ -303,7 +303,7 @@ def test_a_folder_is_loaded_through_compaction(
     assert_holds(redshift, clean_data)
 
 
-def test_parts_are_one_or_a_multiple_of_four_and_hold_all(
+def test_parts_are_one_or_multiple_of_four(
     redshift: Redshift, clean_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = sum(p.stat().st_size for p in (clean_data / "log_data").rglob("*.json"))
@@ -340,7 +340,7 @@ def test_a_part_of_a_prefix_needs_a_manifest(
     assert redshift.counts() == (3, 3, 0)
 
 
-def test_a_file_that_arrives_while_its_prefix_is_copied_is_told(
+def test_file_arriving_during_copy_is_reported(
     redshift: Redshift,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -363,7 +363,7 @@ def test_a_file_that_arrives_while_its_prefix_is_copied_is_told(
 # --- External -------------------------------------------------------------------------
 
 
-def test_external_records_are_seen_when_their_file_is_booked(
+def test_external_records_appear_once_file_is_recorded(
     redshift: Redshift, capsys: pytest.CaptureFixture[str]
 ) -> None:
     redshift.write("log_data/a.json", event(item=0))
@@ -407,7 +407,7 @@ def test_external_records_are_seen_when_their_file_is_booked(
     ]
 
 
-def test_external_records_in_another_region_are_refused_before_all_else(
+def test_external_records_in_other_region_are_rejected_first(
     redshift: Redshift,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -437,7 +437,7 @@ def test_copies_and_views_do_not_mix(
         assert f"raw tables of this warehouse are {said}" in capsys.readouterr().err
 
 
-def test_a_name_that_spectrum_does_not_read_is_told(
+def test_name_ignored_by_spectrum_is_reported(
     redshift: Redshift, capsys: pytest.CaptureFixture[str]
 ) -> None:
     redshift.write("log_data/_a.json", event())
@@ -509,7 +509,7 @@ def test_a_new_version_brings_its_whole_load_again(
     assert redshift.counts() == (5, 5, 0)
 
 
-def test_a_whole_load_is_not_replaced_if_a_file_of_it_is_gone(
+def test_load_with_missing_file_is_not_replaced(
     redshift: Redshift, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(2):
@@ -554,7 +554,7 @@ WITHOUT_A_LINE = (
 )
 
 
-def test_a_dirty_sample_by_copy_alone_differs_where_the_docs_say(
+def test_plain_copy_differs_only_where_documented(
     redshift: Redshift, sample_data: Path
 ) -> None:
     redshift.put(sample_data)
@@ -580,8 +580,8 @@ def test_a_dirty_sample_by_copy_alone_differs_where_the_docs_say(
     assert redshift.counts()[1:] == (records + 4, len(expected.rejects) - 4)
 
 
-@by_way("test_what_copy_refuses_is_in_quarantine_with_its_line", "manifest", "prefix")
-def test_what_copy_refuses_is_in_quarantine_with_its_line(
+@by_way("test_records_rejected_by_copy_are_quarantined_with_line", "manifest", "prefix")
+def test_records_rejected_by_copy_are_quarantined_with_line(
     redshift: Redshift, way: str
 ) -> None:
     lines = [
@@ -645,7 +645,7 @@ def test_files_of_other_forms_are_read(redshift: Redshift, way: str) -> None:
     assert redshift.counts()[1:] == (count + 1, len(expected))
 
 
-def test_what_copy_takes_and_a_rule_refuses_is_in_quarantine(
+def test_records_rejected_by_rule_only_are_quarantined(
     redshift: Redshift,
 ) -> None:
     lines = [
@@ -841,7 +841,7 @@ def test_a_killed_load_is_repeated_once(redshift: Redshift, moment: float) -> No
     assert redshift.counts() == (2, 51, 0)
 
 
-def test_a_load_that_failed_runs_again_a_day_later(redshift: Redshift) -> None:
+def test_failed_load_runs_again_next_day(redshift: Redshift) -> None:
     """Statements leave the list after a day, and tokens hold eight hours."""
     small(redshift)
     api = redshift.stand_in.data_api
@@ -853,7 +853,7 @@ def test_a_load_that_failed_runs_again_a_day_later(redshift: Redshift) -> None:
     assert redshift.load(*WAYS["manifest"]) == 0
 
 
-def test_more_statements_than_a_request_may_have_ask_for_a_manifest(
+def test_too_many_statements_need_a_manifest(
     redshift: Redshift,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -864,7 +864,7 @@ def test_more_statements_than_a_request_may_have_ask_for_a_manifest(
     assert "with --manifest s3://bucket/prefix" in capsys.readouterr().err
 
 
-def test_records_that_copy_refuses_are_found_without_the_query_that_failed(
+def test_rejected_records_are_found_without_query_id(
     redshift: Redshift,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -924,7 +924,7 @@ def test_all_ways_to_log_in_load(
 # --- Failures -------------------------------------------------------------------------
 
 
-def test_a_dry_run_prints_statements_and_no_secret_and_does_nothing(
+def test_dry_run_prints_statements_without_secrets(
     redshift: Redshift,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -946,7 +946,7 @@ def test_a_dry_run_prints_statements_and_no_secret_and_does_nothing(
 
 
 @only_duckdb
-def test_an_option_that_an_engine_does_not_have_is_refused(
+def test_unsupported_option_is_rejected(
     load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = write_source(tmp_path / "data", {"a.json": event()})
@@ -1157,7 +1157,7 @@ CONFLICT_AT = 'insert into "raw"."load_history"'
 
 
 @pytest.mark.parametrize(("times", "seconds"), [(2, 60), (1, 0)])
-def test_a_conflict_with_another_run_is_tried_again_and_told_as_one(
+def test_conflict_with_other_run_is_retried_and_reported(
     redshift: Redshift,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

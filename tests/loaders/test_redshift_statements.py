@@ -81,7 +81,7 @@ def test_no_statement_has_a_construct_that_redshift_refuses(case: str) -> None:
     assert [f.construct.name for s in CASES[case] for f in redshift_sql.check(s)] == []
 
 
-def test_the_bucket_of_the_course_fits_into_a_batch_without_a_place() -> None:
+def test_course_bucket_fits_into_batch_without_manifest() -> None:
     songs = [
         SourceFile(f"song_data/A/B/C/TRABC{number:013}.json", 300, f"{number:032}")
         for number in range(14_896)
@@ -97,7 +97,7 @@ def test_the_bucket_of_the_course_fits_into_a_batch_without_a_place() -> None:
     assert len(load_of(tuple(files)).steps()) < 20
 
 
-def test_a_load_has_one_name_and_another_load_has_another() -> None:
+def test_load_name_depends_on_files_only() -> None:
     same = load_of()
     others = [
         load_of(FILES[:1]),
@@ -115,7 +115,7 @@ def test_a_literal_is_read_as_it_was() -> None:
         quote_redshift_literal("a\0b")
 
 
-def test_a_long_list_is_split_below_the_limit_of_a_statement() -> None:
+def test_long_list_is_split_below_statement_limit() -> None:
     rows = [(f"song_data/{'ü' * 60}/{n}.json", n, None, True) for n in range(5000)]
     statements = insert_statements("new_files", rows)
     assert 1 < len(statements) < 10

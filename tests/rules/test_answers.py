@@ -156,7 +156,7 @@ def test_repeated_songs() -> None:
     ]
 
 
-def test_the_top_song_of_an_hour_a_place_and_a_level() -> None:
+def test_top_songs_by_hour_place_and_level() -> None:
     records = plays(
         {"song": "b", "ts": 0, "location": "y"},
         {"song": "b", "ts": DAY, "location": "y", "user_id": ""},
@@ -375,7 +375,7 @@ def test_many_questions_ask_for_the_top_ten(name: str, column: str) -> None:
     assert [str(row[0]) for row in found] == [str(n) for n in range(10, 20)]
 
 
-def test_who_went_quiet_seven_days_before_the_last_play() -> None:
+def test_quiet_users_have_no_play_for_seven_days() -> None:
     found = rows(
         "quiet_users",
         *plays(
@@ -390,7 +390,7 @@ def test_who_went_quiet_seven_days_before_the_last_play() -> None:
     assert found == [(1, "Lily", "Koch", "free", at(DAY - 1), 7, 2)]
 
 
-def test_a_listener_is_new_in_the_first_week_of_plays() -> None:
+def test_listener_is_new_in_first_week_only() -> None:
     found = rows(
         "new_and_returning_listeners",
         *plays(

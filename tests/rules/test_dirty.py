@@ -111,7 +111,7 @@ def stars(root: Path) -> tuple[Star, Listening]:
     ],
     indirect=True,
 )
-def test_each_dirty_line_is_a_record_or_in_quarantine(
+def test_dirty_line_is_record_or_in_quarantine(
     builder: Builder,
     load: Load,
     dirty_data: Path,
@@ -133,7 +133,7 @@ def test_each_dirty_line_is_a_record_or_in_quarantine(
 
 
 @without_spark
-def test_keys_that_no_column_takes_are_counted_and_named(
+def test_unknown_keys_are_counted_and_named(
     load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A key in another case is one of them; what is refused is not counted."""
@@ -147,7 +147,7 @@ def test_keys_that_no_column_takes_are_counted_and_named(
     )
 
 
-def test_of_very_many_keys_some_are_counted_and_few_named() -> None:
+def test_many_unknown_keys_are_counted_up_to_limit() -> None:
     extra = ExtraKeys(SONGS)
     assert extra.sentence() == ""
     extra.look({"x" * 100: 1, "title": "T"})
@@ -162,7 +162,7 @@ def test_of_very_many_keys_some_are_counted_and_few_named() -> None:
 
 
 @without_spark
-def test_what_an_error_shows_of_a_file_is_printable(
+def test_file_content_in_errors_is_printable(
     load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     twice = event()[:-1] + b', "\\u001b": 1, "\\u001b": 2}'

@@ -146,7 +146,7 @@ def test_another_seed_gives_other_bytes(tmp_path: Path) -> None:
     assert bytes_of(first) != bytes_of(second)
 
 
-def test_the_bytes_of_a_seed_are_the_same_on_every_machine(tmp_path: Path) -> None:
+def test_seed_gives_same_bytes_on_every_machine(tmp_path: Path) -> None:
     """If what is generated was changed on purpose, the new digest belongs here."""
     small = made(tmp_path / "data", *SMALL, "--seed", "7", "--dirty")
     assert digest(small) == (
@@ -192,7 +192,7 @@ def test_no_file_ends_in_a_newline(sample: Sample) -> None:
         assert not content.endswith(b"\n")
 
 
-def test_records_are_written_as_the_real_files_write_them(sample: Sample) -> None:
+def test_records_have_form_of_real_files(sample: Sample) -> None:
     for line, event in zip(sample.lines, sample.events, strict=True):
         assert list(event) == sorted(event)
         assert json.dumps(event, separators=(",", ":")) == line
@@ -206,7 +206,7 @@ def test_records_are_written_as_the_real_files_write_them(sample: Sample) -> Non
         assert re.fullmatch(r"AR[A-Z0-9]{16}", song["artist_id"])
 
 
-def test_a_file_holds_the_events_of_its_day_in_order(sample: Sample) -> None:
+def test_file_has_events_of_its_day_in_order(sample: Sample) -> None:
     for number, path in enumerate(sample.log_files):
         lines = path.read_text(encoding="ascii").split("\n")
         moments = [json.loads(line)["ts"] for line in lines]
@@ -264,7 +264,7 @@ def test_the_day_and_the_week_have_a_rhythm(sample: Sample) -> None:
     assert max(days[5], days[6]) < min(days[day] for day in range(1, 5))
 
 
-def test_some_songs_and_users_are_much_more_active_than_others(sample: Sample) -> None:
+def test_activity_of_songs_and_users_is_skewed(sample: Sample) -> None:
     songs = Counter((play["song"], play["artist"]) for play in sample.plays)
     assert songs.most_common(1)[0][1] > 20
     assert sum(count == 1 for count in songs.values()) > 1_000
@@ -284,7 +284,7 @@ def test_the_share_of_matching_plays_can_be_set(tmp_path: Path, share: str) -> N
 # -------------------------------------------------------------- traits of the real logs
 
 
-def test_non_ascii_text_in_the_logs_is_encoded_twice(sample: Sample) -> None:
+def test_non_ascii_text_in_logs_is_encoded_twice(sample: Sample) -> None:
     for key in ("song", "artist", "firstName"):
         spoilt = [e[key] for e in sample.events if isinstance(e[key], str)]
         spoilt = [value for value in spoilt if not value.isascii()]
@@ -353,7 +353,7 @@ def test_events_of_one_user_have_one_moment(sample: Sample) -> None:
     assert {is_within for _, is_within in deciding} == {True, False}
 
 
-def test_sessions_are_not_numbered_in_the_order_of_time(sample: Sample) -> None:
+def test_session_numbers_do_not_follow_time(sample: Sample) -> None:
     assert list(sample.visits) != sorted(sample.visits)
 
 
@@ -404,7 +404,7 @@ def test_songs_of_one_title_are_by_different_artists(sample: Sample) -> None:
     assert any(len(names) > 2 and title in played for title, names in artists.items())
 
 
-def test_a_play_is_as_long_as_its_song_or_not(sample: Sample) -> None:
+def test_some_plays_differ_in_length_from_song(sample: Sample) -> None:
     is_equal = [
         any(song["duration"] == play["length"] for song in songs)
         for play, songs in sample.matches
@@ -652,7 +652,7 @@ def test_a_bad_argument_is_one_clear_sentence(
     assert not out.exists()
 
 
-def test_a_file_in_the_way_is_one_clear_sentence(
+def test_existing_file_is_clear_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").touch()

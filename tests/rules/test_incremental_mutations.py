@@ -205,7 +205,7 @@ def test_the_increments_of_each_case_are_right_unbroken(
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.rule)
-def test_a_broken_increment_breaks_the_law_in_a_named_case(
+def test_broken_increment_fails_in_a_named_case(
     begun: Callable[[Path], Warehouse], mutation: Mutation
 ) -> None:
     """Follow the case that is named as the killer; if that holds, all the others."""

@@ -89,7 +89,7 @@ def increments(builder: Builder) -> int:
 
 
 @without_spark
-def test_the_star_is_the_same_however_the_records_came(
+def test_star_does_not_depend_on_history(
     builder: Builder,
     tmp_path: Path,
     tell: Callable[[str], None],
@@ -138,7 +138,7 @@ BOUNDED: Final = {
 
 
 @pytest.mark.parametrize("engine", ["redshift"])
-def test_deletes_of_an_increment_are_bounded_by_sort_key(
+def test_deletes_of_increment_are_bounded_by_sort_key(
     built_warehouse: Callable[[str, str], Warehouse], engine: str
 ) -> None:
     """Redshift skips the blocks of a table that lie outside the bounds."""

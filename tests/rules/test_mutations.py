@@ -283,7 +283,7 @@ def batches(builder: Builder) -> Iterator[list[Mutation]]:
         yield batch
 
 
-def test_every_mutation_of_a_rule_turns_the_tests_red(
+def test_every_mutation_of_a_rule_is_caught(
     sample_warehouse: Warehouse, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
     """Run a mutation's killer; if that passes, build all and run all tests."""

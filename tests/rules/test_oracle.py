@@ -141,7 +141,7 @@ def test_a_line_is_read_column_by_column(tmp_path: Path) -> None:
     assert records == RawRecords([EVENT], [SONG], [])
 
 
-def test_lines_end_at_lf_and_blank_lines_are_counted(tmp_path: Path) -> None:
+def test_lines_end_at_lf_and_blanks_count(tmp_path: Path) -> None:
     good, bad = event_line().encode(), b"[]"
     content = b"\r\n" + good + b"\r\n \t\v\f\n" + bad + b"\n\n" + good
     records = read_folder(folder(tmp_path, events=content))
@@ -155,25 +155,25 @@ def test_an_empty_file_holds_nothing(tmp_path: Path) -> None:
     assert read_folder(folder(tmp_path)) == RawRecords([], [], [])
 
 
-def test_a_byte_order_mark_may_begin_a_file_or_a_line(tmp_path: Path) -> None:
+def test_byte_order_mark_may_begin_file_or_line(tmp_path: Path) -> None:
     marked = b"\xef\xbb\xbf" + event_line().encode()
     records = read_folder(folder(tmp_path, events=marked + b"\n" + marked))
     assert records == RawRecords([EVENT, EVENT], [], [])
 
 
-def test_a_file_of_a_byte_order_mark_alone_holds_nothing(tmp_path: Path) -> None:
+def test_file_with_only_byte_order_mark_is_empty(tmp_path: Path) -> None:
     records = read_folder(folder(tmp_path, events=b"\xef\xbb\xbf\r\n"))
     assert records == RawRecords([], [], [])
 
 
-def test_the_first_two_bytes_tell_gzip_not_the_name(tmp_path: Path) -> None:
+def test_gzip_is_detected_by_content_not_name(tmp_path: Path) -> None:
     line = event_line().encode()
     folder(tmp_path, events=gzip.compress(b"\xef\xbb\xbf" + line))
     (tmp_path / "log_data" / "plain.json.gz").write_bytes(line)
     assert read_folder(tmp_path).events == [EVENT, EVENT]
 
 
-def test_files_are_found_at_any_depth_by_their_endings_unless_hidden(
+def test_files_are_found_by_suffix_unless_hidden(
     tmp_path: Path,
 ) -> None:
     logs = folder(tmp_path) / "log_data"
@@ -201,7 +201,7 @@ def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
         read_folder(tmp_path)
 
 
-def test_rejects_come_in_the_order_of_part_path_and_line(tmp_path: Path) -> None:
+def test_rejects_are_ordered_by_part_path_line(tmp_path: Path) -> None:
     folder(tmp_path, events=b"1\n2", songs=b"3")
     (tmp_path / "log_data" / "Z.json").write_bytes(b"4")
     rejects = read_folder(tmp_path).rejects
@@ -253,7 +253,7 @@ def test_rejects_come_in_the_order_of_part_path_and_line(tmp_path: Path) -> None
         (b"{}", "itemInSession is missing"),
     ],
 )
-def test_a_line_is_one_json_object_by_the_standard(
+def test_line_is_one_standard_json_object(
     tmp_path: Path, line: bytes, reason: str
 ) -> None:
     assert read_event(tmp_path, line) == reason
@@ -263,7 +263,7 @@ def test_a_line_is_one_json_object_by_the_standard(
     ("rest", "reasons"),
     [(b"//", ["not JSON"]), (b"{}", ["itemInSession is missing"]), (b"{}{", None)],
 )
-def test_what_follows_a_record_in_its_line_is_read(
+def test_text_after_record_in_line_is_read(
     tmp_path: Path, rest: bytes, reasons: list[str] | None
 ) -> None:
     line = event_line().encode() + rest
@@ -294,25 +294,25 @@ def test_a_missing_key_is_null(tmp_path: Path) -> None:
     assert [value for value in bare if value is not None] == [5, 818, 1542837407796]
 
 
-def test_the_raw_text_of_a_reject_shows_what_is_no_utf_8(tmp_path: Path) -> None:
+def test_raw_text_of_reject_shows_invalid_bytes(tmp_path: Path) -> None:
     records = read_folder(folder(tmp_path, events=b"\xe9\xc3\xa9\\\r\n"))
     assert records.rejects[0].raw_text == "\\xe9é\\"
 
 
-def test_the_first_column_of_the_raw_table_that_breaks_a_rule_is_named(
+def test_first_bad_column_in_table_order_is_named(
     tmp_path: Path,
 ) -> None:
     line = event_line(userId="true", ts="-1", itemInSession="", sessionId="")
     assert read_event(tmp_path, line) == "itemInSession is missing"
 
 
-def test_the_order_of_columns_is_not_the_order_in_the_line(tmp_path: Path) -> None:
+def test_column_order_is_not_order_in_line(tmp_path: Path) -> None:
     fields = {**EVENT_JSON, "userId": "true", "artist": "true"}
     line = to_line(dict(reversed(fields.items())))
     assert read_event(tmp_path, line) == "artist is not text"
 
 
-def test_songs_are_checked_in_the_order_of_their_raw_table(tmp_path: Path) -> None:
+def test_song_columns_are_checked_in_table_order(tmp_path: Path) -> None:
     line = song_line(song_id="", artist_id="null", year='"x"', title="[]")
     assert read_song(tmp_path, line) == "artist_id is missing"
 
@@ -381,7 +381,7 @@ def test_a_hundred_thousand_decimals_are_rounded(tmp_path: Path) -> None:
         ('"' + " " * 1025 + '"', "artist is longer than 1024 bytes"),
     ],
 )
-def test_text_is_a_string_or_a_number_as_it_is_written(
+def test_text_is_string_or_number_as_written(
     tmp_path: Path, value: str, stored: str | None
 ) -> None:
     found = read_event(tmp_path, event_line(artist=value))
@@ -401,9 +401,7 @@ def test_text_is_a_string_or_a_number_as_it_is_written(
         (r'" \u0000"', "song_id contains a NUL character"),
     ],
 )
-def test_the_name_of_a_thing_holds_more_than_white_space(
-    tmp_path: Path, value: str, stored: str
-) -> None:
+def test_id_is_more_than_white_space(tmp_path: Path, value: str, stored: str) -> None:
     found = read_song(tmp_path, song_line(song_id=value))
     assert (found.song_id if isinstance(found, RawSong) else found) == stored
 
@@ -441,7 +439,7 @@ NOT_WHOLE = "status is not an integer"
         ('"\u00b2"', NOT_WHOLE),
     ],
 )
-def test_a_whole_number_is_digits_with_at_most_a_leading_minus(
+def test_integer_is_digits_with_optional_minus(
     tmp_path: Path, value: str, stored: int | str | None
 ) -> None:
     found = read_event(tmp_path, event_line(status=value))
@@ -464,7 +462,7 @@ def test_a_whole_number_is_digits_with_at_most_a_leading_minus(
         ("ts", "1542837407796.0", "ts is not an integer"),
     ],
 )
-def test_what_identifies_an_event_must_be_there_and_fit(
+def test_event_key_columns_are_required_and_in_range(
     tmp_path: Path, column: str, value: str, reason: str
 ) -> None:
     assert read_event(tmp_path, event_line(**{column: value})) == reason
@@ -499,7 +497,7 @@ def test_the_ends_of_the_ranges_are_taken(tmp_path: Path) -> None:
         ("true", "registration is not a number"),
     ],
 )
-def test_a_moment_with_a_point_is_in_the_range_of_a_moment(
+def test_decimal_time_is_in_range_of_times(
     tmp_path: Path, value: str, stored: float | str | None
 ) -> None:
     found = read_event(tmp_path, event_line(registration=value))
@@ -543,7 +541,7 @@ NOT_IN_RANGE = "length is out of range"
         ("false", NOT_NUMBER),
     ],
 )
-def test_seconds_are_rounded_to_eight_places_half_away_from_zero(
+def test_seconds_are_rounded_half_away_from_zero(
     tmp_path: Path, value: str, stored: str
 ) -> None:
     found = read_event(tmp_path, event_line(length=value))
@@ -674,7 +672,7 @@ def test_a_number_is_read_exactly() -> None:
         ),
     ],
 )
-def test_text_is_repaired_then_trimmed_then_null_if_empty(
+def test_text_is_repaired_trimmed_and_nulled(
     text: str | None, cleaned: str | None
 ) -> None:
     assert clean_text(text) == cleaned
@@ -695,7 +693,7 @@ def test_rounding_is_half_away_from_zero(value: str, rounded: str) -> None:
     assert f"{round_half_away(Decimal(value), places=5):f}" == rounded
 
 
-def test_a_duration_is_rounded_to_eight_places_and_then_to_five(
+def test_duration_is_rounded_to_eight_places_then_five(
     tmp_path: Path,
 ) -> None:
     folder(
@@ -733,7 +731,7 @@ def test_a_play_is_one_row_of_the_fact() -> None:
     ]
 
 
-def test_the_tables_name_their_columns_in_the_order_of_the_brief() -> None:
+def test_tables_have_columns_in_order_of_brief() -> None:
     columns = {name: table.columns for name, table in star_of().tables().items()}
     assert {name: " ".join(names) for name, names in columns.items()} == {
         "songplays": "songplay_id start_time user_id level song_id artist_id "
@@ -777,14 +775,14 @@ def test_start_time_is_utc_to_the_millisecond() -> None:
     assert start_time(253402300799999) == at("9999-12-31 23:59:59.999")
 
 
-def test_of_two_records_of_one_event_the_later_ts_wins() -> None:
+def test_later_record_of_an_event_wins() -> None:
     star = star_of(event(ts=2, level="free"), event(ts=1, level="a"))
     assert [(play.start_time, play.level) for play in star.songplays] == [
         (start_time(2), "free")
     ]
 
 
-def test_if_the_winner_is_no_next_song_there_is_no_songplay() -> None:
+def test_winner_on_other_page_is_not_a_songplay() -> None:
     star = star_of(event(ts=1), event(ts=2, page="Home"))
     assert star.songplays == []
     assert star.time == []
@@ -834,7 +832,7 @@ def test_a_superseded_event_names_no_user() -> None:
         ({"status": -1}, {"status": None}),
     ],
 )
-def test_content_breaks_the_tie_of_records_of_one_moment(
+def test_content_breaks_ties_at_equal_time(
     winner: dict[str, Any], loser: dict[str, Any]
 ) -> None:
     alone = star_of(event(**winner))
@@ -869,7 +867,7 @@ def test_title_and_artist_name_are_compared_cleaned() -> None:
         {"artist_name": None},
     ],
 )
-def test_title_and_artist_name_must_both_be_the_same(changes: dict[str, Any]) -> None:
+def test_title_and_artist_name_must_both_match(changes: dict[str, Any]) -> None:
     assert matched(star_of(event(), song(**changes))) == (None, None)
 
 
@@ -885,7 +883,7 @@ def test_twice_encoded_text_matches_the_catalogue() -> None:
     assert matched(star) == ("SO1", "AR1")
 
 
-def test_a_duration_is_a_tie_break_not_a_condition() -> None:
+def test_duration_breaks_ties_only() -> None:
     assert matched(star_of(event(length=None), song())) == ("SO1", "AR1")
     assert matched(star_of(event(), song(duration=Decimal(1)))) == ("SO1", "AR1")
 
@@ -915,7 +913,7 @@ def test_a_candidate_without_a_duration_comes_last() -> None:
     assert matched(star) == ("SO2", "AR1")
 
 
-def test_without_durations_the_smallest_song_id_and_artist_id_win() -> None:
+def test_without_durations_smallest_ids_win() -> None:
     star = star_of(
         event(length=None),
         song(song_id="SO2", artist_id="AR1"),
@@ -976,7 +974,7 @@ def test_the_latest_event_decides_every_attribute() -> None:
         ({"item_in_session": 9}, {"item_in_session": 10}),
     ],
 )
-def test_ties_of_a_user_follow_ts_session_and_item(
+def test_ties_of_user_follow_ts_session_item(
     earlier: dict[str, Any], later: dict[str, Any]
 ) -> None:
     star = star_of(event(level="free", **later), event(level="paid", **earlier))
@@ -1064,7 +1062,7 @@ def test_equal_rows_count_once_for_a_name() -> None:
     assert star.artists[0].name == "A"
 
 
-def test_rows_that_differ_in_any_column_count_each_for_a_name() -> None:
+def test_different_rows_each_count_for_a_name() -> None:
     star = star_of(
         song(artist_name="BB"),
         song(artist_name="BB", num_songs=2),
@@ -1114,7 +1112,7 @@ def test_one_whole_row_is_the_artist(
     assert star_of(song(**loser), song(**winner)).artists == alone
 
 
-def test_the_smallest_longitude_is_the_last_word_on_an_artist() -> None:
+def test_smallest_longitude_is_last_artist_tie_break() -> None:
     longitudes = [float(n * 7 % 20) for n in range(20)]
     star = star_of(*(song(artist_longitude=longitude) for longitude in longitudes))
     assert star.artists == [Artist("AR1", "Elena", "Dubai", 49.8, 0.0)]
@@ -1126,7 +1124,7 @@ def test_artist_ids_are_cleaned_before_they_are_compared() -> None:
     assert [song.artist_id for song in star.songs] == ["AR1", "AR1"]
 
 
-def test_the_artists_row_is_among_those_of_the_name_that_wins() -> None:
+def test_artist_row_has_the_winning_name() -> None:
     star = star_of(
         song(song_id="SO1", artist_name="Other"),
         song(song_id="SO2", artist_location=None, artist_latitude=None),
@@ -1155,7 +1153,7 @@ def test_the_week_is_isos_and_monday_is_1(ts: int, row: Time) -> None:
     assert star_of(event(ts=ts)).time == [row]
 
 
-def test_time_has_one_row_per_distinct_start_time_of_plays() -> None:
+def test_time_has_one_row_per_start_time() -> None:
     star = star_of(
         event(ts=2000, item_in_session=1),
         event(ts=2000, item_in_session=2),
@@ -1206,7 +1204,7 @@ def random_records(rng: random.Random, count: int) -> RawRecords:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_the_star_does_not_depend_on_order_or_duplicates(seed: int) -> None:
+def test_star_does_not_depend_on_order_or_duplicates(seed: int) -> None:
     rng = seeded(seed)
     records = random_records(rng, count=60)
     star = build_star(records)
@@ -1220,7 +1218,7 @@ def test_the_star_does_not_depend_on_order_or_duplicates(seed: int) -> None:
         assert answers(again) == answers(records)
 
 
-def test_the_star_does_not_depend_on_how_records_lie_in_files(tmp_path: Path) -> None:
+def test_star_does_not_depend_on_files(tmp_path: Path) -> None:
     lines = [
         event_line(itemInSession=str(n % 3), level=f'"{n}"').encode() for n in range(9)
     ]

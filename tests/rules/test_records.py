@@ -98,7 +98,7 @@ def assert_agreed(table: RawTable, line: bytes) -> None:
 @example(b'{"a": {"b": 1, "b": 2}, "c": 1, "c": 2')
 @example(b'{"extra": ' + b"[" * 99 + b"]" * 99 + b"}")
 @example(b'{"extra": ' + b"[" * 100 + b"]" * 100 + b"}")
-def test_an_event_is_judged_as_the_oracle_judges_it(line: bytes) -> None:
+def test_event_is_read_like_the_oracle(line: bytes) -> None:
     assert_agreed(EVENTS, line)
 
 
@@ -110,19 +110,19 @@ def test_an_event_is_judged_as_the_oracle_judges_it(line: bytes) -> None:
 @example(song(song_id="Ã\x82Â\xa0 "))
 @example(song(song_id="Ã\x82Â\xa0x"))
 @example(song(year=-(2**31) - 1))
-def test_a_song_is_judged_as_the_oracle_judges_it(line: bytes) -> None:
+def test_song_is_read_like_the_oracle(line: bytes) -> None:
     assert_agreed(SONGS, line)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.binary(max_size=60))
-def test_no_bytes_make_the_rules_fail_otherwise_than_by_a_reason(line: bytes) -> None:
+def test_any_bytes_are_read_or_rejected(line: bytes) -> None:
     assert_agreed(EVENTS, line)
 
 
 @settings(max_examples=FUZZ_EXAMPLES, deadline=None)
 @given(st.sampled_from((EVENTS, SONGS)), st.data())
-def test_a_line_with_bytes_changed_anywhere_is_judged_as_the_oracle_judges_it(
+def test_fuzzed_line_is_read_like_the_oracle(
     table: RawTable, data: st.DataObject
 ) -> None:
     """The fuzz test of the rules; FUZZ_EXAMPLES is its budget."""
@@ -166,7 +166,7 @@ def files(draw: st.DrawFn) -> bytes:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(files(), st.sampled_from([1, 3, 16, 1 << 18]))
-def test_a_file_is_cut_into_records_as_the_oracle_cuts_it(
+def test_file_is_split_like_the_oracle(
     tmp_path: Path, content: bytes, chunk: int
 ) -> None:
     """However much of it is in memory at a time."""
@@ -224,7 +224,7 @@ def test_a_record_over_several_lines_has_one_reason(tmp_path: Path) -> None:
     ]
 
 
-def test_a_record_that_is_cut_off_takes_no_other_with_it(tmp_path: Path) -> None:
+def test_truncated_record_affects_no_other_record(tmp_path: Path) -> None:
     content = b"\n".join(
         [song()[:-20], song(), b'{"a": [', song(), song() + b"}}", b"x"]
     )
@@ -241,7 +241,7 @@ def test_a_record_that_is_cut_off_takes_no_other_with_it(tmp_path: Path) -> None
     ]
 
 
-def test_a_file_in_utf16_is_named_so_once_per_record(tmp_path: Path) -> None:
+def test_utf16_file_is_reported_once_per_record(tmp_path: Path) -> None:
     text = (song() + b"\n" + INDENTED).decode()
     found = read(tmp_path / "a.json", text.encode("utf-16"))
     named = "not UTF-8 but UTF-16"

@@ -74,7 +74,7 @@ def listening_of(data: Path) -> Listening:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_a_table_has_the_rows_and_values_of_the_oracle(
+def test_table_has_rows_and_values_of_oracle(
     case: tuple[Warehouse, Path], table: str
 ) -> None:
     warehouse, data = case
@@ -83,7 +83,7 @@ def test_a_table_has_the_rows_and_values_of_the_oracle(
 
 
 @pytest.mark.parametrize("table", [*LISTENING, "user_weeks"])
-def test_a_mart_has_the_rows_and_values_of_the_oracle(
+def test_mart_has_rows_and_values_of_oracle(
     case: tuple[Warehouse, Path], table: str
 ) -> None:
     warehouse, data = case
@@ -122,7 +122,7 @@ def test_the_quarantine_is_the_oracles(case: tuple[Warehouse, Path]) -> None:
     assert sorted(found) == sorted(tuple(r) for r in read_folder(data).rejects)
 
 
-def test_every_file_is_in_the_history_with_its_counts(
+def test_every_file_is_in_history_with_counts(
     case: tuple[Warehouse, Path],
 ) -> None:
     warehouse, data = case

@@ -68,7 +68,7 @@ GUARD: Final = (
 
 @pytest.mark.long(guard=GUARD)
 @only_duckdb
-def test_what_changed_since_all_tests_passed_is_tested_and_nothing_before_it(
+def test_only_changes_since_passed_tests_are_tested(
     builder: Builder, tmp_path: Path
 ) -> None:
     data = write_source(tmp_path / "data", {"1.json": play(1)}, {"s.json": song()})
