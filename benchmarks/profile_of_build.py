@@ -1,4 +1,4 @@
-"""Where the time of ``scripts/build.py`` goes, told by its output and by dbt's results.
+"""The time of ``scripts/build.py`` by phase, from its output and dbt's results.
 
 dbt's results: https://docs.getdbt.com/reference/artifacts/run-results-json
 """

@@ -360,12 +360,12 @@ def _sample(one: Round) -> str:
     """Say what of the sample's build is dbt's own."""
     wall_of = {who: cost["wall"] for who, cost in one.costs.items()}
     counts = one.notes["counts"]
-    told = ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
+    listed = ", ".join(f"{number} {kind}" for kind, number in counts.items() if number)
     lines = ["## Where the time goes: sample", "| part | seconds |", "|---|---:|"]
     for name, seconds in {
         "start of Python and dbt": wall_of["start"],
         "reading the parsed project": wall_of["parse"] - wall_of["start"],
-        f"as many empty nodes ({told})": wall_of["empty"] - wall_of["start"],
+        f"as many empty nodes ({listed})": wall_of["empty"] - wall_of["start"],
         "the whole": wall_of["project"],
         "of it more than empty nodes": wall_of["project"] - wall_of["empty"],
     }.items():
@@ -377,11 +377,11 @@ def places(rounds: dict[str, list[Round]]) -> str:
     """Say on what machine, when and with which versions each measure was run."""
     lines = []
     for name, mine in rounds.items():
-        told: dict[str, list[str]] = {}
+        days_of: dict[str, list[str]] = {}
         for one in mine:
             versions = ", ".join(f"{what} {v}" for what, v in one.versions.items())
-            told.setdefault(f"{one.machine}; {versions}", []).append(one.day)
-        for place, days in told.items():
+            days_of.setdefault(f"{one.machine}; {versions}", []).append(one.day)
+        for place, days in days_of.items():
             span = " to ".join(dict.fromkeys((min(days), max(days))))
             lines.append(f"- {name}, {span}: {place}")
     return "\n".join(lines) + "\n"

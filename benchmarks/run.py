@@ -94,8 +94,8 @@ def measure(bench: Bench, results: Results, runs: dict[str, int]) -> None:
             print(f"{name}: round {number + 1} of {wanted} ...", flush=True)
             new = MEASURES[name](bench)
             results.add(new)
-            told = (f"{who} {cost['wall']:.1f} s" for who, cost in new.costs.items())
-            print(f"  {', '.join(told)}", flush=True)
+            costs = (f"{who} {cost['wall']:.1f} s" for who, cost in new.costs.items())
+            print(f"  {', '.join(costs)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -139,16 +139,16 @@ def pytest_collection_modifyitems(
 @pytest.fixture
 def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """A function that has a text printed where the run ends, whoever ran the test."""
-    return lambda text: record_property("told", text)
+    return lambda text: record_property("report", text)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what the tests told of."""
+    """Print the reports of the tests."""
     for reports in terminalreporter.stats.values():
         for report in reports:
             if getattr(report, "when", "") == "call":
                 for name, text in report.user_properties:
-                    if name == "told":
+                    if name == "report":
                         terminalreporter.write_line(str(text))
 
 
@@ -209,7 +209,7 @@ def one_loader() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def stand_in(postgres_server: str) -> Iterator[StandIn]:
-    """What stands in for Amazon Redshift and the AWS services around it."""
+    """The stand-in for Amazon Redshift and AWS services."""
     with start_stand_in(postgres_server) as started:
         yield started
 

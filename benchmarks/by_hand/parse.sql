@@ -1,6 +1,6 @@
--- DuckDB only parses the JSON, with declared columns: less than this nobody can do who
--- reads all of it. Every column goes into a sum, so that none is left out; the lengths
--- of text cost less than any other sum over it. `folder` is a variable.
+-- Only parses the JSON, with declared columns: the least work of a program that reads
+-- all data. Every column is part of a sum, so that DuckDB cannot skip it. Lengths of
+-- text are the cheapest sum. `folder` is a variable.
 select
     count(*) as event_count,
     sum(strlen(artist)) as artist,

@@ -82,7 +82,7 @@ def test_every_question_describes_columns_of_its_answer(
 
 def test_the_page_lists_every_question() -> None:
     text = questions_page.PAGE.read_text(encoding="utf-8")
-    assert text == questions_page.page(), "make expected writes it anew"
+    assert text == questions_page.page(), "run make expected"
     assert all(f"](../analyses/{path.name})" in text for path in QUESTIONS)
     assert len(QUESTIONS) == len(ORACLES) >= 24
 
@@ -99,7 +99,7 @@ def test_the_expected_answers_are_what_the_oracle_says(
     assert f"Wrote {len(QUESTIONS)} answers" in capsys.readouterr().out
     written_now = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     there = {path.name: path.read_bytes() for path in analyses.EXPECTED.iterdir()}
-    assert there == written_now, "make expected writes them anew"
+    assert there == written_now, "run make expected"
     assert all(len(read_csv(path)[1]) > 0 for path in analyses.EXPECTED.iterdir())
 
 
@@ -138,7 +138,7 @@ def changed(place: int, value: object) -> tuple[object, ...]:
 
 
 @pytest.mark.parametrize(
-    ("place", "value", "told"),
+    ("place", "value", "reported"),
     [
         (0, None, 'Row 1, song_title: expected a, "b"\nc, found null.'),
         (1, 2, "Row 1, play_count: expected 1, found 2."),
@@ -155,10 +155,10 @@ def changed(place: int, value: object) -> tuple[object, ...]:
     ],
 )
 def test_different_value_or_type_is_reported(
-    place: int, value: object, told: str, expected: Path
+    place: int, value: object, reported: str, expected: Path
 ) -> None:
     found = differences(answer_of(changed(place, value), NULLS), expected)
-    assert told in "\n".join(found)
+    assert reported in "\n".join(found)
 
 
 def test_text_that_is_empty_is_not_null(expected: Path) -> None:
@@ -180,17 +180,17 @@ def test_missing_and_extra_rows_are_reported(expected: Path) -> None:
 
 
 def test_only_some_of_many_differences_are_told(expected: Path) -> None:
-    told = differences(answer_of(GOOD, NULLS, *[GOOD] * 1000), expected)
-    assert len(told) == MAX_REPORTED + 1
-    assert told[-1] == "… 995 more differences"
+    reported = differences(answer_of(GOOD, NULLS, *[GOOD] * 1000), expected)
+    assert len(reported) == MAX_REPORTED + 1
+    assert reported[-1] == "… 995 more differences"
 
 
 def test_other_columns_and_a_missing_file_are_told(expected: Path) -> None:
     turned = Answer("x", "What?", COLUMNS[::-1], ())
-    (told,) = differences(turned, expected)
-    assert told.startswith("The columns are is_matched, play_date,")
-    (told,) = differences(turned, expected.with_name("y.csv"))
-    assert told.startswith("The file of the expected answer, ")
+    (reported,) = differences(turned, expected)
+    assert reported.startswith("The columns are is_matched, play_date,")
+    (reported,) = differences(turned, expected.with_name("y.csv"))
+    assert reported.startswith("The file of the expected answer, ")
 
 
 # ---------------------------------------------------------------------------- tables

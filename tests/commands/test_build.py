@@ -70,7 +70,7 @@ def test_builds_end_with_row_counts_and_failures(
     other = json.loads(manifest)
     other["macros"]["macro.sparkify.clean_text"]["macro_sql"] = "as it was before"
     good.write_text(json.dumps(other))
-    # What a source may send tomorrow: a level, a gender and a page that nobody knows,
+    # What a source may send tomorrow: an unknown level, gender and page,
     # and a moment in seconds. Of four warnings, none keeps a model from being built.
     odd = [
         event(userId="2", level="PAID", gender="f", page="Radio", session=9),

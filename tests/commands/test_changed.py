@@ -25,14 +25,14 @@ from warehouses import (
     write_into,
 )
 
-ANEW = """
+CHANGED_COLUMNS = """
     select
         user_id,
-        case when user_id = 2 then 'Nobody' else first_name end as first_name,
+        case when user_id = 2 then 'Renamed' else first_name end as first_name,
         last_name,
         last_name as family_name,
 """
-AS_IT_WAS = """
+COLUMNS = """
     select
         user_id,
         first_name,
@@ -55,11 +55,11 @@ def change_users(project: Path) -> None:
     assert asked in plays.read_text()
     plays.write_text(plays.read_text().replace(asked, "11,2018,Monday,F,true"))
     model = project / "models/marts/core/users.sql"
-    before, after = model.read_text().rsplit(AS_IT_WAS, 1)
+    before, after = model.read_text().rsplit(COLUMNS, 1)
     assert before.startswith("{{ config(")
     before = before.replace("{{ config(", "{{ config(schema = 'extra', ", 1)
     after = after.replace("where recency = 1", "where recency = 1 and user_id != 3")
-    model.write_text(before + ANEW + after)
+    model.write_text(before + CHANGED_COLUMNS + after)
     description = model.with_suffix(".yml")
     column = "\n      - name: gender\n"
     assert column in description.read_text()
@@ -106,7 +106,7 @@ def assert_a_change_is_reported(
     assert f"| users | {count} | {count - 1} | 0 | 1 | 1 |" in lines
     assert "- users.family_name is new." in lines
     (name,) = [name for user, name, *_ in before[0] if user == 2]
-    renamed = "first_name: 1 value changed: {} -> Nobody"
+    renamed = "first_name: 1 value changed: {} -> Renamed"
     assert "- users." + renamed.format(f"user_id 2: {name}") in lines
     assert any(line.startswith("| plays |") and "| 0 |" in line for line in lines)
     assert f"- Listeners, Users: {count} -> {count - 1}" in lines

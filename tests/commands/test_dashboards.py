@@ -105,7 +105,9 @@ OF_THE_BUILD = {
     *("latest_load", "by_load", "table_rows"),
     *("tests", "unwell", "all_well", "test_history"),
 }
-TOLD = "tests/commands/test_dashboards.py::test_a_chart_shows_what_the_warehouse_holds"
+VALUES_OF = (
+    "tests/commands/test_dashboards.py::test_a_chart_shows_what_the_warehouse_holds"
+)
 """The test in ``make test`` that looks at the values of a drawn board."""
 
 
@@ -194,7 +196,7 @@ def marks(chart: str) -> list[int]:
 def test_no_chart_of_a_board_is_empty(boards: dict[str, Charts]) -> None:
     for board, charts in boards.items():
         planned = yaml.safe_load((dashboard.CHARTS / f"{board}.yml").read_text("utf-8"))
-        left_out = {"nothing", "all_well"}  # what a board says where there is nothing
+        left_out = {"nothing", "all_well"}  # shown for empty choices
         assert set(charts) == planned["charts"].keys() - left_out
         for name, chart in charts.items():
             kind = planned["charts"][name]["type"]
@@ -321,7 +323,7 @@ def charts_in(rows: list[Any]) -> list[str]:
     return [name for name in [*rows, *of_parts] if isinstance(name, str)]
 
 
-@pytest.mark.long(guard=TOLD)
+@pytest.mark.long(guard=VALUES_OF)
 def test_the_picture_of_every_board_is_drawn(
     warehouse: Warehouse, target_path: Path, tmp_path: Path
 ) -> None:
@@ -372,7 +374,7 @@ def test_redshift_refuses_nothing_of_a_board() -> None:
         assert redshift_sql.check(plain) == [], plain
 
 
-@pytest.mark.long(guard=TOLD)
+@pytest.mark.long(guard=VALUES_OF)
 @pytest.mark.parametrize("engine", ["postgres", "redshift", "spark"])
 def test_every_engine_draws_the_same_boards(
     engine: str,
@@ -411,7 +413,7 @@ def test_an_empty_warehouse_is_reported_by_the_command(
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.long(guard=TOLD)
+@pytest.mark.long(guard=VALUES_OF)
 def test_served_board_applies_filters_and_holds_no_lock(
     warehouse: Warehouse, target_path: Path
 ) -> None:

@@ -144,9 +144,9 @@ def key_of(builder: Builder, session: int, item: int) -> str:
 def test_plays_name_their_records_and_song(
     builder: Builder, asked: Asked, item: int, expected: list[str]
 ) -> None:
-    told = explain_row(asked, "songplays", key_of(builder, 1, item))
+    explained = explain_row(asked, "songplays", key_of(builder, 1, item))
     for text in [*expected, "The rules in Python give the same values"]:
-        assert text in " ".join(told.split()), told
+        assert text in " ".join(explained.split()), explained
 
 
 @pytest.mark.parametrize(
@@ -166,9 +166,9 @@ def test_plays_name_their_records_and_song(
 def test_rows_name_the_rule_that_decided(
     asked: Asked, table: str, key: str, expected: list[str]
 ) -> None:
-    told = explain_row(asked, table, key)
+    explained = explain_row(asked, table, key)
     for text in [*expected, "The rules in Python give the same values"]:
-        assert text in " ".join(told.split()), told
+        assert text in " ".join(explained.split()), explained
 
 
 TEXTS: Final = {
@@ -306,9 +306,9 @@ def firsts(
 def test_explained_metric_equals_rules_in_python(
     asked: Asked, metric: str, day: str, expected: list[str]
 ) -> None:
-    told = " ".join(explain_figure(asked, metric, day).split())
+    explained = " ".join(explain_figure(asked, metric, day).split())
     for text in [*expected, "The rules in Python give the same values"]:
-        assert text in told, told
+        assert text in explained, explained
 
 
 @pytest.mark.parametrize(
@@ -323,9 +323,9 @@ def test_explained_metric_equals_rules_in_python(
 def test_other_figures_have_no_rules_in_python(
     asked: Asked, metric: str, expected: list[str]
 ) -> None:
-    told = " ".join(explain_figure(asked, metric, "2018-11-15").split())
+    explained = " ".join(explain_figure(asked, metric, "2018-11-15").split())
     for text in expected:
-        assert text in told, told
+        assert text in explained, explained
 
 
 @pytest.mark.long(
@@ -348,7 +348,7 @@ def test_each_engine_explains_its_crafted_cases(
     tied = CASES["collation"].number
     with environment(grown.warehouse.variables):
         asked = Asked("test", grown.manifest)
-        told = [
+        explained = [
             explain_row(asked, "songplays", key_of(grown, tied, 900)),
             *(
                 explain_row(asked, table, key)
@@ -363,10 +363,10 @@ def test_each_engine_explains_its_crafted_cases(
             ),
         ]
     grown.close()
-    for text in told:
+    for text in explained:
         assert "The rules in Python give the same values" in text, text
         assert re.search(r"\.json +\d+", text), text
-    assert "The deciding rule: same ts, then artist_name." in told[0]
+    assert "The deciding rule: same ts, then artist_name." in explained[0]
 
 
 # ----------------------------------------------------------------------------- errors
@@ -417,10 +417,10 @@ def test_records_newer_than_the_build_are_told(
         connection.execute("update raw.staging_events set ts = ts + 86400000")
     with environment(copy.variables):
         asked = Asked("test", builder.manifest)
-        told = explain_row(asked, "users", "7")
+        explained = explain_row(asked, "users", "7")
         figure = explain_figure(asked, "plays", "2018-11-15")
     Builder(copy).close()
-    assert "The rules in Python give other values than the warehouse has" in told
+    assert "The rules in Python give other values than the warehouse has" in explained
     assert "The rules in Python give another value" in figure
 
 
@@ -449,10 +449,10 @@ def test_the_page_shows_what_the_command_prints(
         asked = Asked("test", builder.manifest)
         for command, shown in blocks:
             values = dict(re.findall(r"(\w+)=(\S+)", command))
-            told = (
+            explained = (
                 explain_figure(asked, values["METRIC"], values["DAY"])
                 if "METRIC" in values
                 else explain_row(asked, command.split()[0], values["KEY"])
             )
-            assert told == shown
+            assert explained == shown
     builder.close()

@@ -338,7 +338,7 @@ def test_a_cluster_is_encrypted_and_asks_for_tls() -> None:
 
 
 def test_a_workgroup_asks_for_tls() -> None:
-    """That its storage is encrypted is no choice: Redshift Serverless always does."""
+    """Redshift Serverless always encrypts its storage."""
     parameters = form(DATA)["Workgroup"]["Properties"]["ConfigParameters"]
     assert {"ParameterKey": "require_ssl", "ParameterValue": "true"} in parameters
 

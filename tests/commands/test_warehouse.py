@@ -59,7 +59,7 @@ def aws(
         "HOME": str(tmp_path),
     }.items():
         monkeypatch.setenv(name, value)
-    # Each command makes clients anew; what AWS's services are is read from disk once.
+    # Each command creates new clients. AWS's service definitions are read once.
     monkeypatch.setattr("botocore.session.create_loader", lambda _: LOADER)
     monkeypatch.setattr(dbt_profile, "ENVIRONMENT", tmp_path / ".env")
     monkeypatch.setattr(stacks, "SECONDS_BETWEEN_LOOKS", 0.01)
@@ -550,9 +550,9 @@ def test_without_credentials_it_is_two_sentences(
 def test_unknown_aws_profile_is_clear_error(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    monkeypatch.setenv("AWS_PROFILE", "unknown")
     assert run("status") == 2
-    two_sentences(capsys.readouterr().err, "nobody", "~/.aws/config")
+    two_sentences(capsys.readouterr().err, "unknown", "~/.aws/config")
 
 
 @pytest.mark.usefixtures("no_waiting")

@@ -108,14 +108,14 @@ def test_a_column_is_added(
 ) -> None:
     said = follow("Add a column")
     assert "- users.last_session_id is new." in said
-    told = run(
+    printed = run(
         *("", sys.executable, "-c", CHECK_USERS, str(sample_data)),
         folder=project,
         variables={
             "PYTHONPATH": f"{project}/tests/support:{project}/tests:{project}/scripts"
         },
     )
-    expected = [tuple(map(int, line.split())) for line in told.splitlines()]
+    expected = [tuple(map(int, line.split())) for line in printed.splitlines()]
     found = built.query("select user_id, last_session_id from analytics_changed.users")
     assert len(found) > 0
     assert sorted(found) == sorted(expected)

@@ -39,7 +39,8 @@ STORED_MARTS = [
 PLAIN_ENGLISH = (
     *("scripts", "macros", "models", "analyses", "charts", "seeds/look_ups", "infra"),
     *("Makefile", "README.md", "CONTRIBUTING.md", "dbt_project.yml", "docs/*.md"),
-    ":!docs/reliability.md",
+    *("tests", "benchmarks", ".github", "profiles.example.yml", "pyproject.toml"),
+    *(":!tests/docs/test_house_rules.py", ":!benchmarks/results.md"),
 )
 """Folders and files that must not contain the phrases in INSTEAD."""
 INSTEAD = {

@@ -1,4 +1,4 @@
-"""docs/reliability.md says what was tried and what happened: it is made of the runs."""
+"""docs/reliability.md is written from recorded runs."""
 
 from __future__ import annotations
 
@@ -29,39 +29,38 @@ RUNS: Final = {
 """What is recorded, in the order of the page, and its heading."""
 
 MEANINGS: Final = """\
-law: The star is a pure function of the set of raw records. Histories are drawn (late,
-repeated, replaced and broken records in up to four loads; builds that are left out or
-cut in half), many at once in one warehouse, and after every whole build the star is
-compared with an independent oracle's, row by row and value by value. `make law` draws
-10,000.
+law: The star is a pure function of the set of raw records. Random histories are drawn:
+late, repeated, replaced and broken records in up to four loads, and builds that are
+skipped or killed. Many histories share a warehouse. After every complete build, each
+value of the star is compared with that of an independent oracle. `make law` draws
+10,000 histories.
 
-cases: What broke the law, or could, is a case in `tests/law_cases` that every run of
-the tests follows.
+cases: Histories that broke the law, or might break it, are cases in `tests/law_cases`,
+which every test run repeats.
 
-kill: A load and a build are stopped by SIGKILL at a random moment, then the same
-command runs again: the star is the oracle's, no record is lost or doubled, and no table
-is left over. `make kill` kills 50 times on each engine.
+kill: A load and a build are stopped by SIGKILL at a random moment. Then the same
+command runs again. The star must equal the oracle's, with no record lost or duplicated
+and no table left over. `make kill` kills 50 times on each engine.
 
-bootstraps: Loads of one warehouse are started together: one waits for the other, or
-says what to do, and every record is there once.
+bootstraps: Loads of one warehouse start at the same time. One waits for the other, or
+asks to repeat the command. Every record is loaded once.
 
-faults: A fault is put between the clients and S3 or Redshift's Data API. The load
-succeeds in spite of it, or ends in two sentences and the exit status 2; then the same
-command runs again without the fault, and all is right.
+faults: A fault is injected between the clients and S3 or Redshift's Data API. The load
+succeeds, or reports the fault in two sentences with exit status 2. Then the same
+command runs without the fault, and the result must be right.
 
-dirty: Files that hold what no file should: each record is in the star, or in quarantine
-with its file, its line and the reason.
+dirty: Files with invalid content. Each record is in the star, or in quarantine with
+file, line and reason.
 
-mutations: A rule of the models is broken by hand, one at a time; the tests must notice.
+mutations: One rule of the models is broken at a time. The tests must fail.
 """
 
 INTRODUCTION: Final = """\
-# What was tried, and what happened
+# Reliability tests and their results
 
-Every figure here was written by a run, none by hand: `make law` and `make kill` run at
-length, `make reliability` runs the rest and writes this page. `make test` runs a short
-form of each, and a test holds this page to what is recorded in
-[docs/reliability](reliability).
+`make reliability` runs all tests and writes this page from the results in
+[docs/reliability](reliability). `make law` and `make kill` repeat two of them more
+often. `make test` runs a short form of each.
 """
 
 
@@ -98,7 +97,7 @@ def rows(runs: list[dict[str, Any]], engine: str) -> list[str]:
 
 
 def versions(runs: list[dict[str, Any]]) -> list[str]:
-    """Say which run was made when, with what."""
+    """Return date and versions of each run."""
     return [
         f"- {RUNS[run['run']]}, {ENGINES[run['engine']]}, {run['day']}: "
         + ", ".join(f"{name} {number}" for name, number in run["versions"].items())
@@ -114,7 +113,7 @@ def test_the_page_says_what_the_runs_recorded() -> None:
     text = page(runs)
     if os.environ.get("WRITE_RELIABILITY"):
         PAGE.write_text(text, encoding="utf-8")
-    assert PAGE.read_text(encoding="utf-8") == text, "make reliability writes it anew"
+    assert PAGE.read_text(encoding="utf-8") == text, "run make reliability"
 
 
 def test_a_run_is_recorded_with_sums_and_versions(

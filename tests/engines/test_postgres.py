@@ -136,8 +136,10 @@ def test_own_server_is_started_found_and_stopped(
     with pytest.raises(psycopg.OperationalError):
         psycopg.connect(host=socket, user="postgres", dbname="postgres")
     shutil.rmtree(local_postgres.DATA)
-    anew = local_postgres.start()
-    with psycopg.connect(host=anew, user="postgres", dbname="postgres") as connection:
+    restarted = local_postgres.start()
+    with psycopg.connect(
+        host=restarted, user="postgres", dbname="postgres"
+    ) as connection:
         assert connection.execute("show wal_level").fetchall() == [("minimal",)]
     local_postgres.server_of(local_postgres.DATA).stop()
     assert capsys.readouterr().out == "PostgreSQL is stopped.\n"

@@ -135,19 +135,19 @@ def test_table_statistics_change_by_maintenance_statements(
     connection.autocommit = True
     rows(connection, "create table worn diststyle even as select 1 as a", "select 1")
     claims.set_health(DATABASE, "worn", unsorted=30, stats_off=20, skew_rows=4.5)
-    told = (
+    reply = (
         "select diststyle, sortkey1, unsorted, stats_off, skew_rows from svv_table_info"
         " where \"table\" = 'worn'"
     )
     worn = ("EVEN", "AUTO(SORTKEY)", Decimal(30), Decimal(20), Decimal("4.5"))
-    assert rows(connection, told) == [worn]
-    mends = (
+    assert rows(connection, reply) == [worn]
+    maintenance = (
         "vacuum sort only worn to 99 percent",
         "analyze worn",
         "alter table worn alter distkey a",
         "alter table worn alter compound sortkey (a)",
     )
-    assert rows(connection, *mends, told) == [
+    assert rows(connection, *maintenance, reply) == [
         ("KEY(a)", "a", Decimal(0), Decimal(0), Decimal("4.5"))
     ]
     connection.autocommit = False
@@ -229,22 +229,22 @@ def execute(stand_in: StandIn, *sqls: str, **more: Any) -> dict[str, Any]:
 
 
 def test_a_batch_is_one_transaction(claims: StandIn) -> None:
-    told = execute(claims, "create table half (a int)", "insert into nowhere select 1")
-    assert told["Status"] == "FAILED"
-    assert told["Error"].startswith("Query #2 failed with ERROR: relation")
-    assert [part["Status"] for part in told["SubStatements"]] == ["FINISHED", "FAILED"]
+    reply = execute(claims, "create table half (a int)", "insert into nowhere select 1")
+    assert reply["Status"] == "FAILED"
+    assert reply["Error"].startswith("Query #2 failed with ERROR: relation")
+    assert [part["Status"] for part in reply["SubStatements"]] == ["FINISHED", "FAILED"]
     assert "does not exist" in execute(claims, "select * from half")["Error"]
 
 
 def test_values_are_bound_and_results_have_pages(claims: StandIn) -> None:
     claims.data_api.page_rows = 2
-    told = execute(
+    reply = execute(
         claims,
         "select :text::varchar union all select 'b' union all select null",
         Parameters=[{"name": "text", "value": "it's 100%"}],
     )
     client = claims.client("redshift-data")
-    pages = client.get_paginator("get_statement_result").paginate(Id=told["Id"])
+    pages = client.get_paginator("get_statement_result").paginate(Id=reply["Id"])
     records = [page["Records"] for page in pages]
     assert records == [
         [[{"stringValue": "it's 100%"}], [{"stringValue": "b"}]],
@@ -264,10 +264,10 @@ def submit(stand_in: StandIn, sql: str, **more: Any) -> dict[str, Any]:
 
 def describe(stand_in: StandIn, statement: dict[str, Any]) -> dict[str, Any]:
     """Wait until a statement has ended, and describe it."""
-    told: dict[str, Any] = stand_in.client("redshift-data").describe_statement(
+    reply: dict[str, Any] = stand_in.client("redshift-data").describe_statement(
         Id=statement["Id"], WaitTimeSeconds=30
     )
-    return told
+    return reply
 
 
 def test_a_client_token_submits_once(claims: StandIn) -> None:

@@ -35,8 +35,8 @@ def execute(stand_in: StandIn, *sqls: str) -> dict[str, Any]:
         Sqls=list(sqls),
         WaitTimeSeconds=30,
     )
-    told: dict[str, Any] = client.describe_statement(Id=submitted["Id"])
-    return told
+    reply: dict[str, Any] = client.describe_statement(Id=submitted["Id"])
+    return reply
 
 
 @pytest.fixture
@@ -68,14 +68,14 @@ def table(stand_in: StandIn, what: str = "* from t order by 1, 2") -> list[Any]:
     return stand_in.query(DATABASE, f"select {what}")
 
 
-def refused(stand_in: StandIn, told: dict[str, Any]) -> list[Any]:
+def refused(stand_in: StandIn, reply: dict[str, Any]) -> list[Any]:
     """What sys_load_error_detail has of the COPY of a batch."""
     return stand_in.query(
         DATABASE,
         "select trim(file_name), line_number, trim(column_name), trim(column_type),"
         " trim(column_length), position, error_code, trim(error_message)"
         " from sys_load_error_detail where query_id ="
-        f" {told['SubStatements'][-1]['RedshiftQueryId']} order by line_number",
+        f" {reply['SubStatements'][-1]['RedshiftQueryId']} order by line_number",
     )
 
 
@@ -106,10 +106,10 @@ def test_a_jsonpaths_file_maps_columns_in_their_order(
     }
     load(files, f"json 's3://{BUCKET}/paths.json'")
     assert table(copies) == [(7, "x"), (8, None)]
-    told = load(files, f"json 's3://{BUCKET}/paths.json'", "a int, b int, c int")
+    reply = load(files, f"json 's3://{BUCKET}/paths.json'", "a int, b int, c int")
     assert (
         "JSONPath size: 2, Number of columns in table or column list: 3"
-        in (told["Error"])
+        in (reply["Error"])
     )
 
 
@@ -145,7 +145,7 @@ def test_gzip_is_unpacked_if_asked_for(copies: StandIn, load: Load) -> None:
 def test_unnamed_column_takes_its_default(copies: StandIn, load: Load) -> None:
     del load
     copies.buckets.put(BUCKET, "data/a.json", b'{"a": 1, "b": "x"}')
-    told = execute(
+    reply = execute(
         copies,
         "drop table if exists t",
         "create table t (a int, b varchar(9) default 'none', at timestamp"
@@ -154,15 +154,15 @@ def test_unnamed_column_takes_its_default(copies: StandIn, load: Load) -> None:
         " json 'auto'",
         "select pg_last_copy_count(), pg_last_copy_id()",
     )
-    assert told["Status"] == "FINISHED"
+    assert reply["Status"] == "FINISHED"
     assert table(copies, "a, b, at::varchar from t") == [
         (1, "none", "2018-11-30 00:00:00")
     ]
-    result = copies.client("redshift-data").get_statement_result(Id=told["Id"])
+    result = copies.client("redshift-data").get_statement_result(Id=reply["Id"])
     assert result["Records"] == [
         [
             {"longValue": 1},
-            {"longValue": told["SubStatements"][2]["RedshiftQueryId"]},
+            {"longValue": reply["SubStatements"][2]["RedshiftQueryId"]},
         ]
     ]
 
@@ -175,9 +175,9 @@ def test_load_fails_at_maxerror_and_errors_survive(copies: StandIn, load: Load) 
         b'{"a": 2, "b": "\xc3\xa9\xc3\xa9\xc3\xa9"}',
     ]
     files = {"data/a.json": b"\n".join(lines)}
-    told = load(files, "json 'auto' maxerror 3")
-    assert told["Status"] == "FAILED"
-    assert "sys_load_error_detail" in told["Error"]
+    reply = load(files, "json 'auto' maxerror 3")
+    assert reply["Status"] == "FAILED"
+    assert "sys_load_error_detail" in reply["Error"]
     name = f"s3://{BUCKET}/data/a.json"
     invalid = "Invalid digit, Value 'x', Pos 0, Type: Integer"
     errors = [
@@ -185,17 +185,17 @@ def test_load_fails_at_maxerror_and_errors_survive(copies: StandIn, load: Load) 
         (name, 3, "", "", "", 0, 1216, "Invalid JSON"),
         (name, 4, "b", "varchar", "5", 5, 1204, "String length exceeds DDL length"),
     ]
-    assert refused(copies, told) == errors
-    told = load(files, "json 'auto' maxerror 4")
-    assert told["Status"] == "FINISHED"
-    assert refused(copies, told) == errors
+    assert refused(copies, reply) == errors
+    reply = load(files, "json 'auto' maxerror 4")
+    assert reply["Status"] == "FINISHED"
+    assert refused(copies, reply) == errors
     assert table(copies) == [(1, None)]
     assert load(files)["Status"] == "FAILED"
 
 
 def test_a_null_is_refused_where_none_may_be(copies: StandIn, load: Load) -> None:
-    told = load({"data/a.json": b"{}"}, columns="a int not null")
-    assert refused(copies, told)[0][2:] == (
+    reply = load({"data/a.json": b"{}"}, columns="a int not null")
+    assert refused(copies, reply)[0][2:] == (
         ("a", "integer", "", 0, 1213, "Missing data for not-null field")
     )
 
@@ -208,8 +208,8 @@ def test_decimals_are_cut_or_rounded(copies: StandIn, load: Load) -> None:
     assert found == [(Decimal("-0.12"),), (Decimal("9.99"),)]
     load(files, "json 'auto' roundec", columns=columns)
     assert table(copies, "a from t order by b")[0] == (Decimal("-0.13"),)
-    told = load({"data/a.json": b'{"a": 1e-5}'}, columns=columns)
-    assert refused(copies, told)[0][-1] == (
+    reply = load({"data/a.json": b'{"a": 1e-5}'}, columns=columns)
+    assert refused(copies, reply)[0][-1] == (
         "Invalid digit, Value 'e', Pos 1, Type: Decimal"
     )
 
@@ -235,33 +235,33 @@ def test_copy_options_change_texts(copies: StandIn, load: Load) -> None:
 
 
 def test_an_object_is_too_long_a_text(copies: StandIn, load: Load) -> None:
-    told = load({"data/a.json": b'{"b": {"c": 1}}'})
-    assert refused(copies, told)[0][6] == 1204
+    reply = load({"data/a.json": b'{"b": {"c": 1}}'})
+    assert refused(copies, reply)[0][6] == 1204
 
 
 def test_invalid_utf_8_is_refused(copies: StandIn, load: Load) -> None:
-    told = load({"data/a.json": b'{"b": "a\xff"}'})
-    assert refused(copies, told)[0][6] == 1220
+    reply = load({"data/a.json": b'{"b": "a\xff"}'})
+    assert refused(copies, reply)[0][6] == 1220
 
 
 def test_moments_may_be_milliseconds(copies: StandIn, load: Load) -> None:
     files = {"data/a.json": b'{"a": 1541121934796}'}
     load(files, "json 'auto' timeformat 'epochmillisecs'", "a timestamp")
     assert table(copies, "a::varchar from t") == [("2018-11-02 01:25:34.796",)]
-    told = load(files, columns="a timestamp")
-    assert refused(copies, told)[0][6] == 1206
+    reply = load(files, columns="a timestamp")
+    assert refused(copies, reply)[0][6] == 1206
 
 
 def test_noload_loads_nothing_and_tells_the_same(copies: StandIn, load: Load) -> None:
-    told = load({"data/a.json": b'{"a": 1}'}, "json 'auto' noload")
-    assert told["Status"] == "FINISHED"
+    reply = load({"data/a.json": b'{"a": 1}'}, "json 'auto' noload")
+    assert reply["Status"] == "FINISHED"
     assert table(copies) == []
 
 
 def test_a_record_larger_than_4_mb_is_refused(copies: StandIn, load: Load) -> None:
     body = b'{"a": 1, "c": "' + b"x" * (4 * 1024 * 1024) + b'"}'
-    told = load({"data/a.json": body})
-    assert refused(copies, told)[0][6] == 1216
+    reply = load({"data/a.json": body})
+    assert refused(copies, reply)[0][6] == 1216
 
 
 def test_what_goes_wrong_is_told_in_redshifts_words(copies: StandIn) -> None:
@@ -279,12 +279,12 @@ def test_what_goes_wrong_is_told_in_redshifts_words(copies: StandIn) -> None:
         (here, role, "ignoreheader 1", 'syntax error at or near "ignoreheader"'),
         (here, role, "timeformat 'YY'", "not imitated"),
     ):
-        told = execute(
+        reply = execute(
             copies,
             "create temp table u (a int)",
             f"copy u from '{source}' iam_role '{taken}' json 'auto' {options}",
         )
-        assert message in told["Error"]
+        assert message in reply["Error"]
 
 
 def test_copy_runs_over_wire_and_prepared(copies: StandIn, load: Load) -> None:

@@ -196,7 +196,7 @@ class Case:
             (path, version, sessions.get(path)) for path, version in versions.items()
         )
 
-    def assert_told(self) -> str:
+    def assert_reported(self) -> str:
         """See that a failure was two sentences; give them."""
         said = self.capsys.readouterr().err
         assert said.startswith("error: ")
@@ -307,7 +307,7 @@ def test_load_survives_s3_faults_or_reports_them(
         case.proxy.set(rule)
         assert case.load() == 2, what
         assert case.proxy.fired > 0, what
-        case.assert_told()
+        case.assert_reported()
         assert case.loaded() == before, what
         case.assert_made_good()
         record(
@@ -316,7 +316,7 @@ def test_load_survives_s3_faults_or_reports_them(
             what=f"{operation}: {what}",
             tried=2,
             succeeded=1,
-            told=1,
+            reported=1,
             right_after_the_next_command=2,
         )
     if faults is OF_S3:
@@ -361,11 +361,11 @@ def test_changing_object_is_loaded_whole_or_not(
     case.another_day()
     after_listing(monkeypatch, lambda: case.rewrite(event(4000)))
     assert case.load() == 2
-    assert "It changed while the command ran" in case.assert_told()
+    assert "It changed while the command ran" in case.assert_reported()
     assert case.loaded() == []
     case.assert_made_good()
 
-    for times, told in ((1, "It changed while"), (99, "cannot be read completely")):
+    for times, reason in ((1, "It changed while"), (99, "cannot be read completely")):
         case.another_day()
         before = case.loaded()
         tag = case.stand_in.s3().head_object(Bucket=BUCKET, Key=KEY)["ETag"]
@@ -376,7 +376,7 @@ def test_changing_object_is_loaded_whole_or_not(
             patch.setattr(sources, "pause", lambda _, newer=newer: case.rewrite(newer))
             assert case.load() == 2
         assert case.proxy.fired >= 1
-        assert told in case.assert_told()
+        assert reason in case.assert_reported()
         assert case.loaded() == before
         case.assert_made_good()
 
@@ -385,7 +385,7 @@ def test_changing_object_is_loaded_whole_or_not(
     s3 = case.stand_in.s3()
     after_listing(monkeypatch, lambda: s3.delete_object(Bucket=BUCKET, Key=key))
     assert case.load() == 2
-    assert "It was deleted while the command ran" in case.assert_told()
+    assert "It was deleted while the command ran" in case.assert_reported()
     put_into_bucket(case.stand_in, BUCKET, case.data)
     case.assert_made_good()
     record(
@@ -394,7 +394,7 @@ def test_changing_object_is_loaded_whole_or_not(
         what="GetObject: the object changed or was deleted after it was listed",
         tried=4,
         succeeded=0,
-        told=4,
+        reported=4,
         right_after_the_next_command=4,
     )
 
@@ -407,7 +407,7 @@ def test_no_attempt_begins_after_deadline(
     monkeypatch.setattr(sources, "RETRY_SECONDS", -1)
     case.proxy.set({"operation": "GetObject", "response": {"abort_frac": 0.5}})
     assert case.load() == 2
-    assert "cannot be read completely" in case.assert_told()
+    assert "cannot be read completely" in case.assert_reported()
     assert case.proxy.fired <= 3  # one attempt at each file
     case.assert_made_good()
 

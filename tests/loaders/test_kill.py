@@ -137,7 +137,7 @@ def test_command_after_a_killed_command_is_right(
 def test_concurrent_loads_load_every_record_once(
     builder: Builder, sample_data: Path
 ) -> None:
-    """They wait for each other; in DuckDB, some are told to repeat the command."""
+    """They wait for each other; in DuckDB, some are asked to repeat the command."""
     running = [start(builder, sample_data, builds=False) for _ in range(LOADS)]
     statuses = [os.waitpid(child, 0)[1] for child in running]
     assert 0 in statuses
@@ -158,5 +158,5 @@ def test_concurrent_loads_load_every_record_once(
         what="loads of one warehouse at the same moment",
         tried=LOADS,
         loaded_or_found_all_loaded=statuses.count(0),
-        told_to_repeat=LOADS - statuses.count(0),
+        asked_to_repeat=LOADS - statuses.count(0),
     )

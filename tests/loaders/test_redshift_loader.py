@@ -698,17 +698,17 @@ def test_more_rejects_than_allowed_load_nothing(
     redshift: Redshift, way: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     redshift.write("song_data/s.json", song())
-    anew = (*WAYS[way], "--reset", "--yes", "--max-rejects")
+    again = (*WAYS[way], "--reset", "--yes", "--max-rejects")
     for bad in (b'{"not": \x1b[2J', event(item=1, ts=-1)):
         redshift.write("log_data/a.json", b"\n".join([event(), bad, bad]))
         for limit in ("0", "1"):
-            assert redshift.load(*anew, limit) == 2, bad
+            assert redshift.load(*again, limit) == 2, bad
             said = capsys.readouterr().err
             assert f"More than {limit} records were rejected" in said
             assert len(said.splitlines()) == 2
             assert "\x1b" not in said
             assert redshift.counts() == (0, 0, 0), bad
-        assert redshift.load(*anew, "2") == 0
+        assert redshift.load(*again, "2") == 0
         assert redshift.counts() == (2, 2, 2), bad
 
 
@@ -771,7 +771,7 @@ def test_a_lost_answer_and_a_repeat_load_once(
         what="BatchExecuteStatement: a lost answer to a load that did run",
         tried=1,
         succeeded=int(status == 0),
-        told=int(status != 0),
+        reported=int(status != 0),
         right_after_the_next_command=1,
     )
 
@@ -805,7 +805,7 @@ def test_bootstraps_at_the_same_moment_load_once(redshift: Redshift) -> None:
         what="loads of one warehouse at the same moment",
         tried=len(codes),
         loaded_or_found_all_loaded=codes.count(0),
-        told_to_repeat=len(codes) - codes.count(0),
+        asked_to_repeat=len(codes) - codes.count(0),
     )
     for code, error in zip(codes, said, strict=True):
         assert code == 0 or "un the command again" in error
@@ -991,7 +991,7 @@ def test_a_place_in_another_region_is_told(
     ("wrong", "advice"),
     [
         ("SPARKIFY_REDSHIFT_ROLE=arn:aws:iam::123456789012:role/none", "the role"),
-        ("AWS_PROFILE=nobody", "AWS_PROFILE"),
+        ("AWS_PROFILE=unknown", "AWS_PROFILE"),
         ("AWS_ENDPOINT_URL=http://127.0.0.1:9", "AWS_ENDPOINT_URL"),
         ("SPARKIFY_REDSHIFT_WORKGROUP=both", "Set either"),
         ("SPARKIFY_REDSHIFT_SECRET=none", "secret"),
@@ -1076,7 +1076,7 @@ def test_a_fault_that_stays_is_told(
         engine="redshift",
         what=f"BatchExecuteStatement: {how}, for the whole command",
         tried=1,
-        told=1,
+        reported=1,
     )
 
 
@@ -1164,7 +1164,7 @@ def test_conflict_with_other_run_is_retried_and_reported(
     times: int,
     seconds: int,
 ) -> None:
-    """Error 1023 is no failure of the load: all of its batch may run again."""
+    """After error 1023 the whole batch may run again."""
     status = 0 if seconds else 2
     monkeypatch.setattr(data_api, "CONFLICT_PAUSE", 0.01)
     monkeypatch.setattr(data_api, "CONFLICT_SECONDS", seconds)
@@ -1185,6 +1185,6 @@ def test_conflict_with_other_run_is_retried_and_reported(
         what="error 1023: another run changed the same tables",
         tried=1,
         succeeded=int(status == 0),
-        told=int(status != 0),
+        reported=int(status != 0),
         right_after_the_next_command=1,
     )

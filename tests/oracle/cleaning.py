@@ -19,7 +19,7 @@ def repair(text: str) -> str:
 
     Twice encoded: there is a non-ASCII character, all code points are below 256,
     and read as bytes they are strict UTF-8, twice over. Each `encode("latin-1")`
-    fails on a code point above 255, each `decode("utf-8")` on what is no UTF-8.
+    fails on a code point above 255, each `decode("utf-8")` on bytes that are not UTF-8.
     """
     if text.isascii():
         return text
@@ -44,7 +44,7 @@ def clean_text(text: str | None) -> str | None:
 
 
 def clean_user(text: str | None) -> int | None:
-    """Read a user id as a whole number; an empty one is nobody."""
+    """Read a user id as a whole number; an empty one is null."""
     cleaned = clean_text(text)
     return None if cleaned is None else int(cleaned)
 

@@ -87,7 +87,7 @@ class Session(NamedTuple):
 
 
 class UserLevel(NamedTuple):
-    """One row per user and stretch of one level."""
+    """One row per user and period of one level."""
 
     user_level_id: str
     user_id: int
@@ -255,7 +255,7 @@ def build_sessions(
 
 
 def user_level_id(event: Event) -> str:
-    """Hash the user and the event that began a stretch, as dbt_utils does."""
+    """Hash the user and the first event of a period, as dbt_utils does."""
     key = f"{event.user_id}-{event.session_id}-{event.item_in_session}"
     return md5(key.encode(), usedforsecurity=False).hexdigest()
 
@@ -304,7 +304,7 @@ def levels_of(user_id: int, events: list[Event]) -> list[UserLevel]:
 
 
 def build_user_level_history(events: Iterable[Event]) -> list[UserLevel]:
-    """Make the stretches of all users; events come in their order."""
+    """Return the periods of all users. Events are sorted."""
     users: defaultdict[int, list[Event]] = defaultdict(list)
     for event in events:
         if event.user_id is not None:

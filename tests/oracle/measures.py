@@ -55,7 +55,7 @@ class Evidence:
 
     @property
     def plays_of_users(self) -> Plays:
-        """All plays but those of nobody."""
+        """All plays with a user."""
         return [play for play in self.plays if play.user_id is not None]
 
     @property

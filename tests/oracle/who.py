@@ -60,7 +60,7 @@ def plays_by_level(evidence: Evidence) -> Answer:
 
 
 def plays_by_gender(evidence: Evidence) -> Answer:
-    """Share out plays by the user's gender; null is no user, or no gender known."""
+    """Count plays by the user's gender; null means no user or an unknown gender."""
 
     def gender(play: Songplay) -> str | None:
         user = evidence.users.get(play.user_id)
@@ -109,7 +109,7 @@ def new_and_returning_listeners(evidence: Evidence) -> Answer:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Period:
     """A time during which a user had one level."""
 
     user_id: int
@@ -131,8 +131,8 @@ class Stretch:
         return (self.previous, self.level) == ("paid", "free")
 
 
-def stretches_of(user_id: int, events: list[Event]) -> list[Stretch]:
-    """Cut a user's events into stretches of one level.
+def periods_of(user_id: int, events: list[Event]) -> list[Period]:
+    """Cut a user's events into periods of one level.
 
     At one moment the level is that of the last event then, as it is in users.
     """
@@ -144,7 +144,7 @@ def stretches_of(user_id: int, events: list[Event]) -> list[Stretch]:
         runs[-1][1].extend(at_once)
     plays = [sum(event.page == "NextSong" for event in run) for _, run in runs]
     return [
-        Stretch(
+        Period(
             user_id=user_id,
             level=level,
             previous=runs[number - 1][0] if number else None,
@@ -157,24 +157,24 @@ def stretches_of(user_id: int, events: list[Event]) -> list[Stretch]:
     ]
 
 
-def all_stretches(evidence: Evidence) -> list[Stretch]:
-    """Cut all users' events into stretches of one level, those of a user in order."""
+def all_periods(evidence: Evidence) -> list[Period]:
+    """Cut all users' events into periods of one level, those of a user in order."""
     of_users = [event for event in evidence.events if event.user_id is not None]
     groups = group_by(of_users, lambda event: int(event.user_id or 0))
     return [
-        stretch
+        period
         for user_id, events in groups.items()
-        for stretch in stretches_of(user_id, events)
+        for period in periods_of(user_id, events)
     ]
 
 
 def users_by_level(evidence: Evidence) -> Answer:
     """Count who has each level now, and who ever had it."""
-    groups = group_by(all_stretches(evidence), lambda stretch: stretch.level)
+    groups = group_by(all_periods(evidence), lambda period: period.level)
     rows: list[tuple[int, Row]] = []
-    for level, stretches in groups.items():
-        now = sum(stretch.is_last for stretch in stretches)
-        ever = len({stretch.user_id for stretch in stretches})
+    for level, periods in groups.items():
+        now = sum(period.is_last for period in periods)
+        ever = len({period.user_id for period in periods})
         rows.append((-now, (level, now, ever)))
     ranked = sorted(rows, key=lambda item: (item[0], nulls_last(item[1][0])))
     return Answer(
@@ -183,10 +183,10 @@ def users_by_level(evidence: Evidence) -> Answer:
     )
 
 
-def changes(evidence: Evidence) -> list[Stretch]:
+def changes(evidence: Evidence) -> list[Period]:
     """List upgrades and downgrades by their moment, then by user."""
-    found = [s for s in all_stretches(evidence) if s.is_upgrade or s.is_downgrade]
-    return sorted(found, key=lambda stretch: (stretch.since, stretch.user_id))
+    found = [s for s in all_periods(evidence) if s.is_upgrade or s.is_downgrade]
+    return sorted(found, key=lambda period: (period.since, period.user_id))
 
 
 def level_changes(evidence: Evidence) -> Answer:
@@ -206,11 +206,11 @@ def level_changes(evidence: Evidence) -> Answer:
 
 
 def plays_before_an_upgrade(evidence: Evidence) -> Answer:
-    """Count the plays of the free stretch that each upgrade ended."""
+    """Count the plays of the free period that each upgrade ended."""
     began = {
-        (stretch.user_id, following.since): stretch.since
-        for stretch, following in zip(
-            all_stretches(evidence), all_stretches(evidence)[1:], strict=False
+        (period.user_id, following.since): period.since
+        for period, following in zip(
+            all_periods(evidence), all_periods(evidence)[1:], strict=False
         )
     }
     return Answer(

@@ -78,12 +78,12 @@ class StandIn:
         """Let the next calls of an operation of AWS fail, by the API's name of it.
 
         ``how`` is throttle, 500, expired, denied, reset, timeout, or lost answer (it is
-        done, but nobody hears so).
+        done, but the reply is lost).
         """
         self.faults.add(operation, how, times)
 
     def pause(self) -> None:
-        """Pause the cluster; nobody reaches it then."""
+        """Pause the cluster, so that it cannot be reached."""
         self.client("redshift").pause_cluster(ClusterIdentifier=self.cluster)
         self.credentials.is_paused = True
 

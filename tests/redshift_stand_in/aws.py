@@ -160,26 +160,26 @@ class Layer:
                 return _json(self.json_operations(service, operation, asked), 200)
             if service == "redshift":
                 form = dict(parse_qsl(body.decode()))
-                told = self.query_operations(operation, form)
-                if told is not None:
-                    return _xml(operation, told)
+                reply = self.query_operations(operation, form)
+                if reply is not None:
+                    return _xml(operation, reply)
         except AwsError as error:
             return _error_answer(service, error)
         return self.moto
 
 
-def _json(told: dict[str, Any], status: int) -> Response:
+def _json(reply: dict[str, Any], status: int) -> Response:
     headers = {"x-amzn-RequestId": secrets.token_hex(8)}
     return Response(
-        json.dumps(told),
+        json.dumps(reply),
         status,
         headers,
         content_type="application/x-amz-json-1.1",
     )
 
 
-def _xml(operation: str, told: dict[str, str]) -> Response:
-    inner = "".join(f"<{key}>{escape(text)}</{key}>" for key, text in told.items())
+def _xml(operation: str, reply: dict[str, str]) -> Response:
+    inner = "".join(f"<{key}>{escape(text)}</{key}>" for key, text in reply.items())
     body = (
         f"<{operation}Response><{operation}Result>{inner}</{operation}Result>"
         f"</{operation}Response>"
@@ -203,7 +203,7 @@ def _error_answer(service: str, error: AwsError) -> Response:
 
 
 def _say_nothing(*_: Any) -> Callable[[bytes], None]:
-    """Stand in for WSGI's start of an answer that nobody gets."""
+    """Replace WSGI's start_response for a reply that is not sent."""
     return lambda _: None
 
 

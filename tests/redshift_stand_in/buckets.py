@@ -18,7 +18,7 @@ class Buckets:
     account: str
     region: str
     writes: int = 0
-    """Grows with each write, so that nobody need look for changes in vain."""
+    """Grows with each write, so that unchanged buckets need not be listed."""
 
     @property
     def _backend(self) -> Any:

@@ -242,7 +242,7 @@ class Copier:
 
 
 class _RecordError(ValueError):
-    """A record is refused, with what sys_load_error_detail tells of it."""
+    """A rejected record, with its row of sys_load_error_detail."""
 
 
 def _line(

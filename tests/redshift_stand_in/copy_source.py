@@ -195,7 +195,7 @@ def _skip(text: str, position: int) -> int:
 
 
 def _decoded(body: bytes, options: CopyOptions) -> str:
-    """Decode; a byte that is no UTF-8 is replaced, or stays as half a surrogate."""
+    """Decode; a byte that is not UTF-8 is replaced, or stays as half a surrogate."""
     body = body.removeprefix(b"\xef\xbb\xbf")
     if options.replacement is None:
         return body.decode(errors="surrogateescape")

@@ -75,7 +75,7 @@ class Part:
     ended: float = 0.0
 
     def describe(self) -> dict[str, Any]:
-        told: dict[str, Any] = {
+        reply: dict[str, Any] = {
             "Status": self.status,
             "QueryString": self.sql,
             "HasResultSet": self.has_result,
@@ -84,10 +84,10 @@ class Part:
             "Duration": int((self.ended - self.started) * 1e9),
         }
         if self.query_id:
-            told["RedshiftQueryId"] = self.query_id
+            reply["RedshiftQueryId"] = self.query_id
         if self.error:
-            told["Error"] = self.error
-        return told
+            reply["Error"] = self.error
+        return reply
 
 
 @dataclass
@@ -110,10 +110,10 @@ class Statement:
 
     def place(self) -> dict[str, Any]:
         names = ("ClusterIdentifier", "WorkgroupName", "Database", "SecretArn")
-        told = {name: self.request[name] for name in names if name in self.request}
-        if "WorkgroupName" not in told:
-            told["DbUser"] = self.user
-        return told
+        reply = {name: self.request[name] for name in names if name in self.request}
+        if "WorkgroupName" not in reply:
+            reply["DbUser"] = self.user
+        return reply
 
 
 class DataApi:
@@ -137,7 +137,7 @@ class DataApi:
         """How much later it is here than on this machine."""
 
         self.tells_failed_queries = True
-        """Whether the query of a statement that failed is told, as it need not be."""
+        """Whether a failed statement has a query id, which is optional."""
 
     def answer(self, operation: str, request: Request) -> Request:
         """Run an operation. Raises AwsError."""
@@ -203,13 +203,17 @@ class DataApi:
         return time.time() + self.seconds_later - statement.created
 
     def _submitted(self, statement: Statement, request: Request) -> Request:
-        told = {"Id": statement.id, "CreatedAt": statement.created, **statement.place()}
+        reply = {
+            "Id": statement.id,
+            "CreatedAt": statement.created,
+            **statement.place(),
+        }
         if "WaitTimeSeconds" in request:
             _wait(statement, request)
-            told["Status"] = statement.status
-            told["HasResultSet"] = any(part.has_result for part in statement.parts)
-            told["RedshiftPid"] = statement.pid
-        return told
+            reply["Status"] = statement.status
+            reply["HasResultSet"] = any(part.has_result for part in statement.parts)
+            reply["RedshiftPid"] = statement.pid
+        return reply
 
     def _run(self, statement: Statement) -> None:
         try:
@@ -281,7 +285,7 @@ class DataApi:
     def _describe(self, request: Request) -> Request:
         statement, part = self._find(request)
         _wait(statement, request)
-        told = {
+        reply = {
             **part.describe(),
             **statement.place(),
             "Id": statement.id,
@@ -291,14 +295,14 @@ class DataApi:
             "RedshiftPid": statement.pid,
             "HasResultSet": any(each.has_result for each in statement.parts),
         }
-        told.pop("Error", None)
+        reply.pop("Error", None)
         if statement.error:
-            told["Error"] = statement.error
+            reply["Error"] = statement.error
         if "Parameters" in statement.request:
-            told["QueryParameters"] = statement.request["Parameters"]
+            reply["QueryParameters"] = statement.request["Parameters"]
         if statement.is_batch:
-            del told["QueryString"]
-            told["SubStatements"] = [
+            del reply["QueryString"]
+            reply["SubStatements"] = [
                 {
                     **each.describe(),
                     "Id": f"{statement.id}:{number}",
@@ -307,7 +311,7 @@ class DataApi:
                 }
                 for number, each in enumerate(statement.parts, 1)
             ]
-        return told
+        return reply
 
     def _result(self, request: Request) -> Request:
         statement, part = self._find(request)
@@ -321,15 +325,15 @@ class DataApi:
             )
         start = int(base64.b64decode(request.get("NextToken", "MA==")))
         page = part.rows[start : start + self.page_rows]
-        told = {
+        reply = {
             "Records": page,
             "ColumnMetadata": part.columns,
             "TotalNumRows": len(part.rows),
         }
         if start + len(page) < len(part.rows):
             after = str(start + len(page)).encode()
-            told["NextToken"] = base64.b64encode(after).decode()
-        return told
+            reply["NextToken"] = base64.b64encode(after).decode()
+        return reply
 
     def _cancel(self, request: Request) -> Request:
         statement, _ = self._find(request)
@@ -360,10 +364,10 @@ class DataApi:
         ]
         start = int(request.get("NextToken", 0))
         size = request.get("MaxResults") or 100
-        told: Request = {"Statements": found[start : start + size]}
+        reply: Request = {"Statements": found[start : start + size]}
         if start + size < len(found):
-            told["NextToken"] = str(start + size)
-        return told
+            reply["NextToken"] = str(start + size)
+        return reply
 
 
 def _wait(statement: Statement, request: Request) -> None:

@@ -1,6 +1,6 @@
 """VACUUM, ANALYZE and the changes of a table's physical design.
 
-PostgreSQL has no slices and no sort keys: what these statements mend is what
+PostgreSQL has no slices and no sort keys: these statements change what
 svv_table_info says, so that a check that prints them can be seen to come to rest.
 """
 
@@ -44,8 +44,8 @@ def _alter(session: Session, tokens: list[Token]) -> None:
     name, place = _name(tokens, 2)
     if tokens[place].word != "alter":
         raise syntax_error(tokens[place])
-    told = tokens[place + 1 :]
-    if [token.word for token in told[:1]] == ["encode"]:
+    rest = tokens[place + 1 :]
+    if [token.word for token in rest[:1]] == ["encode"]:
         return
     relation = f"{literal(name)}::regclass"
     _run(
@@ -53,14 +53,14 @@ def _alter(session: Session, tokens: list[Token]) -> None:
         f"insert into redshift.design select {relation}, 'AUTO', '', '', '{{}}', false"
         " on conflict (relid) do nothing",
     )
-    words = [token.word for token in told]
+    words = [token.word for token in rest]
     if "distkey" in words:
-        column = literal(fold(told[words.index("distkey") + 1].text))
+        column = literal(fold(rest[words.index("distkey") + 1].text))
         change = f"diststyle = 'KEY', distkey = {column}"
     elif words[0] == "diststyle":
         change = f"diststyle = {literal(words[1].upper())}, distkey = ''"
     else:
-        design: Design = design_of(told)
+        design: Design = design_of(rest)
         keys = ", ".join(literal(key) for key in design.sortkeys)
         change = (
             f"sortkeys = array[{keys}]::text[], sortstyle = {literal(design.sortstyle)}"

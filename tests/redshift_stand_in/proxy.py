@@ -106,7 +106,7 @@ class Session(socketserver.BaseRequestHandler):
                 pump.start()
                 self._listen()
         except (ConnectionError, EOFError, OSError):
-            pass  # a client that goes away is no error
+            pass  # a client may disconnect
         finally:
             self.backend.close()
 
@@ -196,8 +196,8 @@ class Session(socketserver.BaseRequestHandler):
         for part, reason in self.wire.conflicts:
             if part in sql:
                 self.wire.conflicts.remove((part, reason))
-                told = ("1023", CONFLICT) if reason == CONFLICT else (reason, "")
-                raise RefusedStatementError("XX000", *told)
+                reply = ("1023", CONFLICT) if reason == CONFLICT else (reason, "")
+                raise RefusedStatementError("XX000", *reply)
         if table := dropped_with_cascade(sql):
             name = quote_literal(table)
             foreign_keys = self.ask(
@@ -230,10 +230,10 @@ class Session(socketserver.BaseRequestHandler):
         except Exception as error:  # noqa: BLE001 -- a client must not wait for ever
             code, reason = "XX000", f"the stand-in failed: {error!r}"
         self.wire.copy_ids[self.pid] = self.copy_id
-        told = {"error_code": code, "error": reason, "detail": detail}
+        reply = {"error_code": code, "error": reason, "detail": detail}
         settings = ", ".join(
             f"set_config('redshift.{name}', {_plain_literal(text)}, false)"
-            for name, text in told.items()
+            for name, text in reply.items()
         )
         self.ask(f"select {settings}")
 

@@ -196,7 +196,7 @@ def _prefixed(tokens: Sequence[Token], setting: str) -> list[Token]:
 
 
 def _next(tokens: Sequence[Token], index: int) -> int:
-    """Return the index of the next token that is no blank, or the length."""
+    """Return the index of the next token that is not blank, or the length."""
     index += 1
     while index < len(tokens) and tokens[index].kind in BLANK:
         index += 1

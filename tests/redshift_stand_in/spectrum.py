@@ -1,7 +1,7 @@
 """External tables over JSON in S3, as far as a query's answer shows them.
 
 A table of PostgreSQL holds what the files say, with the hidden column "$path". Before a
-statement runs, it is filled anew if the files are others than before.
+statement runs, it is filled again if files changed.
 """
 
 from __future__ import annotations

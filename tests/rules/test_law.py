@@ -210,7 +210,7 @@ def test_nothing_is_left_of_data_that_were_dropped(
 
 @on_duckdb_and_postgres("test_a_changed_model_is_built_anew")
 def test_a_changed_model_is_built_anew(builder: Builder, tmp_path: Path) -> None:
-    """Rows of before, too, are as the changed SQL makes them."""
+    """Earlier rows get the values of the changed SQL too."""
     data = write_source(tmp_path / "data", {"a.json": event(userId="7", level="free")})
     builder.load(data)
     builder.build(QUICK)

@@ -25,7 +25,7 @@ MUTATIONS = [
         "plays_without_user_or_song_are_kept",
     ),
     Mutation(
-        "plays of nobody stay",
+        "plays without a user stay",
         "models/marts/core/songplays.sql",
         "events.page = 'NextSong'",
         "events.page = 'NextSong' and events.user_id is not null",
@@ -39,7 +39,7 @@ MUTATIONS = [
         "candidate_matches_title_and_artist_of_play",
     ),
     Mutation(
-        "a duration is no condition",
+        "a duration is not a condition",
         "models/intermediate/int_song_candidates.sql",
         "where events.page",
         "where events.duration_seconds = songs.duration_seconds and events.page",
@@ -123,7 +123,7 @@ MUTATIONS = [
         "any_page_counts_and_null_users_are_excluded",
     ),
     Mutation(
-        "the empty user is nobody",
+        "an empty user is null",
         "models/staging/stg_events.sql",
         "cast({{ clean_text('userid') }} as bigint)",
         "cast(coalesce({{ clean_text('userid') }}, '0') as bigint)",

@@ -46,7 +46,7 @@ def spliced_lines(draw: st.DrawFn, table: RawTable) -> bytes:
 
 
 def same(text: str | None, value: object) -> bool:
-    """Return whether a text that is to be cast stands for a value of the oracle."""
+    """Return whether a text, once cast, equals a value of the oracle."""
     match value:
         case Decimal():
             return text is not None and Decimal(text) == value

@@ -25,7 +25,7 @@ FLAGS = (
     # No name is found, so nothing leaves the machine even where a page asks for it.
     "--host-resolver-rules=MAP * ~NOTFOUND",
 )
-OF_THE_BROWSER = "not an origin"  # who asks, where it is no page but Chromium itself
+OF_THE_BROWSER = "not an origin"  # origin of requests by Chromium itself
 PATIENCE = 120  # seconds
 
 

@@ -246,7 +246,7 @@ def serverless_call(operation: str, asked: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass
 class CloudFormation:
-    """A server that speaks CloudFormation and what lies behind it."""
+    """A server with the APIs of CloudFormation and its resources."""
 
     endpoint: str = ""
     failing: dict[str, str] = field(default_factory=dict)

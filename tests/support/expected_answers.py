@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("--data", type=Path, help="folder of data (default: the sample's, made anew)")
+    add("--data", type=Path, help="folder of data (default: a new sample)")
     add("--out", type=Path, default=EXPECTED, help="(default: seeds/expected)")
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:

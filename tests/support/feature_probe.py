@@ -181,5 +181,5 @@ def main(target: Path, logs: Path) -> dict[str, str]:
 if __name__ == "__main__":
     folders = (os.environ["DBT_TARGET_PATH"], os.environ["DBT_LOG_PATH"])
     os.environ["DBT_LOG_LEVEL_FILE"] = "debug"
-    told = main(*map(Path, folders))
-    print(json.dumps(told))
+    found = main(*map(Path, folders))
+    print(json.dumps(found))

@@ -213,7 +213,7 @@ def text_of(course: Course) -> str:
 
 
 def read_course(path: Path) -> Course:
-    """Read what ``text_of`` wrote; text stands for a broken line."""
+    """Read what ``text_of`` wrote; text is a broken line."""
     found = json.loads(path.read_text(encoding="utf-8"))
     found["histories"] = [
         [

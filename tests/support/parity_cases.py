@@ -198,7 +198,7 @@ def long_text(case: Case) -> None:
 
 
 def levels(case: Case) -> None:
-    """Levels change within one moment, and back, and to none; nobody has none."""
+    """Levels change within one moment, and back, and to null; a null user has none."""
     for ts, item, level in (
         *((10, 0, "free"), (10, 2, "paid"), (10, 1, "free"), (20, 3, "paid")),
         *((20, 4, "free"), (30, 5, "free"), (40, 6, None), (50, 7, "paid")),

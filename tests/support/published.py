@@ -1,7 +1,7 @@
 """What other versions of this warehouse print for the course's data, and why.
 
 Each other way is a small query on the raw records, so that docs/published.md says what
-it gives on the data at hand, beside what the oracle says is right.
+it gives on the given data, beside what the oracle says is right.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class Warehouse:
 
     @property
     def bucket(self) -> str:
-        """The bucket that stands for a folder where the engine reads S3 alone."""
+        """The bucket that replaces a folder, for an engine that reads only S3."""
         return self.database.replace("_", "-")
 
     @property
@@ -357,7 +357,7 @@ class Builder:
             assert bootstrap.main([*source, *options]) == 0
 
     def close(self) -> None:
-        """Let go of the database that dbt keeps open, which no fork may inherit."""
+        """Close the database that dbt keeps open. A fork must not inherit it."""
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
         gc.collect()
 
