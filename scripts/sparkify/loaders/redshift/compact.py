@@ -1,25 +1,30 @@
 """Merge many small JSON files into a few gzipped files, and check each record.
 
-COPY opens every object, which takes minutes for thousands of small ones. Here they are
-read in parallel, and every record is checked by the rules of raw records. The written
-files contain only accepted records, each with the path of its file.
+COPY opens every object, which takes minutes for thousands of small ones. Here DuckDB
+reads them by the rules of raw records. The written parts contain only accepted records,
+each with the path of its file.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
-import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack
-from typing import IO, Any, Final
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
 
-from sparkify.loaders import NewFile
-from sparkify.loaders.bookkeeping import Quarantine, batches
-from sparkify.raw.extra_keys import ExtraKeys
-from sparkify.raw.reader import read_records
+import duckdb
+
+from sparkify.loaders import LoadOptions, LoadResult, NewFile, tables_of
+from sparkify.loaders.bookkeeping import Rejection
+from sparkify.loaders.duckdb.loader import DuckDBWarehouse
+from sparkify.loaders.schema import raw
+from sparkify.quoting import quote_identifier, quote_literal
 from sparkify.raw.rules import RawTable
-from sparkify.raw.sources import OnFile, S3Prefix, Source
+from sparkify.raw.sources import S3Prefix, Source
 
 PART_BYTES: Final = 64 << 20
 """Bytes of uncompressed JSON in a part, about 8 MB gzipped. AWS recommends 1 MB to 1 GB
@@ -37,82 +42,74 @@ def part_count(size: int) -> int:
     return -(-parts // PARTS_MULTIPLE) * PARTS_MULTIPLE
 
 
-class Compaction:
-    """The compacted files of one table, written one after another, of similar size."""
+def write_parts(
+    source: Source,
+    files: Sequence[NewFile],
+    options: LoadOptions,
+    staging: S3Prefix,
+    folder: str,
+) -> tuple[dict[str, list[str]], list[Rejection], LoadResult]:
+    """Write the accepted records of files to parts in a folder of an S3 prefix.
 
-    def __init__(self, table: RawTable, staging: S3Prefix, folder: str) -> None:
-        """Set the S3 prefix for the files, and a folder below it."""
-        self.names = [column.name.lower() for column in table.columns] + ["source_path"]
-        self.table = table
-        self.staging = staging
-        self.folder = folder
-        self.addresses: list[str] = []
-        self.extra = ExtraKeys(table)
-        self._spool: IO[bytes] | None = None
-        self._zip: gzip.GzipFile | None = None
+    Return the addresses of the parts by table, the rejected records, and DuckDB's
+    result. Raises SparkifyError if a file cannot be read, a part cannot be written, or
+    too many records are rejected.
+    """
+    with (
+        TemporaryDirectory(prefix="sparkify-") as place,
+        closing(DuckDBWarehouse({"path": f"{place}/records.duckdb"})) as records,
+    ):
+        result = records.load(source, files, options)
+        parts: dict[str, list[str]] = {}
+        for table in tables_of(files):
+            size = sum(new.file.size for new in files if new.table == table)
+            parts[table.name] = [
+                _upload(staging, f"{folder}/{table.name}-{number:05}.json.gz", part)
+                for number, part in enumerate(
+                    _parts(records.connection, table, part_count(size), Path(place))
+                )
+            ]
+        rejected = records.connection.execute(
+            f"select table_name, path, line_number, reason, raw_text"
+            f" from {raw('rejected_records')}"
+        ).fetchall()
+    return parts, [Rejection(*row) for row in rejected], result
 
-    def run(
-        self,
-        source: Source,
-        files: Sequence[NewFile],
-        quarantine: Quarantine,
-        on_file: OnFile,
-    ) -> list[str]:
-        """Write the records of files. Return the addresses of the parts.
 
-        Rejected records go to quarantine. Raises SparkifyError if a file cannot be
-        read, a part cannot be written, or too many records are rejected.
-        """
-        total = sum(new.file.size for new in files)
-        part_bytes = -(-total // part_count(total))
-        with ExitStack() as stack:
-            size = 0
-            for batch in batches(files):
-                with source.fetch([new.file for new in batch], on_file) as local:
-                    for new, name in zip(batch, local, strict=True):
-                        path = new.file.path
-                        for record in read_records(self.table, name, path, self.extra):
-                            if record.values is None:
-                                quarantine.reject(self.table, path, record)
-                            else:
-                                self._write(stack, [*record.values, path])
-                        size += new.file.size
-                        if size >= part_bytes:
-                            self._finish()
-                            size = 0
-            if not self.addresses:  # a manifest must name at least one file
-                self._open(stack)
-            self._finish()
-        return self.addresses
+def _parts(
+    connection: duckdb.DuckDBPyConnection, table: RawTable, count: int, folder: Path
+) -> Iterator[Path]:
+    """Write the records of a table to files, one at a time, and yield their paths.
 
-    def _open(self, stack: ExitStack) -> gzip.GzipFile:
-        """Return the current part. Open a new one if necessary."""
-        if self._zip is None:
-            self._spool = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 -- the stack closes it
-            self._zip = stack.enter_context(
-                gzip.GzipFile("", "wb", 6, self._spool, mtime=0)
-            )
-        return self._zip
+    Numbers are strings, which COPY reads without rounding.
+    """
+    path = folder / f"{table.name}.json.gz"
+    columns = ", ".join(
+        f"{quote_identifier(name)}::varchar as {quote_identifier(name.lower())}"
+        for name in [*(column.name for column in table.columns), "source_path"]
+    )
+    ((first, last),) = connection.execute(
+        f"select min(rowid), max(rowid) from {raw(table.name)}"
+    ).fetchall()
+    if first is None:  # a manifest must name at least one file
+        path.write_bytes(gzip.compress(b""))
+        yield path
+        return
+    ends = [first + (last - first + 1) * part // count for part in range(count + 1)]
+    for start, end in pairwise(ends):
+        rows = f"select {columns} from {raw(table.name)}"
+        connection.execute(
+            f"copy ({rows} where rowid >= {start} and rowid < {end})"
+            f" to {quote_literal(str(path))} (format json, compression gzip)"
+        )
+        if path.stat().st_size:
+            yield path
+    path.unlink()
 
-    def _write(self, stack: ExitStack, values: list[str | None]) -> None:
-        """Write a record. Numbers are strings, which COPY reads without rounding."""
-        record = {
-            name: value
-            for name, value in zip(self.names, values, strict=True)
-            if value is not None
-        }
-        self._open(stack).write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
 
-    def _finish(self) -> None:
-        """Upload the current part, if there is one."""
-        if self._zip is None or self._spool is None:
-            return
-        self._zip.close()
-        self._spool.seek(0)
-        name = f"{self.folder}/{self.table.name}-{len(self.addresses):05}.json.gz"
-        self.addresses.append(self.staging.write(name, self._spool))
-        self._spool.close()
-        self._spool = self._zip = None
+def _upload(staging: S3Prefix, name: str, part: Path) -> str:
+    with part.open("rb") as content:
+        return staging.write(name, content)
 
 
 def json_lines(rows: Sequence[dict[str, Any]]) -> bytes:

@@ -18,9 +18,9 @@ from sparkify.loaders import (
     NewFile,
     tables_of,
 )
-from sparkify.loaders.bookkeeping import Quarantine, Rejection
+from sparkify.loaders.bookkeeping import Rejection
 from sparkify.loaders.redshift import statements as sql
-from sparkify.loaders.redshift.compact import Compaction
+from sparkify.loaders.redshift.compact import write_parts
 from sparkify.loaders.redshift.data_api import (
     MAX_BATCH_BYTES,
     TIMEOUT_MINUTES,
@@ -33,7 +33,6 @@ from sparkify.loaders.redshift.load import Load
 from sparkify.loaders.redshift.statements import Step
 from sparkify.loaders.schema import RAW, raw
 from sparkify.quoting import quote_identifier, quote_redshift_literal
-from sparkify.raw.extra_keys import sentences
 from sparkify.raw.reader import Record, read_records
 from sparkify.raw.rules import RawTable
 from sparkify.raw.sources import S3Prefix, Source, compression_of
@@ -249,23 +248,13 @@ class CopyWarehouse:
         return found, whole_loads
 
     def _load_compacted(self, load: Load, options: LoadOptions) -> LoadResult:
-        quarantine = Quarantine(load.max_rejects)
-        prefix = load.staging
-        assert prefix is not None  # noqa: S101 -- for the type checker
-        work = [Compaction(table, prefix, load.id) for table in tables_of(load.files)]
-        parts = {
-            compaction.table.name: compaction.run(
-                load.source,
-                load.of_table(compaction.table),
-                quarantine,
-                options.on_file,
-            )
-            for compaction in work
-        }
-        rejections = quarantine.rejections
+        assert load.staging is not None  # noqa: S101 -- for the type checker
+        parts, rejections, read = write_parts(
+            load.source, load.files, options, load.staging, load.id
+        )
         load.write_lists(parts, rejections)
-        remarks = sentences(compaction.extra for compaction in work)
-        return replace(self._run(load, load.steps(rejections)), remarks=remarks)
+        result = self._run(load, load.steps(rejections))
+        return replace(result, remarks=read.remarks)
 
     def _load_copied(self, load: Load) -> LoadResult:
         """Load with COPY, at first without accepting any error.
