@@ -105,7 +105,26 @@ def prepare(name: str | None) -> dict[str, str]:
     os.environ |= QUIET | {"DBT_TARGET": target["name"]}
     folder = _target_path()
     _parse(target["name"], folder)
-    return {**os.environ, "DBT_PROFILES_DIR": str(profiles_folder().resolve())}
+    profiles = profiles_folder()
+    if target["type"] == "duckdb":
+        profiles = _write_profile(target, folder / "dct")
+    return {**os.environ, "DBT_PROFILES_DIR": str(profiles)}
+
+
+def _write_profile(target: Mapping[str, Any], folder: Path) -> Path:
+    """Write a profile with one DuckDB target, without the plugin that dct rejects.
+
+    Return its folder. A DuckDB target has no password.
+    """
+    left_out = ("name", "as_written", "module_paths", "plugins")
+    output = {key: value for key, value in target.items() if key not in left_out}
+    output["path"] = str(PROJECT / output["path"])
+    profile = {"target": target["name"], "outputs": {target["name"]: output}}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "profiles.yml").write_text(
+        yaml.safe_dump({"sparkify": profile}), encoding="utf-8"
+    )
+    return folder
 
 
 def _target_path() -> Path:

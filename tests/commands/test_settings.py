@@ -84,10 +84,6 @@ def test_dbt_waits_for_file_and_names_its_user(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    profile = builder.warehouse.folder / "profiles.yml"
-    text = profile.read_text(encoding="utf-8")
-    plugin = "plugins: [{module: sparkify.loaders.duckdb.plugin}], path:"
-    profile.write_text(text.replace("path:", plugin), encoding="utf-8")
     path = builder.warehouse.path
     holder = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(1); input()"
     query = ("run-operation", "drop_changes", "--vars", "schema_of_changes: none")

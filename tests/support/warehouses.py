@@ -108,11 +108,14 @@ class Warehouse:
             keys["server_side_parameters"] |= QUICK_SPARK
             keys["server_side_parameters"][java] += f" {QUICK_JAVA}"
             return json.dumps(keys)[1:-1]
+        example = yaml.safe_load((PROJECT / "profiles.example.yml").read_text())
         if self.engine == "duckdb":
-            return f"path: '{self.path}'"
+            keys = example["sparkify"]["outputs"]["duckdb"]
+            del keys["type"], keys["schema"], keys["threads"]
+            keys |= {"path": str(self.path), "module_paths": [str(PROJECT / "scripts")]}
+            return json.dumps(keys)[1:-1]
         if self.stand_in is not None:
             here = self.stand_in
-            example = yaml.safe_load((PROJECT / "profiles.example.yml").read_text())
             own = example["sparkify"]["outputs"]["redshift"]
             names = ("retries", "drop_without_cascade", "allow_concurrent_drops")
             # By IAM, each connection would read all of botocore's endpoints first: half
