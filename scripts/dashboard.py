@@ -37,7 +37,7 @@ PHONE_COLUMNS: Final = 4
 """Number of table columns that fit on a phone."""
 PHONE_STYLES: Final[dict[str, dict[str, Any]]] = {
     "bar": {"style": {"axis_x": {"labels": {"max_width": 130}}}},
-    "heatmap": {"style": {"axis_x": {"labels": {"angle": -90}}}},
+    "heatmap": {"style": {"axis_x": {"labels": {"angle": -90, "font": {"size": 9}}}}},
     "kpi": {"style": {"label": {"overflow": "wrap-two"}}},
 }
 PORT: Final = 8081  # dbt docs serve uses 8080
