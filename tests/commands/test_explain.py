@@ -431,6 +431,7 @@ def test_the_page_shows_what_the_command_prints(
     builder: Builder,
     sample_warehouse: Warehouse,
     sample_data: Path,
+    tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     @contextmanager
@@ -445,7 +446,9 @@ def test_the_page_shows_what_the_command_prints(
         re.MULTILINE | re.DOTALL,
     )
     assert len(blocks) == 3
-    with environment(sample_warehouse.variables):
+    # A copy: dbt opens the file for writing, which locks it.
+    copy = copy_of(sample_warehouse, tmp_path / "sample")
+    with environment(copy.variables):
         asked = Asked("test", builder.manifest)
         for command, shown in blocks:
             values = dict(re.findall(r"(\w+)=(\S+)", command))
