@@ -12,10 +12,12 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from copy import deepcopy
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final
 
 import yaml
@@ -25,6 +27,7 @@ from sparkify.dbt_run import run_dbt
 from sparkify.errors import SparkifyError, without_traceback
 from sparkify.loaders import open_warehouse
 from sparkify.loaders.spark import session as spark_session
+from sparkify.progress import progress
 
 CHARTS: Final = PROJECT / "charts"
 OUT: Final = PROJECT / "target" / "dashboard"
@@ -41,6 +44,7 @@ PHONE_STYLES: Final[dict[str, dict[str, Any]]] = {
     "kpi": {"style": {"label": {"overflow": "wrap-two"}}},
 }
 PORT: Final = 8081  # dbt docs serve uses 8080
+SECONDS_BETWEEN_LOOKS: Final = 0.2
 QUIET: Final = {
     "DO_NOT_TRACK": "1",  # dct and dbt report usage statistics otherwise
     "DCT_NO_WORKSPACE_GUARD": "1",
@@ -291,15 +295,29 @@ def _render(
 
     The formats share a cache, so each query runs once.
     """
-    done = _dct(
+    drawn = [Path(str(to).format(stem=path.stem)) for path in written]
+    for path in drawn:
+        path.unlink(missing_ok=True)
+    command = _dct(
         *("render", *map(str, written), "--format", kind, "--output", str(to)),
         *("--cache", str(written[0].parent / "answers.duckdb")),
-        environment=environment,
     )
-    if done.returncode != 0:
+    with (
+        TemporaryFile() as said,
+        progress(f"draw {kind}", "dashboards", len(drawn)) as bar,
+        subprocess.Popen(
+            command, cwd=PROJECT, env=dict(environment), stdout=said, stderr=said
+        ) as process,
+    ):
+        while process.poll() is None:
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+            bar.update(sum(path.exists() for path in drawn) - bar.n)
+        said.seek(0)
+        output = said.read().decode(errors="replace").rstrip()
+    if process.returncode != 0:
         target = environment["DBT_TARGET"]
         raise SparkifyError(
-            f"Some charts could not be drawn:\n{done.stdout}{done.stderr}".rstrip(),
+            f"Some charts could not be drawn:\n{output}",
             f"The dashboards read target {target}. If a table or column is missing, run"
             f" make build TARGET={target}. Otherwise fix the dashboard.",
         )
@@ -361,25 +379,18 @@ def serve(port: int, environment: Mapping[str, str]) -> int:
     """Serve the dashboards on localhost until Ctrl-C. Return dct's exit status."""
     names = ", ".join(f"http://localhost:{port}/{path.stem}/" for path in boards())
     print(f"Serving {names}. Press Ctrl-C to stop.", flush=True)
-    return _dct(
-        "serve", "--port", str(port), "--no-cache", environment=environment, talks=True
+    command = _dct("serve", "--port", str(port), "--no-cache")
+    return subprocess.run(
+        command, cwd=PROJECT, env=dict(environment), check=False
     ).returncode
 
 
-def _dct(
-    *arguments: str, environment: Mapping[str, str], talks: bool = False
-) -> subprocess.CompletedProcess[str]:
+def _dct(*arguments: str) -> list[str]:
+    """Return a command of dbt Charts. Raises SparkifyError if it is not installed."""
     command = Path(sys.executable).parent / "dct"
     if not command.exists():
         raise SparkifyError("dbt Charts is not installed.", "Run make dashboard.")
-    return subprocess.run(
-        [str(command), *arguments],
-        cwd=PROJECT,
-        env=dict(environment),
-        capture_output=not talks,
-        text=True,
-        check=False,
-    )
+    return [str(command), *arguments]
 
 
 if __name__ == "__main__":

@@ -341,6 +341,8 @@ def test_temporary_files_are_deleted_at_the_end(
     assert "Traceback" not in said
     assert list(own.iterdir()) == []
     assert list(temporary.iterdir()) == []
+    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, check=True)
+    assert str(warehouse.lake).encode() not in running.stdout
 
 
 @pytest.mark.long(

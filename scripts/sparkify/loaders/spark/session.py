@@ -40,6 +40,8 @@ class _Running:
 
 
 _running: list[_Running] = []
+_java: list[subprocess.Popen[bytes]] = []
+"""The started Java process, also if the start of Spark was interrupted."""
 
 
 def lake_of(target: dict[str, Any]) -> Path:
@@ -87,7 +89,7 @@ def start(target: dict[str, Any]) -> SparkSession:
     builder = SparkSession.builder.enableHiveSupport()
     for name, value in target["server_side_parameters"].items():
         builder = builder.config(name, str(value))
-    with contextlib.chdir(PROJECT), _quiet(lake):
+    with contextlib.chdir(PROJECT), _quiet(lake), _remembered_java():
         try:
             session = builder.getOrCreate()
             _running.append(_Running(session, lake, lock))
@@ -123,24 +125,41 @@ def _end_java(lake: Path) -> None:
     from pyspark import SparkContext
 
     gateway = SparkContext._gateway  # noqa: SLF001 -- there is no public way to end Java
-    # Java ends when its input ends, even if Spark no longer responds.
     with contextlib.suppress(Exception):
         gateway.shutdown()
-    if gateway is not None:
-        gateway.proc.stdin.close()
+    while _java:
+        process = _java.pop()
+        if gateway is None:  # Interrupted while it started, Java may wait forever.
+            process.kill()
+        # Java ends when its input ends, even if Spark no longer responds.
+        if process.stdin:
+            process.stdin.close()
         try:
-            gateway.proc.wait(STOP_SECONDS)
+            process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            gateway.proc.kill()
+            process.kill()
+            process.wait()
     SparkContext._gateway = SparkContext._jvm = None  # noqa: SLF001 -- as above
-    deadline = time.monotonic() + STOP_SECONDS
-    with contextlib.suppress(ChildProcessError):
-        # Interrupted while it started, Java is a child without a gateway.
-        while gateway is None and time.monotonic() < deadline:
-            os.waitpid(-1, os.WNOHANG)
-            time.sleep(0.05)
     if lake.exists():
         _empty(lake / TEMPORARY)
+
+
+@contextlib.contextmanager
+def _remembered_java() -> Iterator[None]:
+    """Let pyspark start Java so that it can be ended before pyspark returns it."""
+    from pyspark import java_gateway
+
+    start_process = java_gateway.Popen
+
+    def start_java(*command: Any, **options: Any) -> subprocess.Popen[bytes]:  # noqa: ANN401 -- as Popen
+        _java.append(start_process(*command, **options))
+        return _java[-1]
+
+    java_gateway.Popen = start_java
+    try:
+        yield
+    finally:
+        java_gateway.Popen = start_process
 
 
 def _empty(folder: Path) -> None:
