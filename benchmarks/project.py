@@ -70,8 +70,7 @@ class Project:
 
         dbt parses changed files first. This is not part of the cost.
         """
-        variables = [] if tests == "all" else ["--vars", f"tests: {tests}"]
-        self.dbt(target, "parse", *variables)
+        self.dbt(target, "parse")
         script = self.root / "scripts" / "build.py"
         command: list[str | Path] = [sys.executable, script, "--target", target]
         command += [*arguments, "--tests", tests]

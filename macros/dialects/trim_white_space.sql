@@ -14,13 +14,16 @@ btrim(
 )
 {%- endmacro %}
 
-{# A pattern checks first whether there is white space. trim() with so many characters
-   takes four times as long per text. #}
+{# Nearly all text begins and ends with visible ASCII, which needs no trimming. The
+   pattern takes six times as long, and trim() with so many characters longer still. #}
 {% macro duckdb__trim_white_space(text, code_points) -%}
 {%- set class -%}
 [{% for point in code_points %}{{ "\\x{%x}" | format(point) }}{% endfor %}]
 {%- endset -%}
 case
+    when
+        ({{ text }})[1] between '!' and '~' and ({{ text }})[-1] between '!' and '~'
+        then {{ text }}
     when regexp_matches({{ text }}, '^{{ class }}|{{ class }}$')
         then regexp_replace({{ text }}, '^{{ class }}+|{{ class }}+$', '', 'g')
     else {{ text }}

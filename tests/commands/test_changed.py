@@ -97,7 +97,7 @@ def assert_a_change_is_reported(
         change_users(copy)
         assert changed.main(["build"]) == 1
         said = capfd.readouterr()
-        assert "analytics_changed: building plays, user_weeks, users" in said.out
+        assert "analytics_changed: building plays, users" in said.out
         assert "relationships_songplays_user_id__user_id__ref_users_" in said.out
         assert "view_keeps_plays_without_user_or_song." in said.out
         assert changed.main(["diff", "--markdown"]) == 0

@@ -2,7 +2,7 @@
 
 with
 
-plays as (select * from {{ ref('plays') }}),
+songplays as (select * from {{ ref('songplays') }}),
 
 periods as (select * from {{ ref('user_level_history') }}),
 
@@ -12,15 +12,15 @@ play_weeks as (
 
     select
         user_id,
-        cast({{ dbt.date_trunc('week', 'play_date') }} as date) as week_start_date,
+        cast({{ dbt.date_trunc('week', 'start_time') }} as date) as week_start_date,
         count(*) as play_count,
         cast(coalesce(sum(duration_seconds), 0) as numeric(18, 5)) as listening_seconds
 
-    from plays
+    from songplays
 
     where user_id is not null
 
-    group by user_id, cast({{ dbt.date_trunc('week', 'play_date') }} as date)
+    group by user_id, cast({{ dbt.date_trunc('week', 'start_time') }} as date)
 
 ),
 
