@@ -113,6 +113,7 @@ class Warehouse:
             keys = example["sparkify"]["outputs"]["duckdb"]
             del keys["type"], keys["schema"], keys["threads"]
             keys |= {"path": str(self.path), "module_paths": [str(PROJECT / "scripts")]}
+            keys["settings"] = {"memory_limit": "80%"}
             return json.dumps(keys)[1:-1]
         if self.stand_in is not None:
             here = self.stand_in
