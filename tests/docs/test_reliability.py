@@ -111,6 +111,8 @@ def test_the_page_says_what_the_runs_recorded() -> None:
     runs = recorded.recorded()
     assert {run["run"] for run in runs} <= set(RUNS)
     text = page(runs)
+    if os.environ.get("RECORD_RUNS"):
+        pytest.skip("make reliability writes the page once all tests have run")
     if os.environ.get("WRITE_RELIABILITY"):
         PAGE.write_text(text, encoding="utf-8")
     assert PAGE.read_text(encoding="utf-8") == text, "run make reliability"
