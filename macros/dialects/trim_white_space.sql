@@ -24,9 +24,7 @@ case
     when
         ({{ text }})[1] between '!' and '~' and ({{ text }})[-1] between '!' and '~'
         then {{ text }}
-    when regexp_matches({{ text }}, '^{{ class }}|{{ class }}$')
-        then regexp_replace({{ text }}, '^{{ class }}+|{{ class }}+$', '', 'g')
-    else {{ text }}
+    else regexp_replace({{ text }}, '^{{ class }}+|{{ class }}+$', '', 'g')
 end
 {%- endmacro %}
 

@@ -6,8 +6,10 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import duckdb
@@ -167,6 +169,23 @@ class DuckDBWarehouse:
 
     def _rows(self, query: str, values: list[Any] | None = None) -> list[Any]:
         return self.connection.execute(query, values or []).fetchall()
+
+
+@contextmanager
+def temporary_records(
+    source: Source, files: Sequence[NewFile], options: LoadOptions
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path, LoadResult]]:
+    """Load files into a temporary database, for another engine's loader.
+
+    Yields the connection, the folder of the database, and the result of the load. Both
+    are deleted at the end. Raises SparkifyError as ``DuckDBWarehouse.load`` does.
+    """
+    with (
+        TemporaryDirectory(prefix="sparkify-") as folder,
+        closing(DuckDBWarehouse({"path": f"{folder}/records.duckdb"})) as records,
+    ):
+        result = records.load(source, files, options)
+        yield records.connection, Path(folder), result
 
 
 class _ParserError(Exception):

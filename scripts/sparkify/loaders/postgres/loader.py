@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import duckdb
@@ -21,7 +20,7 @@ from sparkify.loaders import (
     tables_of,
 )
 from sparkify.loaders.bookkeeping import load_time
-from sparkify.loaders.duckdb.loader import DuckDBWarehouse
+from sparkify.loaders.duckdb.loader import temporary_records
 from sparkify.loaders.postgres import server
 from sparkify.loaders.schema import RAW, STAGING, TABLES, create_statements, raw
 from sparkify.quoting import quote_identifier, quote_literal
@@ -148,20 +147,18 @@ class PostgresWarehouse:
         DuckDB reads the files into a temporary database, by the same rules.
         """
         with (
-            TemporaryDirectory(prefix="sparkify-") as folder,
-            closing(DuckDBWarehouse({"path": f"{folder}/records.duckdb"})) as records,
+            temporary_records(source, files, options) as (records, folder, result),
+            self.connection.transaction(),
         ):
-            result = records.load(source, files, options)
-            with self.connection.transaction():
-                self._create()
-                loaded_at = self._next_load_time()
-                for table in tables_of(files):
-                    mine = [new for new in files if new.table == table]
-                    self._delete_previous_versions(
-                        table, [new.file.path for new in mine if new.replaces]
-                    )
-                for name in TABLES:
-                    self._copy(records.connection, name, loaded_at, Path(folder))
+            self._create()
+            loaded_at = self._next_load_time()
+            for table in tables_of(files):
+                mine = [new for new in files if new.table == table]
+                self._delete_previous_versions(
+                    table, [new.file.path for new in mine if new.replaces]
+                )
+            for name in TABLES:
+                self._copy(records, name, loaded_at, folder)
         return result
 
     def _copy(

@@ -10,17 +10,15 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import duckdb
 
 from sparkify.loaders import LoadOptions, LoadResult, NewFile, tables_of
 from sparkify.loaders.bookkeeping import Rejection
-from sparkify.loaders.duckdb.loader import DuckDBWarehouse
+from sparkify.loaders.duckdb.loader import temporary_records
 from sparkify.loaders.schema import raw
 from sparkify.quoting import quote_identifier, quote_literal
 from sparkify.raw.rules import RawTable
@@ -55,22 +53,18 @@ def write_parts(
     result. Raises SparkifyError if a file cannot be read, a part cannot be written, or
     too many records are rejected.
     """
-    with (
-        TemporaryDirectory(prefix="sparkify-") as place,
-        closing(DuckDBWarehouse({"path": f"{place}/records.duckdb"})) as records,
-    ):
-        result = records.load(source, files, options)
+    with temporary_records(source, files, options) as (records, place, result):
         parts: dict[str, list[str]] = {}
         for table in tables_of(files):
             size = sum(new.file.size for new in files if new.table == table)
             parts[table.name] = [
                 _upload(staging, f"{folder}/{table.name}-{number:05}.json.gz", part)
                 for number, part in enumerate(
-                    _parts(records.connection, table, part_count(size), Path(place))
+                    _parts(records, table, part_count(size), place)
                 )
             ]
-        rejected = records.connection.execute(
-            f"select table_name, path, line_number, reason, raw_text"
+        rejected = records.execute(
+            "select table_name, path, line_number, reason, raw_text"
             f" from {raw('rejected_records')}"
         ).fetchall()
     return parts, [Rejection(*row) for row in rejected], result
