@@ -112,7 +112,8 @@ def build(target: str, *, tests: str = "all") -> Outcome:
     tests depend on code only, so they are skipped if no code changed.
     """
     outcome = Outcome()
-    parsed = run_dbt("parse", target=target, to="build").result
+    # dbt build writes the manifest.
+    parsed = run_dbt("--no-write-json", "parse", target=target, to="build").result
     code = ChangedCode(good_build(target) / "manifest.json", parsed)
     given = {"tests": tests, "changed_macros": code.macros}
     options = ["--vars", json.dumps(given)]

@@ -11,6 +11,7 @@ int_song_candidates as (
 
     select
         events.songplay_id,
+        events.session_id,
         songs.song_id,
         songs.artist_id,
         cast(abs(events.duration_seconds - songs.duration_seconds) as numeric(14, 5))

@@ -51,7 +51,6 @@ moments as (
         last_name,
         gender,
         level,
-        loaded_at,
         plays_until_then,
         lag(plays_until_then) over (
             partition by user_id, event_date
@@ -64,7 +63,17 @@ moments as (
         lag(level) over (
             partition by user_id, event_date
             order by start_time
-        ) as previous_level
+        ) as previous_level,
+        next_start_time,
+        lead(level) over (
+            partition by user_id, event_date
+            order by start_time
+        ) as next_level,
+        max(loaded_at) over (
+            partition by user_id, event_date
+            order by start_time
+            rows between unbounded preceding and unbounded following
+        ) as loaded_at
 
     from ordered_events
 
@@ -85,20 +94,29 @@ compared_moments as (
         last_name,
         gender,
         level,
+        plays_until_then,
+        coalesce(plays_before, 0) as plays_before,
         loaded_at,
-        plays_until_then - coalesce(plays_before, 0) as play_count,
         case
             when
                 previous_start_time is null
                 or coalesce(level, '') != coalesce(previous_level, '')
                 then 1
             else 0
-        end as begins_run
+        end as begins_run,
+        case
+            when
+                next_start_time is null
+                or coalesce(level, '') != coalesce(next_level, '')
+                then 1
+            else 0
+        end as ends_run
 
     from moments
 
 ),
 
+{# Few moments begin or end a run, so that little is left to sort. #}
 numbered_moments as (
 
     select
@@ -111,16 +129,11 @@ numbered_moments as (
         last_name,
         gender,
         level,
+        plays_until_then,
+        plays_before,
         loaded_at,
-        play_count,
         begins_run,
-        coalesce(
-            lead(begins_run) over (
-                partition by user_id, event_date
-                order by start_time
-            ),
-            1
-        ) as ends_run,
+        ends_run,
         sum(begins_run) over (
             partition by user_id, event_date
             order by start_time
@@ -129,6 +142,8 @@ numbered_moments as (
 
     from compared_moments
 
+    where begins_run = 1 or ends_run = 1
+
 ),
 
 int_user_days as (
@@ -136,7 +151,7 @@ int_user_days as (
     select
         user_id,
         event_date,
-        cast(sum(play_count) as bigint) as play_count,
+        cast(max(plays_until_then) - min(plays_before) as bigint) as play_count,
         max(level) as level,
         min(start_time) as first_seen_at,
         max(case when begins_run = 1 then session_id end) as first_session_id,

@@ -1,12 +1,13 @@
 {{ config(
     dist = 'start_time',
     sort = 'start_time',
-    unique_key = 'songplay_id',
+    unique_key = 'session_id',
     materialized = 'incremental',
     meta = {'is_bounded_by_sort': true}
 ) }}
 
-{# A play is affected by new records of its event and by new songs with its title. #}
+{# Plays are replaced session by session: a number is found faster than a hash. They are
+   affected by new records of the session's events and by new songs with their title. #}
 {% set changes = ['int_event_versions', 'int_song_candidates'] %}
 
 with

@@ -25,9 +25,11 @@ SETTINGS: Final = {
     "max_wal_size": "4GB",
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    "enable_mergejoin": "off",
 }
 """Settings of a new server. PostgreSQL's defaults are for small shared machines. With
-wal_level = minimal, a table created in a transaction is not also written to the WAL."""
+wal_level = minimal, a table created in a transaction is not also written to the WAL.
+Without statistics of a subquery, the planner would sort a table for a merge join."""
 
 
 def server_of(data: Path) -> PostgresServer:
