@@ -22,11 +22,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from conftest import Load, only_spark, require_spark
+from drawn_lines import assert_read_as_the_rules
 from file_forms import COMPRESSED, FILES, FORMS, NAMES
 from raw_lines import event, lines_of, song
 from sparkify.loaders.spark import session as spark_session
 from sparkify.loaders.spark.lake import Lake
-from sparkify.raw.reader import read_records
 from sparkify.raw.rules import EVENTS, SONGS, RawTable
 from warehouses import (
     PROJECT,
@@ -85,7 +85,6 @@ THIS = "tests/engines/test_spark.py::test_spark_and_the_rules_agree_on_drawn_lin
 def test_spark_and_the_rules_agree_on_drawn_lines(
     tmp_path_factory: pytest.TempPathFactory,
     warehouse: Warehouse,
-    load: Load,
     examples: int,
 ) -> None:
     @settings(
@@ -101,7 +100,11 @@ def test_spark_and_the_rules_agree_on_drawn_lines(
     )
     def compare(events: list[bytes], songs: list[bytes]) -> None:
         root = tmp_path_factory.mktemp("data")
-        assert_spark_reads_as_the_rules(warehouse, load, root, events, songs)
+        zero = song(artist_latitude=-0.0, duration=-0.0)
+        lines = {EVENTS: [*events, *PLAIN], SONGS: [*songs, zero]}
+        assert_read_as_the_rules(warehouse, root, lines, in_python, exactly)
+        read_by_spark = sum(read_without_rules(warehouse, table) for table in lines)
+        assert read_by_spark >= len(PLAIN)
 
     compare()
 
@@ -109,43 +112,6 @@ def test_spark_and_the_rules_agree_on_drawn_lines(
 def exactly(row: tuple[Any, ...]) -> list[str]:
     """Return texts that are equal for equal values of one type, without a scale."""
     return [repr(v.normalize() if isinstance(v, Decimal) else v) for v in row]
-
-
-def assert_spark_reads_as_the_rules(
-    warehouse: Warehouse,
-    load: Load,
-    root: Path,
-    events: list[bytes],
-    songs: list[bytes],
-) -> None:
-    """Load one line per file, so that Spark reads each line that it may read."""
-    parts = (
-        (EVENTS, [*events, *PLAIN]),
-        (SONGS, [*songs, song(artist_latitude=-0.0, duration=-0.0)]),
-    )
-    write_source(
-        root,
-        *({f"{n:03}.json": line for n, line in enumerate(lines)} for _, lines in parts),
-    )
-    assert load(root, "--reset", "--yes") == 0
-    read_by_spark = 0
-    for table, lines in parts:
-        expected, refused = [], []
-        for number in range(len(lines)):
-            path = f"{table.part}/{number:03}.json"
-            for record in read_records(table, str(root / path), path):
-                if record.values is None:
-                    refused.append((path, record.line, record.reason))
-                else:
-                    expected.append((path, *in_python(table, record.values)))
-        columns = ", ".join(f'"{c.name}"' for c in table.columns)
-        found = warehouse.query(f"select source_path, {columns} from raw.{table.name}")
-        assert sorted(map(exactly, found)) == sorted(map(exactly, expected))
-        rejected = f"from raw.rejected_records where table_name = '{table.name}'"
-        found = warehouse.query(f"select path, line_number, reason {rejected}")
-        assert sorted(found) == sorted(refused)
-        read_by_spark += read_without_rules(warehouse, table)
-    assert read_by_spark >= len(PLAIN)
 
 
 @only_spark
