@@ -24,8 +24,8 @@ from recorded import record
 from warehouses import QUICK, Builder, assert_the_star_is_the_oracles
 
 KILLS: Final = 2
-LONG_KILLS: Final = 10
-KILLS_OF_A_WAREHOUSE: Final = 10
+LONG_KILLS: Final = 5
+KILLS_OF_A_WAREHOUSE: Final = 5
 LOADS: Final = 3
 SHORTEST: Final = 2.0
 """Seconds that a load and a build from nothing take at least."""

@@ -193,6 +193,10 @@ def breaks(begun: Warehouse, mutation: Mutation, case: Path) -> bool:
     return False
 
 
+@pytest.mark.long(
+    guard="tests/rules/test_law.py::test_the_law_holds_in_a_named_case"
+    f"[duckdb-{FIND_AGAIN}]"
+)
 def test_the_increments_of_each_case_are_right_unbroken(
     begun: Callable[[Path], Warehouse],
 ) -> None:

@@ -32,8 +32,8 @@ from warehouses import (
     write_source,
 )
 
-COURSES: Final = {"duckdb": 5, "postgres": 2}
-LONG_COURSES: Final = {"duckdb": 6, "postgres": 2}
+COURSES: Final = {"duckdb": 3, "postgres": 1}
+LONG_COURSES: Final = {"duckdb": 5, "postgres": 2}
 WIDTH: Final = int(os.environ.get("LAW_WIDTH", "40"))
 SEED: Final = int(os.environ.get("LAW_SEED", "1"))
 ON_POSTGRES: Final = ("a_file_in_a_new_version", FIND_AGAIN)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from dbt_metricflow.cli import main as mf
+from dbt_metricflow.cli.cli_configuration import CLIConfiguration
 
 from warehouses import Builder, Warehouse, environment
 
@@ -14,13 +15,17 @@ Rows = list[dict[str, str]]
 
 
 def run_mf(warehouse: Warehouse, commands: list[list[str]]) -> None:
-    """Run commands of mf in this process; a test asks nothing of the network."""
+    """Run commands of mf in this process; a test asks nothing of the network.
+
+    The project is read once for all commands.
+    """
+    read_once = CLIConfiguration()
     with environment(warehouse.variables), pytest.MonkeyPatch.context() as patch:
         patch.chdir(warehouse.folder)
         patch.setattr(f"{mf.__name__}.UpdateChecker.check", lambda *_: None)
         for command in commands:
             try:
-                mf.cli(command, standalone_mode=False)
+                mf.cli(command, standalone_mode=False, obj=read_once)
             except SystemExit as end:
                 if end.code:
                     raise
