@@ -52,6 +52,7 @@ moments as (
         gender,
         level,
         plays_until_then,
+        next_start_time,
         lag(plays_until_then) over (
             partition by user_id, event_date
             order by start_time
@@ -64,7 +65,6 @@ moments as (
             partition by user_id, event_date
             order by start_time
         ) as previous_level,
-        next_start_time,
         lead(level) over (
             partition by user_id, event_date
             order by start_time
@@ -95,7 +95,7 @@ compared_moments as (
         gender,
         level,
         plays_until_then,
-        coalesce(plays_before, 0) as plays_before,
+        plays_before,
         loaded_at,
         case
             when
@@ -151,7 +151,8 @@ int_user_days as (
     select
         user_id,
         event_date,
-        cast(max(plays_until_then) - min(plays_before) as bigint) as play_count,
+        cast(max(plays_until_then) - min(coalesce(plays_before, 0)) as bigint)
+            as play_count,
         max(level) as level,
         min(start_time) as first_seen_at,
         max(case when begins_run = 1 then session_id end) as first_session_id,

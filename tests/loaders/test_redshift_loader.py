@@ -625,7 +625,7 @@ def test_files_of_other_forms_are_read(redshift: Redshift, way: str) -> None:
         redshift.write(path, content)
     redshift.write("song_data/s.json", indented(song()))
     assert redshift.load(*WAYS[way]) == 0
-    refused = redshift.query(
+    rejected = redshift.query(
         "select path, line_number, reason from raw.rejected_records"
     )
     count = 2 * len(files) + 1
@@ -641,7 +641,7 @@ def test_files_of_other_forms_are_read(redshift: Redshift, way: str) -> None:
         expected += [(path, 1, "not a JSON object") for path in arrays]
         expected.append(("log_data/BOM inside.json", 2, "Invalid JSON"))
         count -= 2 * len(arrays) + 1
-    assert sorted(refused, key=str) == sorted(expected, key=str)
+    assert sorted(rejected, key=str) == sorted(expected, key=str)
     assert redshift.counts()[1:] == (count + 1, len(expected))
 
 

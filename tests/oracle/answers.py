@@ -46,7 +46,7 @@ QUESTIONS: tuple[Callable[[Evidence], Answer], ...] = (
     quality.catalogue_coverage_by_week,
     quality.error_pages,
     quality.what_was_loaded,
-    quality.why_records_were_refused,
+    quality.why_records_were_rejected,
 )
 """What is played, when and where, who listens, and what the data are like."""
 

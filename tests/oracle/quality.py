@@ -22,11 +22,11 @@ def what_was_loaded(evidence: Evidence) -> Answer:
         "staging_events": len(records.events),
         "staging_songs": len(records.songs),
     }
-    refused = group_by(records.rejects, lambda reject: reject.part)
+    rejects = group_by(records.rejects, lambda reject: reject.part)
     rows: list[Row] = []
     for table, files in sorted(records.file_counts.items()):
         if files:
-            loaded, rejected = accepted[table], len(refused.get(table, []))
+            loaded, rejected = accepted[table], len(rejects.get(table, []))
             share = percent(rejected, loaded + rejected)
             rows.append((table, files, loaded, rejected, share))
     return Answer(
@@ -38,8 +38,8 @@ def what_was_loaded(evidence: Evidence) -> Answer:
     )
 
 
-def why_records_were_refused(evidence: Evidence) -> Answer:
-    """Count refused records by raw table and reason."""
+def why_records_were_rejected(evidence: Evidence) -> Answer:
+    """Count rejected records by raw table and reason."""
     groups = group_by(evidence.records.rejects, lambda r: (r.part, r.reason))
     ranked = sorted(groups.items(), key=lambda item: by_count(item[1], *item[0]))
     return Answer(

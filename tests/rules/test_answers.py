@@ -533,7 +533,7 @@ def test_what_was_loaded_and_refused() -> None:
         ("staging_events", 2, 1, 3, Decimal("75.00")),
         ("staging_songs", 1, 1, 1, Decimal("50.00")),
     ]
-    assert found["why_records_were_refused"].rows == [
+    assert found["why_records_were_rejected"].rows == [
         ("staging_events", "not JSON", 2, 1),
         ("staging_events", "ts is missing", 1, 1),
         ("staging_songs", "not JSON", 1, 1),

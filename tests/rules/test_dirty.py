@@ -46,12 +46,12 @@ def dirty_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @cache
 def judged(root: Path, table: RawTable) -> tuple[list[Any], list[Any], str]:
-    """Return a part's records, each after its file, its refused lines, and its keys.
+    """Return a part's records, each after its file, its rejected lines, and its keys.
 
     The keys are the sentence on those that no column takes.
     """
     extra = ExtraKeys(table)
-    records, refused = [], []
+    records, rejected = [], []
     for file in find_files(root / table.part):
         path = file.relative_to(root).as_posix()
         for text in read_texts(file):
@@ -59,15 +59,15 @@ def judged(root: Path, table: RawTable) -> tuple[list[Any], list[Any], str]:
                 records.append((path, *judge(text, RULES[table.name])))
                 extra.look(json.loads(text.content))
             except RefusedError as reason:
-                refused.append((path, text.line, str(reason), shown(text)))
-    return sorted(records, key=repr), sorted(refused), extra.sentence()
+                rejected.append((path, text.line, str(reason), shown(text)))
+    return sorted(records, key=repr), sorted(rejected), extra.sentence()
 
 
 def assert_all_is_there(warehouse: Warehouse, data: Path) -> None:
     """Compare what the raw tables hold with what the oracle says of the files."""
     for table in RAW_TABLES:
-        records, refused, _ = judged(data, table)
-        assert min(len(records), len(refused)) > 100
+        records, rejected, _ = judged(data, table)
+        assert min(len(records), len(rejected)) > 100
         columns = ", ".join(f'"{column.name.lower()}"' for column in table.columns)
         if warehouse.engine != "postgres":
             columns = ", ".join(f'"{column.name}"' for column in table.columns)
@@ -77,14 +77,14 @@ def assert_all_is_there(warehouse: Warehouse, data: Path) -> None:
             "select path, line_number, reason, raw_text from raw.rejected_records"
             f" where table_name = '{table.name}'"
         )
-        assert sorted(warehouse.query(quarantine)) == refused
+        assert sorted(warehouse.query(quarantine)) == rejected
         record(
             "dirty",
             engine=warehouse.engine,
             what=f"lines of {table.part}",
-            tried=len(records) + len(refused),
+            tried=len(records) + len(rejected),
             loaded=len(records),
-            in_quarantine=len(refused),
+            in_quarantine=len(rejected),
         )
 
 
@@ -136,7 +136,7 @@ def test_dirty_line_is_record_or_in_quarantine(
 def test_unknown_keys_are_counted_and_named(
     load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A key in another case is one of them; what is refused is not counted."""
+    """A key in another case is one of them; what is rejected is not counted."""
     lines = [event(n, foo=1, **({"userid": 7} if n < 2 else {})) for n in range(3)]
     lines += [event(ts=-1, bar=1), event(9, **{"a\n\x1b[31m": 1})]
     files = {"a.json": lines[0], "b.json": b"\n".join(lines[1:]), "c.json": event(8)}

@@ -32,7 +32,7 @@ from warehouses import (
 )
 
 QUESTIONS = sorted(path.stem for path in (PROJECT / "analyses").glob("*.sql"))
-REJECTS = "why_records_were_refused"
+REJECTS = "why_records_were_rejected"
 LONG = {
     (engine, "real"): pytest.mark.long(
         guard=f"tests/rules/test_star.py::test_the_quarantine_is_the_oracles[{engine}-grown]"
