@@ -85,9 +85,9 @@ class FaultInjector:
         self._session = FIRST_DIRTY_SESSION
         self._template = ""
         self._kept = ""
-        refused = _refused_events()
-        self.refused_count = len(refused)
-        waiting = [self._as_new_event(make) for make in refused + _ODD_EVENTS]
+        invalid = _invalid_events()
+        self.invalid_count = len(invalid)
+        waiting = [self._as_new_event(make) for make in invalid + _ODD_EVENTS]
         waiting += [lambda _: "", lambda _: " \t", *_REPEATS, self._repeat_kept]
         self._waiting = waiting[::-1]
 
@@ -136,7 +136,7 @@ class FaultInjector:
         return self._kept
 
 
-def _refused_events() -> list[Callable[[Record], str]]:
+def _invalid_events() -> list[Callable[[Record], str]]:
     """Return functions that turn a valid event into an invalid line."""
     return [
         lambda event: compact_json(event)[:-60],
@@ -208,7 +208,7 @@ def dirty_song_files(dice: Dice, songs: list[Song]) -> tuple[list[SongFile], int
     song = songs[-1].record()
     odd_id = "SO" + "".join(dice.pick("XYZ") for _ in range(5)) + "12A80000000"
     new = {**song, "song_id": odd_id}
-    refused = [
+    invalid = [
         compact_json(_without(new, "song_id")),
         compact_json(new)[:-20],
         *(compact_json({**new, key: value}) for key, value in REFUSED_SONG_VALUES),
@@ -224,7 +224,7 @@ def dirty_song_files(dice: Dice, songs: list[Song]) -> tuple[list[SongFile], int
         SongFile(compact_json(known[4]).encode(), is_gzipped=True),
         SongFile(b""),
     ]
-    return [SongFile(text.encode()) for text in refused] + accepted, len(refused)
+    return [SongFile(text.encode()) for text in invalid] + accepted, len(invalid)
 
 
 def gzip_file(path: Path) -> None:

@@ -142,15 +142,15 @@ class Summary:
     log_files: int
     song_files: int
     events: int
-    refused: int
+    invalid: int
     byte_count: int
 
     def sentence(self, folder: Path) -> str:
         """Return the counts as one line."""
-        refused = f", {self.refused} invalid records" if self.refused else ""
+        invalid = f", {self.invalid} invalid records" if self.invalid else ""
         return (
             f"Wrote {self.events:,} events in {self.log_files:,} log files and "
-            f"{self.song_files:,} song files{refused}: "
+            f"{self.song_files:,} song files{invalid}: "
             f"{self.byte_count:,} bytes in {folder}"
         )
 
@@ -159,7 +159,7 @@ class Written(NamedTuple):
     """Number of written files, and number of invalid records in them."""
 
     files: int
-    refused: int
+    invalid: int
 
 
 def write_songs(folder: Path, options: Options, catalogue: Catalogue) -> Written:
@@ -167,9 +167,9 @@ def write_songs(folder: Path, options: Options, catalogue: Catalogue) -> Written
     dice = Dice(f"{options.seed}:files")
     songs = dice.shuffled(catalogue.songs)
     files = [SongFile(compact_json(song.record()).encode()) for song in songs]
-    refused = 0
+    invalid = 0
     if options.is_dirty:
-        dirty_files, refused = dirty_song_files(Dice(f"{options.seed}:dirt"), songs)
+        dirty_files, invalid = dirty_song_files(Dice(f"{options.seed}:dirt"), songs)
         files += dirty_files
     for number, file in enumerate(files):
         path = folder / track_path(dice, number)
@@ -177,7 +177,7 @@ def write_songs(folder: Path, options: Options, catalogue: Catalogue) -> Written
         path.write_bytes(file.content)
         if file.is_gzipped:
             gzip_file(path)
-    return Written(len(files), refused)
+    return Written(len(files), invalid)
 
 
 def write_logs(folder: Path, options: Options, catalogue: Catalogue) -> Written:
@@ -204,7 +204,7 @@ def write_logs(folder: Path, options: Options, catalogue: Catalogue) -> Written:
     empty = log_path(folder, plan.end_ts)
     empty.parent.mkdir(parents=True, exist_ok=True)
     empty.touch()
-    return Written(writer.file_count + 1, dirt.refused_count)
+    return Written(writer.file_count + 1, dirt.invalid_count)
 
 
 def write_sample(options: Options) -> Summary:
@@ -234,7 +234,7 @@ def write_sample(options: Options) -> Summary:
         log_files=logs.files,
         song_files=songs.files,
         events=options.plan.events,
-        refused=logs.refused + songs.refused,
+        invalid=logs.invalid + songs.invalid,
         byte_count=size,
     )
 

@@ -219,7 +219,7 @@ counted as (
     select
         {NEW_FILES}.path,
         count(*) as record_count,
-        sum(case when {reason} is null then 0 else 1 end) as refused_count
+        sum(case when {reason} is null then 0 else 1 end) as rejected_count
     from {external(table.name)} as records
     inner join {NEW_FILES}
         on {_on_path(table, root, NEW_FILES)}
@@ -228,8 +228,8 @@ counted as (
 select
     {quote_literal(f"{root}/{table.part}")},
     {names_of(NEW_FILES, sql.FILES_COLUMNS)},
-    coalesce(counted.record_count - counted.refused_count, 0),
-    coalesce(counted.refused_count, 0),
+    coalesce(counted.record_count - counted.rejected_count, 0),
+    coalesce(counted.rejected_count, 0),
     {THIS_LOAD}.load_id,
     {THIS_LOAD}.loaded_at
 from {NEW_FILES}

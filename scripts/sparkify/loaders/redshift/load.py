@@ -101,11 +101,11 @@ class Load:
             rows = reject_rows(rejections)
             steps += self.fill(sql.NEW_REJECTS, sql.REJECTS_COLUMNS, rows)
         for table in tables:
-            refused = sum(r.table == table.name for r in rejections)
-            steps += self.copies(table, refused + 1 if expected else 0)
+            rejected = sum(r.table == table.name for r in rejections)
+            steps += self.copies(table, rejected + 1 if expected else 0)
             if expected:
                 condition = f"count(*) = {expected[table.name]}"
-                name = "copy_took_what_it_took_before"
+                name = "copy_accepted_as_in_the_trial"
                 steps.append(
                     Step(
                         sql.guard(condition, name, sql.copied(table.name)),
