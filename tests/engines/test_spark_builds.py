@@ -24,6 +24,10 @@ A_BUILD = (
     "[spark-grown-songplays]"
 )
 """Loads the sample on Spark and more after it, builds, and compares."""
+A_LAW_CASE = (
+    f"tests/rules/test_law.py::test_the_law_holds_in_a_named_case[duckdb-{FIND_AGAIN}]"
+)
+"""The same increments, by the strategy of the other engines."""
 
 USERS = ("--select", "users")
 STATEMENTS = 12
@@ -154,6 +158,7 @@ def test_an_unknown_table_format_is_one_sentence(
     assert said in str(done.result.exception)
 
 
+@pytest.mark.long(guard=A_LAW_CASE)
 def test_an_increment_by_merge_holds_the_law(
     built_warehouse: Callable[[str, str], Warehouse], tmp_path: Path
 ) -> None:

@@ -763,7 +763,7 @@ def test_a_lost_answer_and_a_repeat_load_once(
     )
     assert redshift.load(*WAYS[way]) == status
     redshift.stand_in.faults.waiting.clear()
-    # The load may run still. A second one would be told that it came between.
+    # The load may still run. Then a second one would report a conflict.
     for statement in list(redshift.stand_in.data_api.statements.values()):
         assert statement.ended.wait(60)
     assert redshift.load(*WAYS[way]) == 0

@@ -32,7 +32,7 @@ from warehouses import (
     write_source,
 )
 
-COURSES: Final = {"duckdb": 3, "postgres": 1}
+COURSES: Final = {"duckdb": 2, "postgres": 1}
 LONG_COURSES: Final = {"duckdb": 5, "postgres": 2}
 WIDTH: Final = int(os.environ.get("LAW_WIDTH", "40"))
 SEED: Final = int(os.environ.get("LAW_SEED", "1"))
