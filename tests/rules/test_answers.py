@@ -520,7 +520,7 @@ def test_error_pages() -> None:
     ]
 
 
-def test_what_was_loaded_and_refused() -> None:
+def test_what_was_loaded_and_rejected() -> None:
     files = {"staging_events": 2, "staging_songs": 1, "nothing": 0}
     rejects = [
         Reject("staging_events", "a", 1, "not JSON", "x"),

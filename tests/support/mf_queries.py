@@ -19,13 +19,13 @@ def run_mf(warehouse: Warehouse, commands: list[list[str]]) -> None:
 
     The project is read once for all commands.
     """
-    read_once = CLIConfiguration()
+    configuration = CLIConfiguration()
     with environment(warehouse.variables), pytest.MonkeyPatch.context() as patch:
         patch.chdir(warehouse.folder)
         patch.setattr(f"{mf.__name__}.UpdateChecker.check", lambda *_: None)
         for command in commands:
             try:
-                mf.cli(command, standalone_mode=False, obj=read_once)
+                mf.cli(command, standalone_mode=False, obj=configuration)
             except SystemExit as end:
                 if end.code:
                     raise

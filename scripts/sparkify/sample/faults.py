@@ -49,7 +49,7 @@ REFUSED_EVENT_VALUES: tuple[tuple[str, object], ...] = (
     ("registration", "in May"),
     ("userId", "visitor"),
 )
-REFUSED_SONG_VALUES: tuple[tuple[str, object], ...] = (
+INVALID_SONG_VALUES: tuple[tuple[str, object], ...] = (
     ("song_id", None),
     ("artist_id", "  "),
     ("title", ["A", "B"]),
@@ -211,7 +211,7 @@ def dirty_song_files(dice: Dice, songs: list[Song]) -> tuple[list[SongFile], int
     invalid = [
         compact_json(_without(new, "song_id")),
         compact_json(new)[:-20],
-        *(compact_json({**new, key: value}) for key, value in REFUSED_SONG_VALUES),
+        *(compact_json({**new, key: value}) for key, value in INVALID_SONG_VALUES),
     ]
     known = [dice.pick(songs).record() for _ in range(5)]
     # The same song with another year. The latest year wins.

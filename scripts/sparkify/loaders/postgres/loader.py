@@ -102,8 +102,7 @@ class PostgresWarehouse:
     def create_tables(self) -> None:
         """Create missing raw tables."""
         with self.connection.transaction():
-            for statement in [*create_statements(str.lower), *_index_statements()]:
-                self._run(statement)
+            self._run_all([*create_statements(str.lower), *_index_statements()])
 
     @_translate_errors()
     def history(self) -> Sequence[LoadedFile]:
@@ -151,8 +150,7 @@ class PostgresWarehouse:
             temporary_records(source, files, options) as (records, folder, result),
             self.connection.transaction(),
         ):
-            for statement in create_statements(str.lower):
-                self._run(statement)
+            self._run_all(create_statements(str.lower))
             loaded_at = self._next_load_time()
             for table in tables_of(files):
                 mine = [new for new in files if new.table == table]
@@ -162,8 +160,7 @@ class PostgresWarehouse:
             for name in TABLES:
                 self._copy(records, name, loaded_at, folder)
             # A new index is made faster from all rows than row by row.
-            for statement in _index_statements():
-                self._run(statement)
+            self._run_all(_index_statements())
         return result
 
     def _copy(
@@ -211,6 +208,10 @@ class PostgresWarehouse:
 
     def _run(self, statement: str, values: Sequence[Any] | None = None) -> None:
         self.connection.execute(statement.encode(), values)
+
+    def _run_all(self, statements: Iterable[str]) -> None:
+        for statement in statements:
+            self._run(statement)
 
     def _rows(self, query: str, values: Sequence[Any] | None = None) -> list[Any]:
         return self.connection.execute(query.encode(), values).fetchall()
