@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import generate_events
-from sparkify.errors import SparkifyError
+from sparkify.shared.errors import SparkifyError
 
 FIRST_DAY: Final = date(2018, 11, 1)
 DAYS: Final = 30

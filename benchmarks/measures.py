@@ -18,8 +18,8 @@ from bench_data import Data, Sizes, one_more_day, without_content
 from profile_of_build import profile
 from project import Project
 from results import Round
-from sparkify.errors import SparkifyError
 from sparkify.loaders.schema import STAGING
+from sparkify.shared.errors import SparkifyError
 from timing import Cost
 
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sparkify.dbt_profile import PROJECT
 from sparkify.loaders.postgres.server import SOCKET_VARIABLE, server_of
+from sparkify.shared.project import PROJECT
 from timing import Cost, timed
 
 PARTS: Final = (

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sparkify.errors import without_traceback
+from sparkify.shared.errors import without_traceback
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import psycopg
 
-from sparkify.errors import without_traceback
+from sparkify.shared.errors import without_traceback
 
 TABLES: Final = """
 create table artists (

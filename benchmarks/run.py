@@ -18,8 +18,8 @@ from measures import MEASURES, Bench
 from project import Project
 from report import write_report
 from results import Results
-from sparkify.dbt_profile import PROJECT
-from sparkify.errors import SparkifyError, without_traceback
+from sparkify.shared.errors import SparkifyError, without_traceback
+from sparkify.shared.project import PROJECT
 
 RUNS: Final = {"build": 3, "postgres": 3, "spark": 3, "large": 1}
 """Number of rounds of a measure by default. Other measures have five."""

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import duckdb
 
-from sparkify.errors import without_traceback
-from sparkify.quoting import quote_literal
 from sparkify.raw.rules import EVENTS, plain_line
+from sparkify.shared.errors import without_traceback
+from sparkify.shared.quoting import quote_literal
 
 
 @without_traceback

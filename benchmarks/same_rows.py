@@ -12,8 +12,8 @@ from typing import Final
 
 import duckdb
 
-from sparkify.errors import without_traceback
-from sparkify.quoting import quote_identifier, quote_literal
+from sparkify.shared.errors import without_traceback
+from sparkify.shared.quoting import quote_identifier, quote_literal
 
 TABLES: Final = ("songplays", "users", "songs", "artists", "time")
 BESIDE: Final = ("loaded_at",)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from sparkify.errors import SparkifyError
+from sparkify.shared.errors import SparkifyError
 
 PEAK_UNIT: Final = 1 if sys.platform == "darwin" else 1024
 """Bytes in a unit of ru_maxrss (getrusage(2); macOS counts bytes)."""

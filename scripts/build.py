@@ -4,27 +4,23 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from typing import Any
 
 import bootstrap
-from changed import good_build, keep_good_build
-from sparkify.changed_code import ChangedCode
-from sparkify.dbt_profile import read_target, save_variable
-from sparkify.dbt_run import run_dbt
-from sparkify.errors import without_traceback
+from sparkify.builds.build import Outcome, build
+from sparkify.dbt.profile import read_target
 from sparkify.loaders import LoadResult, open_warehouse
+from sparkify.loaders.load import load_files
 from sparkify.loaders.redshift.errors import CONFLICT, is_conflict
 from sparkify.loaders.schema import RAW, STAGING, TABLES
-from sparkify.progress import progress
 from sparkify.sample.folder import make_sample
+from sparkify.shared.errors import without_traceback
+from sparkify.shared.project import save_variable
 
 SAMPLE_TARGET = "sample"
 OWN_DATA_TARGET = "duckdb"
-WARNING = "warning: "
 STAR = ("songplays", "users", "songs", "artists", "time")
 
 
@@ -48,21 +44,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     bootstrap.add_source_arguments(parser)
     bootstrap.add_engine_arguments(parser)
-    options = parser.parse_args(
-        argv, argparse.Namespace(dry_run=False, reload_quarantined=False)
-    )
+    options = parser.parse_args(argv)
     name = options.target or (OWN_DATA_TARGET if options.data else SAMPLE_TARGET)
     target = read_target(name)
     given = bootstrap.engine_options(options)
     if not options.data:
         options.data = str(make_sample())
     with closing(open_warehouse(target, given)) as warehouse:
-        loaded = bootstrap.run(warehouse, name, options)
+        loaded = load_files(warehouse, name, bootstrap.load_request(options))
     if save_variable("DBT_TARGET", name):
         print(f"Set DBT_TARGET={name} in .env: plain dbt commands now use this target.")
     outcome = build(name, tests=options.tests)
-    if outcome.success:
-        keep_good_build(name)
     with closing(open_warehouse(target, given)) as warehouse:
         raw_rows = warehouse.count_rows(RAW, TABLES)
         built = {name: outcome.built[name] for name in STAR if name in outcome.built}
@@ -72,74 +64,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         }
     print(summary(name, loaded, raw_rows, star_rows, outcome))
     return 0 if outcome.success else 1
-
-
-class Outcome:
-    """The result of dbt build: built models, test counts, failures and warnings.
-
-    ``built`` maps a model to the schema and the name of its table.
-    """
-
-    def __init__(self) -> None:
-        """Start without results."""
-        self.success = False
-        self.built: dict[str, tuple[str, str]] = {}
-        self.tests = 0
-        self.passed = 0
-        self.failed: list[str] = []
-        self.warnings: list[str] = []
-        self.has_conflict = False
-
-    def add(self, result: Any) -> None:  # noqa: ANN401 -- dbt's own, untyped
-        """Add the nodes of a result of dbtRunner."""
-        self.success = bool(result.success)
-        for node in getattr(result.result, "results", ()):
-            if str(node.node.resource_type) in ("test", "unit_test"):
-                self.tests += 1
-                self.passed += node.status == "pass"
-            elif node.status == "success":
-                self.built[node.node.name] = node.node.schema, node.node.alias
-            if node.status in ("error", "fail"):
-                self.failed.append(node.node.name)
-            if node.status == "error" and is_conflict(str(node.message)):
-                self.has_conflict = True
-
-
-def build(target: str, *, tests: str = "all") -> Outcome:
-    """Build and test the models. Raises SparkifyError if dbt could not run.
-
-    ``tests`` is the variable that macros/incremental/tested_through.sql reads. Unit
-    tests depend on code only, so they are skipped if no code changed.
-    """
-    outcome = Outcome()
-    # dbt build writes the manifest.
-    parsed = run_dbt("--no-write-json", "parse", target=target, to="build").result
-    code = ChangedCode(good_build(target) / "manifest.json", parsed)
-    given = {"tests": tests, "changed_macros": code.macros}
-    options = ["--vars", json.dumps(given)]
-    print("Building and testing the models (dbt build) ...")
-    if not code.is_tested:
-        options += ["--exclude-resource-type", "unit_test"]
-        print("No code changed since the last good build: unit tests are skipped.")
-    with progress("dbt build", "nodes") as bar:
-
-        def on_event(event: Any) -> None:  # noqa: ANN401 -- dbt's own, untyped
-            if event.info.name == "NodeFinished":
-                bar.update()
-            # Logged by macros/report_warnings.sql.
-            if event.info.name == "JinjaLogInfo" and event.data.msg.startswith(WARNING):
-                outcome.warnings.append(event.data.msg.removeprefix(WARNING))
-
-        outcome.add(
-            run_dbt(
-                *("build", *options),
-                target=target,
-                to="build",
-                manifest=parsed,
-                on_event=on_event,
-            )
-        )
-    return outcome
 
 
 def summary(
@@ -166,7 +90,7 @@ def summary(
     )
     if outcome.warnings:
         table = "\n".join([table, "", "Warnings:", *outcome.warnings])
-    if outcome.has_conflict:
+    if any(map(is_conflict, outcome.errors)):
         return (
             f"\n{table}\n\n{CONFLICT}, and Redshift stopped this run.\nRun make build"
             f" again, or only the failed and skipped nodes: dbt retry --target {target}"

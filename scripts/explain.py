@@ -7,12 +7,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from sparkify.dbt_profile import read_target
-from sparkify.errors import SparkifyError, without_traceback
+from sparkify.dbt.profile import read_target
 from sparkify.explain.asking import Warehouse
 from sparkify.explain.figures import explain_figure
 from sparkify.explain.rows import EXPLAINED, explain_row
-from sparkify.progress import progress
+from sparkify.shared.errors import SparkifyError, without_traceback
+from sparkify.shared.progress import progress
 
 HOW = (
     f"Type make explain TABLE KEY=key with one of {', '.join(EXPLAINED)}, or"

@@ -13,12 +13,12 @@ from typing import Any, Final
 
 import duckdb
 
-from sparkify.answers import write_csv
-from sparkify.dbt_profile import read_target
-from sparkify.dbt_run import run_dbt, show
-from sparkify.errors import SparkifyError, without_traceback
-from sparkify.progress import progress
-from sparkify.quoting import quote_literal
+from sparkify.dbt.profile import read_target
+from sparkify.dbt.run import run_dbt, show
+from sparkify.shared.answers import write_csv
+from sparkify.shared.errors import SparkifyError, without_traceback
+from sparkify.shared.progress import progress
+from sparkify.shared.quoting import quote_literal
 
 TABLES: Final = (
     *("songplays", "users", "songs", "artists", "time"),

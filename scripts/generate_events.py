@@ -14,9 +14,9 @@ from datetime import date
 from pathlib import Path
 from typing import NoReturn
 
-from sparkify.errors import SparkifyError, without_traceback
 from sparkify.sample.visits import Plan
 from sparkify.sample.writer import Options, write_sample
+from sparkify.shared.errors import SparkifyError, without_traceback
 
 EARLIEST, LATEST = date(1971, 1, 1), date(9000, 1, 1)
 DEFAULTS = Options(Path())

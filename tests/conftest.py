@@ -21,11 +21,11 @@ from xdist.scheduler import LoadScopeScheduling
 import bootstrap
 from parity_cases import write_parity_cases
 from redshift_stand_in import StandIn, start_stand_in
-from sparkify.errors import SparkifyError
 from sparkify.loaders.postgres import server as local_postgres
 from sparkify.loaders.spark import java
 from sparkify.sample.folder import SAMPLE
 from sparkify.sample.writer import write_sample
+from sparkify.shared.errors import SparkifyError
 from warehouses import (
     ENGINES,
     NO_UNIT_TESTS,

@@ -12,8 +12,8 @@ from typing import Any
 
 import yaml
 
-from sparkify.dbt_profile import PROJECT
-from sparkify.errors import SparkifyError, without_traceback
+from sparkify.shared.errors import SparkifyError, without_traceback
+from sparkify.shared.project import PROJECT
 
 BEGIN = "<!-- star: drawn by `make star` from the tests -->"
 END = "<!-- end of star -->"

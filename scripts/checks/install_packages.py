@@ -17,8 +17,8 @@ from typing import Final
 
 import requests
 
-from sparkify.dbt_profile import PROJECT
-from sparkify.errors import SparkifyError, without_traceback
+from sparkify.shared.errors import SparkifyError, without_traceback
+from sparkify.shared.project import PROJECT
 
 STAND_IN: Final = PROJECT / "scripts" / "offline" / "dbt_utils"
 HUB: Final = "https://hub.getdbt.com/"

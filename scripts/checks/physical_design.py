@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tabulate import tabulate
 
-from sparkify.dbt_profile import read_target
-from sparkify.dbt_run import run_dbt, show
-from sparkify.errors import SparkifyError, without_traceback
-from sparkify.quoting import quote_identifier, quote_literal
+from sparkify.dbt.profile import read_target
+from sparkify.dbt.run import run_dbt, show
+from sparkify.shared.errors import SparkifyError, without_traceback
+from sparkify.shared.quoting import quote_identifier, quote_literal
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sparkify.dbt_profile import PROJECT
-from sparkify.errors import SparkifyError, without_traceback
 from sparkify.redshift_lint.constructs import CONSTRUCTS, Construct
 from sparkify.redshift_lint.tokens import statements_of, tokens_of, without_blanks
+from sparkify.shared.errors import SparkifyError, without_traceback
+from sparkify.shared.project import PROJECT
 
 TARGET_PATH: Final = PROJECT / "target-check-redshift"
 PROFILE: Final = """\

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import sys
 
-from sparkify.errors import without_traceback
 from sparkify.loaders.postgres.server import stop
+from sparkify.shared.errors import without_traceback
 
 
 @without_traceback

@@ -19,7 +19,9 @@ from oracle import answers, read_folder
 from oracle.answers import QUESTIONS as ORACLES
 from oracle.measures import evidence_of
 from oracle.who import what_a_user_heard_in_a_session, who_listened_to_a_song
-from sparkify.answers import (
+from sparkify.analyses.asking import LOADS
+from sparkify.analyses.differences import MAX_REPORTED, differences
+from sparkify.shared.answers import (
     NOTHING,
     Answer,
     Column,
@@ -28,7 +30,6 @@ from sparkify.answers import (
     write_csv,
     written,
 )
-from sparkify.differences import MAX_REPORTED, differences
 from warehouses import PROJECT, Builder, Warehouse, copy_of, environment
 
 QUESTIONS = sorted((PROJECT / "analyses").glob("*.sql"))
@@ -329,7 +330,7 @@ def test_a_warehouse_that_is_not_built_is_told(
     assert analyses.main([]) == 2
     assert capsys.readouterr().err == (
         "error: The warehouse of target test is empty.\n"
-        "Load and build it: make build TARGET=test\n"
+        "Run make build TARGET=test, or name another target.\n"
     )
     assert not (empty / "none.duckdb").exists()
 
@@ -363,7 +364,7 @@ def as_expected(empty: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     monkeypatch.setattr(analyses, "ask", ask)
     monkeypatch.setattr(analyses, "require_data", lambda _: None)
-    for name in ("plays_by_day", "plays_by_hour", analyses.LOADS):
+    for name in ("plays_by_day", "plays_by_hour", LOADS):
         write_csv(empty / f"{name}.csv", ["a"], [("1",)])
     return empty
 
@@ -387,7 +388,7 @@ def test_wrong_answer_is_reported_and_command_fails(
 def test_answers_about_other_data_are_not_compared(
     as_expected: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_csv(as_expected / f"{analyses.LOADS}.csv", ["a"], [("2",)])
+    write_csv(as_expected / f"{LOADS}.csv", ["a"], [("2",)])
     command = ["--check", "--only", "plays_by_day", "--expected", str(as_expected)]
     assert analyses.main(command) == 2
     wrong, advice, _ = capsys.readouterr().err.split("\n")

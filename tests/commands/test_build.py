@@ -14,9 +14,9 @@ from dbt.contracts.graph.manifest import Manifest
 
 import build
 from raw_lines import event, song
-from sparkify import dbt_profile
-from sparkify.changed_code import ChangedCode
-from sparkify.dbt_run import run_dbt
+from sparkify.builds.changed_code import ChangedCode
+from sparkify.dbt.run import run_dbt
+from sparkify.shared import project
 from warehouses import (
     NO_UNIT_TESTS,
     PROJECT,
@@ -38,7 +38,7 @@ def test_builds_end_with_row_counts_and_failures(
 ) -> None:
     warehouse = make_warehouse(tmp_path / "warehouse")
     remembered = tmp_path / ".env"
-    monkeypatch.setattr(dbt_profile, "ENVIRONMENT", remembered)
+    monkeypatch.setattr(project, "ENVIRONMENT", remembered)
     # Unit tests take half the time, and read nothing of the warehouse.
     left_out = {"build": NO_UNIT_TESTS}
     monkeypatch.setattr(
@@ -151,8 +151,8 @@ def test_target_is_saved_beside_other_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / ".env"
-    monkeypatch.setattr(dbt_profile, "ENVIRONMENT", path)
+    monkeypatch.setattr(project, "ENVIRONMENT", path)
     path.write_text("AWS_PROFILE=mine\nDBT_TARGET=sample\n")
-    assert dbt_profile.save_variable("DBT_TARGET", "duckdb")
-    assert not dbt_profile.save_variable("DBT_TARGET", "duckdb")
+    assert project.save_variable("DBT_TARGET", "duckdb")
+    assert not project.save_variable("DBT_TARGET", "duckdb")
     assert path.read_text() == "AWS_PROFILE=mine\nDBT_TARGET=duckdb\n"

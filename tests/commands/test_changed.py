@@ -13,7 +13,9 @@ import pytest
 import changed
 from project_copies import LEFT_OUT, keep_good_build
 from redshift_stand_in import StandIn
-from sparkify import dbt_run
+from sparkify.builds.artifacts import good_build
+from sparkify.builds.differences import notes
+from sparkify.dbt import run as dbt_run
 from warehouses import (
     NO_TESTS,
     PROJECT,
@@ -138,7 +140,7 @@ def test_model_in_schema_to_be_dropped_is_rejected(
 ) -> None:
     warehouse = make_warehouse(tmp_path)
     with environment(warehouse.variables):
-        state = changed.good_build("test")
+        state = good_build("test")
         state.mkdir(parents=True)
         node = {"name": "plays", "schema": "analytics_changed"}
         (state / "manifest.json").write_text(json.dumps({"nodes": {"plays": node}}))
@@ -188,18 +190,12 @@ def test_change_without_good_build_is_an_error(
 def test_notes_name_new_removed_and_retyped_columns() -> None:
     types = {"id": "bigint", "level": "varchar"}
     found = {"table": "a", "key": ["id"], "columns": {}, "types_before": types}
-    assert changed.notes(found | {"types_after": types | {"x": "date"}}) == [
-        "a.x is new."
-    ]
-    assert changed.notes(found | {"types_after": {"id": "bigint"}}) == [
-        "a.level is removed."
-    ]
-    assert changed.notes(found | {"types_after": types | {"level": "text"}}) == [
+    assert notes(found | {"types_after": types | {"x": "date"}}) == ["a.x is new."]
+    assert notes(found | {"types_after": {"id": "bigint"}}) == ["a.level is removed."]
+    assert notes(found | {"types_after": types | {"level": "text"}}) == [
         "a.level: type varchar -> text; values were not compared."
     ]
-    assert changed.notes(found | {"types_before": {}, "types_after": types}) == [
-        "a is new."
-    ]
-    assert changed.notes(found | {"key": [], "types_after": types}) == [
+    assert notes(found | {"types_before": {}, "types_after": types}) == ["a is new."]
+    assert notes(found | {"key": [], "types_after": types}) == [
         "a has no key: rows were counted, not compared."
     ]

@@ -25,6 +25,8 @@ import chromium
 import dashboard
 import redshift_sql
 from conftest import empty_warehouse
+from sparkify.boards import layout
+from sparkify.boards.drawing import QUIET
 from warehouses import (
     PROJECT,
     Builder,
@@ -34,8 +36,8 @@ from warehouses import (
     make_warehouse,
 )
 
-BOARDS = [path.stem for path in dashboard.boards()]
-DRAWN = [path.stem for path in dashboard.drawn_boards()]
+BOARDS = [path.stem for path in layout.boards()]
+DRAWN = [path.stem for path in layout.drawn_boards()]
 DAYS_OF_DATA = (
     "(select unnest(generate_series(min(play_date), max(play_date), interval 1 day))"
     " as date_day from analytics.plays)"
@@ -131,7 +133,7 @@ def warehouse(
 def variables_of(warehouse: Warehouse, target_path: Path) -> dict[str, str]:
     """Return the environment variables of the command on a warehouse."""
     place = {"DBT_TARGET_PATH": str(target_path.relative_to(PROJECT))}
-    return warehouse.variables | dashboard.QUIET | place
+    return warehouse.variables | QUIET | place
 
 
 def draw(warehouse: Warehouse, target_path: Path, out: Path, *formats: str) -> Path:
@@ -195,7 +197,7 @@ def marks(chart: str) -> list[int]:
 
 def test_no_chart_of_a_board_is_empty(boards: dict[str, Charts]) -> None:
     for board, charts in boards.items():
-        planned = yaml.safe_load((dashboard.CHARTS / f"{board}.yml").read_text("utf-8"))
+        planned = yaml.safe_load((layout.CHARTS / f"{board}.yml").read_text("utf-8"))
         left_out = {"nothing", "all_well"}  # shown for empty choices
         assert set(charts) == planned["charts"].keys() - left_out
         for name, chart in charts.items():
@@ -295,10 +297,10 @@ def test_static_board_shows_no_filters_and_no_links(drawn: Path) -> None:
 
 
 def test_phone_board_has_all_charts_in_one_column() -> None:
-    for path in dashboard.drawn_boards():
-        board = dashboard.static_board(dashboard.whole_board(path))
-        phone = dashboard.phone_board(board)
-        assert phone["width"] == dashboard.PHONE_WIDTH
+    for path in layout.drawn_boards():
+        board = layout.static_board(layout.whole_board(path))
+        phone = layout.phone_board(board)
+        assert phone["width"] == layout.PHONE_WIDTH
         assert sorted(charts_in(phone["rows"])) == sorted(charts_in(board["rows"]))
         for row in rows_in(phone["rows"]):
             kinds = {phone["charts"][name]["type"] for name in row.get("cols", [])}
@@ -348,7 +350,7 @@ def test_an_exposure_says_what_its_board_depends_on() -> None:
         calls = re.findall(r"{{ ((?:ref|source)\([^)]*\)) }}", sql)
         assert set(calls) == set(exposure["depends_on"]), exposure["name"]
         board = yaml.safe_load(
-            (dashboard.CHARTS / f"{exposure['name']}.yml").read_text("utf-8")
+            (layout.CHARTS / f"{exposure['name']}.yml").read_text("utf-8")
         )
         assert exposure["label"] == board["title"]
 
@@ -356,7 +358,7 @@ def test_an_exposure_says_what_its_board_depends_on() -> None:
 def board_sql(board: str) -> Iterator[str]:
     """Yield the queries of a board, with those that it shares with others."""
     planned: dict[str, Any] = yaml.safe_load(
-        (dashboard.CHARTS / f"{board}.yml").read_text("utf-8")
+        (layout.CHARTS / f"{board}.yml").read_text("utf-8")
     )
     if "extends" in planned:
         yield from board_sql(Path(planned["extends"]).stem)

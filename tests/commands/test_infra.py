@@ -17,8 +17,9 @@ import yaml
 
 import warehouse
 from sparkify.aws import facts as warehouse_facts
+from sparkify.aws import warehouse as aws_warehouse
 from sparkify.aws.templates import check, defaults, read_template, resolve
-from sparkify.errors import SparkifyError
+from sparkify.shared.errors import SparkifyError
 from warehouses import PROJECT
 
 DATA: Final = {"DataBucket": "raw-data", "DataPrefix": "sparkify"}
@@ -492,13 +493,14 @@ def test_up_writes_all_target_variables_except_password() -> None:
     text = (PROJECT / "profiles.example.yml").read_text(encoding="utf-8")
     outputs = yaml.safe_load(text)["sparkify"]["outputs"]
     asked = set(re.findall(r"SPARKIFY_REDSHIFT_\w+", str(outputs["redshift_password"])))
-    written = {warehouse.REDSHIFT.variable(o) for o in warehouse.REDSHIFT.outputs}
+    engine = aws_warehouse.REDSHIFT
+    written = {engine.variable(output) for output in engine.outputs}
     assert len(asked) > 5
     assert asked - written == {"SPARKIFY_REDSHIFT_PASSWORD"}
 
 
 def test_up_knows_its_outputs_in_the_templates() -> None:
-    for engine in warehouse.ENGINES.values():
+    for engine in aws_warehouse.ENGINES.values():
         _, template = read_template(engine.template)
         assert set(engine.outputs) <= set(template["Outputs"])
 

@@ -14,8 +14,8 @@ import duckdb
 import pytest
 import yaml
 
-import dashboard
 from mf_queries import rows_of, run_mf
+from sparkify.boards import layout
 from warehouses import PROJECT, Warehouse, copy_of
 
 EXPECTED: Final = PROJECT / "seeds" / "expected"
@@ -115,9 +115,9 @@ def boards(warehouse: Warehouse, names: set[str]) -> Iterator[Figure]:
     A figure of the board weekly that has no dimension is of the last week.
     """
     with duckdb.connect(str(warehouse.path), read_only=True) as connection:
-        for path in dashboard.boards():
-            board = dashboard.whole_board(path)
-            for name, sql in dashboard.unfiltered_queries(board).items():
+        for path in layout.boards():
+            board = layout.whole_board(path)
+            for name, sql in layout.unfiltered_queries(board).items():
                 asked = connection.execute(in_duckdb(sql))
                 columns = [column[0] for column in asked.description or ()]
                 rows = [list(row) for row in asked.fetchall()]

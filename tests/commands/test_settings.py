@@ -17,7 +17,7 @@ from dbt.config.renderer import ProfileRenderer
 from dbt_common.context import set_invocation_context
 
 from conftest import only_duckdb
-from sparkify.dbt_profile import read_target
+from sparkify.dbt.profile import read_target
 from sparkify.loaders.duckdb import file as duckdb_file
 from warehouses import PROJECT, Builder, Warehouse, copy_of
 

@@ -19,10 +19,11 @@ from dotenv import dotenv_values
 import cloudformation_stand_in
 import warehouse
 from cloudformation_stand_in import MADE, CloudFormation, start_cloudformation
-from sparkify import dbt_profile
 from sparkify.aws import stack as stacks
 from sparkify.aws.parameters import address_range
-from sparkify.errors import SparkifyError
+from sparkify.dbt.profile import read_target
+from sparkify.shared import project
+from sparkify.shared.errors import SparkifyError
 from warehouses import PROJECT
 
 Run = Callable[..., int]
@@ -61,7 +62,7 @@ def aws(
         monkeypatch.setenv(name, value)
     # Each command creates new clients. AWS's service definitions are read once.
     monkeypatch.setattr("botocore.session.create_loader", lambda _: LOADER)
-    monkeypatch.setattr(dbt_profile, "ENVIRONMENT", tmp_path / ".env")
+    monkeypatch.setattr(project, "ENVIRONMENT", tmp_path / ".env")
     monkeypatch.setattr(stacks, "SECONDS_BETWEEN_LOOKS", 0.01)
     yield server
     # The command takes what .env says into the process.
@@ -89,7 +90,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def written() -> dict[str, str | None]:
-    return dotenv_values(dbt_profile.ENVIRONMENT)
+    return dotenv_values(project.ENVIRONMENT)
 
 
 def two_sentences(said: str, *parts: str) -> None:
@@ -126,7 +127,7 @@ def test_up_creates_serverless_warehouse_and_writes_variables(
     }
     assert "SPARKIFY_REDSHIFT_CLUSTER" not in written()
     assert "SPARKIFY_REDSHIFT_PASSWORD" not in written()
-    assert stat.S_IMODE(dbt_profile.ENVIRONMENT.stat().st_mode) == 0o600
+    assert stat.S_IMODE(project.ENVIRONMENT.stat().st_mode) == 0o600
 
 
 def test_profile_finds_warehouse_by_written_variables(
@@ -135,7 +136,7 @@ def test_profile_finds_warehouse_by_written_variables(
     shutil.copy(PROJECT / "profiles.example.yml", tmp_path / "profiles.yml")
     monkeypatch.setenv("DBT_PROFILES_DIR", str(tmp_path))
     assert run("up", *DATA) == 0
-    target = dbt_profile.read_target("redshift")
+    target = read_target("redshift")
     assert (target["host"], target["port"], target["dbname"]) == (HOST, "5439", "dev")
     assert (target["user"], target["cluster_id"]) == ("sparkify_admin", "")
     assert target["region"] == "eu-central-1"
@@ -155,10 +156,10 @@ def test_up_names_what_the_shell_says_otherwise(
 
 
 def test_existing_env_file_becomes_private(run: Run) -> None:
-    dbt_profile.ENVIRONMENT.write_text("OTHER=1\n", encoding="utf-8")
-    dbt_profile.ENVIRONMENT.chmod(0o644)
+    project.ENVIRONMENT.write_text("OTHER=1\n", encoding="utf-8")
+    project.ENVIRONMENT.chmod(0o644)
     assert run("up", *DATA) == 0
-    assert stat.S_IMODE(dbt_profile.ENVIRONMENT.stat().st_mode) == 0o600
+    assert stat.S_IMODE(project.ENVIRONMENT.stat().st_mode) == 0o600
     assert written()["OTHER"] == "1"
 
 
@@ -233,7 +234,7 @@ def test_dry_run_prints_changes_and_creates_nothing(
     assert (
         "The stack sparkify does not exist in eu-central-1." in capsys.readouterr().out
     )
-    assert not dbt_profile.ENVIRONMENT.exists()
+    assert not project.ENVIRONMENT.exists()
     assert run("up", *DATA) == 0
     assert run("up", "--dry-run") == 0
     assert "There is nothing to change." in capsys.readouterr().out
@@ -263,7 +264,7 @@ def test_down_asks_and_deletes_and_says_what_stays(
         run("up", *DATA, "--snapshot", "--external", *("--manifest", "s3://scratch"))
         == 0
     )
-    dbt_profile.save_variable("OTHER", "1")
+    project.save_variable("OTHER", "1")
     capsys.readouterr()
     assert run("down") == 2
     two_sentences(capsys.readouterr().err, "with all its tables", "--yes")
@@ -384,7 +385,7 @@ def test_failed_creation_names_first_resource_and_reason(
         "Fix it and run the command again.",
     )
     assert "CREATE_FAILED          Workgroup: Insufficient free" in captured.out
-    assert not dbt_profile.ENVIRONMENT.exists()
+    assert not project.ENVIRONMENT.exists()
     assert run("status") == 0
     said = capsys.readouterr().out
     assert "ROLLBACK_COMPLETE" in said

@@ -24,6 +24,12 @@ COMMANDS = {
     for path in sorted(folder.glob("*.py"))
 }
 LIBRARY = sorted((SCRIPTS / "sparkify").rglob("*.py"))
+FLOORS = (
+    ("redshift_lint", "shared"),
+    ("aws", "dbt", "raw", "sample"),
+    ("analyses", "boards", "builds", "explain", "loaders"),
+)
+"""Folders of the library, the ground floor first. The commands are above them."""
 MODELS = sorted((PROJECT / "models").rglob("*.sql"))
 ADAPTERS = sorted((PROJECT / "macros" / "dialects" / "adapters").glob("*.sql"))
 MACROS = sorted(set((PROJECT / "macros").rglob("*.sql")) - set(ADAPTERS))
@@ -165,21 +171,27 @@ def test_commands_have_main_and_library_imports_none() -> None:
         assert [name for name in imports_of(path) if name in COMMANDS] == [], path
 
 
-def test_the_library_has_no_circle_of_imports() -> None:
-    units = {
-        path: str(path.relative_to(SCRIPTS / "sparkify").with_suffix("")).split("/")
-        for path in LIBRARY
-    }
-    graph: dict[str, set[str]] = {}
-    for path, parts in units.items():
-        unit = "/".join(parts[:2] if parts[0] == "loaders" else parts[:1])
-        graph.setdefault(unit, set()).update(
-            "/".join(
-                name.split(".")[1:3] if ".loaders." in name else name.split(".")[1:2]
-            )
-            for name in imports_of(path)
-        )
-        graph[unit].discard(unit)
+def module_of(name: str) -> Path:
+    """Return the file of the library that an imported name is in."""
+    path = SCRIPTS.joinpath(*name.split("."))
+    while True:
+        for found in (path.with_suffix(".py"), path / "__init__.py"):
+            if found in LIBRARY:
+                return found
+        path = path.parent
+
+
+def test_library_folders_import_only_lower_floors() -> None:
+    floors = {folder: n for n, floor in enumerate(FLOORS) for folder in floor}
+    graph = {}
+    for path in LIBRARY[1:]:  # the first one is the library's own docstring
+        folder = path.relative_to(SCRIPTS / "sparkify").parts[0]
+        graph[path] = set(map(module_of, imports_of(path))) - {path}
+        others = {
+            module.relative_to(SCRIPTS / "sparkify").parts[0] for module in graph[path]
+        } - {folder}
+        upward = [name for name in others if floors[name] >= floors[folder]]
+        assert upward == [], path
     list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
 
 

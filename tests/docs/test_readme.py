@@ -29,6 +29,7 @@ from cloudformation_stand_in import REGION as STACK_REGION
 from cloudformation_stand_in import start_cloudformation
 from project_copies import LEFT_OUT
 from redshift_stand_in import StandIn
+from sparkify.builds.build import Outcome
 from sparkify.loaders import LoadResult, open_warehouse
 from sparkify.loaders.schema import RAW, STAGING, TABLES
 from warehouses import PROJECT, Builder, Warehouse, copy_of
@@ -230,7 +231,7 @@ def test_the_printed_build_is_that_of_the_sample(
     text = (copy.folder / "target/manifest.json").read_text(encoding="utf-8")
     manifest = json.loads(text)
     tests = [n for n in manifest["nodes"].values() if n["resource_type"] == "test"]
-    outcome = build.Outcome()
+    outcome = Outcome()
     outcome.success = True
     outcome.tests = outcome.passed = len(tests) + len(manifest["unit_tests"])
     with closing(open_warehouse(copy.target)) as warehouse:

@@ -29,7 +29,11 @@ from moto.server import ThreadedMotoServer
 import bootstrap
 from raw_lines import event, song
 from sparkify.loaders import open_warehouse
-from sparkify.quoting import quote_identifier, quote_literal, quote_redshift_literal
+from sparkify.shared.quoting import (
+    quote_identifier,
+    quote_literal,
+    quote_redshift_literal,
+)
 from warehouses import PROJECT, Builder, Warehouse, environment, make_warehouse
 
 TEXTS = st.text(

@@ -12,9 +12,9 @@ import pytest
 import stop_postgres
 from conftest import Load, only_postgres
 from raw_lines import event, song
-from sparkify import dbt_profile
 from sparkify.loaders.postgres import server as local_postgres
 from sparkify.loaders.postgres.loader import LOCK
+from sparkify.shared import project
 from warehouses import QUICK, Builder, Warehouse, write_source
 
 
@@ -124,7 +124,7 @@ def test_own_server_is_started_found_and_stopped(
 ) -> None:
     environment = tmp_path / ".env"
     monkeypatch.setattr(local_postgres, "DATA", tmp_path / "data" / "postgres")
-    monkeypatch.setattr(dbt_profile, "ENVIRONMENT", environment)
+    monkeypatch.setattr(project, "ENVIRONMENT", environment)
     monkeypatch.setenv(local_postgres.SOCKET_VARIABLE, "")
     assert not local_postgres.stop()
     assert local_postgres.start() == local_postgres.start()

@@ -24,9 +24,9 @@ from conftest import Load, only_duckdb, without_spark
 from drawn_lines import assert_read_as_the_rules
 from file_forms import COMPRESSED, FILES, FORMS, NAMES
 from raw_lines import event, lines_of, song
-from sparkify import dbt_profile
-from sparkify.progress import progress
 from sparkify.raw.rules import EVENTS, RAW_TABLES, SONGS, RawTable
+from sparkify.shared import project
+from sparkify.shared.progress import progress
 from warehouses import PROJECT, Warehouse, write_source
 
 
@@ -129,12 +129,12 @@ def test_an_environment_in_utf16_is_one_sentence(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(dbt_profile, "ENVIRONMENT", tmp_path / ".env")
+    monkeypatch.setattr(project, "ENVIRONMENT", tmp_path / ".env")
     (tmp_path / ".env").write_text("A=b", encoding="utf-16")
     assert bootstrap.main(["--data", str(tmp_path)]) == 2
     assert ".env is not UTF-8." in capsys.readouterr().err
     (tmp_path / ".env").write_text("A=b", encoding="utf-8-sig")
-    assert dbt_profile.saved_variables() == {"A": "b"}
+    assert project.saved_variables() == {"A": "b"}
 
 
 @only_duckdb

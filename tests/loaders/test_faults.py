@@ -28,8 +28,8 @@ from conftest import Load, only_duckdb
 from raw_lines import event, song
 from recorded import record
 from redshift_stand_in import StandIn
-from sparkify.errors import SparkifyError
 from sparkify.raw import sources
+from sparkify.shared.errors import SparkifyError
 from warehouses import (
     QUICK,
     Builder,

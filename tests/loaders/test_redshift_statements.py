@@ -12,9 +12,9 @@ from sparkify.loaders.redshift.external import external_statements, steps_of
 from sparkify.loaders.redshift.load import Load, cut
 from sparkify.loaders.redshift.statements import insert_statements
 from sparkify.loaders.schema import RAW
-from sparkify.quoting import quote_redshift_literal
 from sparkify.raw.rules import EVENTS, SONGS
 from sparkify.raw.sources import S3Prefix, SourceFile
+from sparkify.shared.quoting import quote_redshift_literal
 
 SEEN = "2018-11-30 12:00:00.5"
 ROLE = "arn:aws:iam::123456789012:role/sparkify-copy"

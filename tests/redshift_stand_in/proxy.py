@@ -28,7 +28,7 @@ from redshift_stand_in.rewrite import (
     schema_of_dropped,
     sets_case,
 )
-from sparkify.quoting import quote_literal
+from sparkify.shared.quoting import quote_literal
 
 PROTOCOL = 196608
 CANCEL, SSL, GSS = 80877102, 80877103, 80877104

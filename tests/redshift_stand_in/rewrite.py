@@ -13,7 +13,6 @@ from functools import lru_cache
 
 from redshift_sql import check
 from redshift_stand_in.errors import RefusedStatementError
-from sparkify.quoting import quote_literal
 from sparkify.redshift_lint.tokens import (
     BLANK,
     Token,
@@ -23,6 +22,7 @@ from sparkify.redshift_lint.tokens import (
     tokens_of,
     without_blanks,
 )
+from sparkify.shared.quoting import quote_literal
 
 SHADOWED = frozenset({"avg", "regexp_replace", "to_hex", "trunc"})
 """Functions that PostgreSQL has with another meaning: ours are in schema redshift."""

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from oracle.cleaning import WHITE_SPACE, clean_text
-from sparkify.quoting import quote_literal
+from sparkify.shared.quoting import quote_literal
 from warehouses import Builder
 
 ASCII = ("8", "<", ",", "(", "*", "l", "|", "x", "2", " ")

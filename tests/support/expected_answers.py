@@ -13,9 +13,9 @@ from pathlib import Path
 import questions_page
 from analyses import EXPECTED
 from oracle import answers, read_folder
-from sparkify.answers import write_csv
 from sparkify.sample.folder import SAMPLE
 from sparkify.sample.writer import write_sample
+from sparkify.shared.answers import write_csv
 
 
 def main(argv: Sequence[str] | None = None) -> int:

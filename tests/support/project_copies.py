@@ -6,7 +6,7 @@ import re
 import shutil
 from typing import Final
 
-import changed
+from sparkify.builds import artifacts
 from warehouses import PROJECT, Warehouse, environment
 
 LEFT_OUT: Final = shutil.ignore_patterns(".*", "target*", "data", "logs", "__pycache__")
@@ -17,7 +17,7 @@ CONTRIBUTING: Final = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 def keep_good_build(warehouse: Warehouse) -> None:
     """Write what `make build` keeps of a good build, from the build that there is."""
     with environment(warehouse.variables):
-        changed.keep_good_build("test")
+        artifacts.keep_good_build("test")
 
 
 def recipe(name: str) -> list[tuple[str, str]]:

@@ -8,10 +8,11 @@ from typing import Final
 
 import yaml
 
-from analyses import ANALYSES, EXPECTED
+from analyses import EXPECTED
 from oracle.answers import QUESTIONS
-from sparkify.answers import Answer, Column, read_csv, table
-from sparkify.dbt_profile import PROJECT
+from sparkify.analyses.asking import ANALYSES
+from sparkify.shared.answers import Answer, Column, read_csv, table
+from sparkify.shared.project import PROJECT
 
 PAGE: Final = PROJECT / "docs" / "questions.md"
 SHOWN: Final = "most_active_users"

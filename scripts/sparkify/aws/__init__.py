@@ -1,1 +1,1 @@
-"""Clients, stacks and templates of AWS."""
+"""Create, change and delete the warehouse in AWS."""

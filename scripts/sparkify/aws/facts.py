@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sparkify.aws.clients import aws_errors, make_client
 from sparkify.aws.stack import Stack, State
+from sparkify.shared.aws import aws_errors, make_client
 
 RPU_HOURS: Final = 16
 """Default daily limit of a serverless warehouse."""

@@ -6,9 +6,9 @@ import ipaddress
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sparkify.aws.clients import bucket_and_prefix
 from sparkify.aws.templates import check, defaults
-from sparkify.errors import SparkifyError
+from sparkify.shared.aws import bucket_and_prefix
+from sparkify.shared.errors import SparkifyError
 
 GLUE_DATABASE: Final = "sparkify"
 """The AWS Glue database of Redshift's external tables."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sparkify.aws.clients import aws_errors, error_code, make_client
-from sparkify.errors import SparkifyError
+from sparkify.shared.aws import aws_errors, error_code, make_client
+from sparkify.shared.errors import SparkifyError
 
 SECONDS_BETWEEN_LOOKS = 5.0
 MINUTES_UNTIL_DEADLINE = 60.0
@@ -70,7 +70,7 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ChangeSet:
     """A change set that is not applied yet."""
 
     id: str
@@ -134,7 +134,7 @@ class Stack:
 
     def plan(
         self, template: str, parameters: Mapping[str, str], *, is_new: bool
-    ) -> Plan | None:
+    ) -> ChangeSet | None:
         """Create a change set. Return None if there is nothing to change.
 
         Raises SparkifyError if AWS rejects it.
@@ -155,7 +155,7 @@ class Stack:
             pages = self._wait_for_plan(made["Id"])
         first = pages[0]
         if first["Status"] == "FAILED":
-            self.discard(Plan(made["Id"], ()), is_new=is_new)
+            self.discard(ChangeSet(made["Id"], ()), is_new=is_new)
             reason = first.get("StatusReason", "no reason given").rstrip(".")
             if any(words in reason for words in _NO_CHANGE):
                 return None
@@ -163,7 +163,7 @@ class Stack:
                 f"The stack {self.name} cannot be planned: {reason}.",
                 "Nothing was changed. Fix it and run the command again.",
             )
-        return Plan(
+        return ChangeSet(
             made["Id"],
             tuple(
                 Change(
@@ -186,14 +186,14 @@ class Stack:
                 return found
             self._pause(deadline, "being planned")
 
-    def discard(self, plan: Plan, *, is_new: bool) -> None:
+    def discard(self, plan: ChangeSet, *, is_new: bool) -> None:
         """Delete a plan, and the empty stack that was created for it."""
         with self._doing("planned"):
             self._client.delete_change_set(ChangeSetName=plan.id, StackName=self.name)
             if is_new:
                 self._client.delete_stack(StackName=self.name)
 
-    def apply(self, plan: Plan) -> State:
+    def apply(self, plan: ChangeSet) -> State:
         """Apply a plan and wait for it. Raises SparkifyError if AWS rolls it back."""
         before = self._last_event(self.name)
         with self._doing("changed"):

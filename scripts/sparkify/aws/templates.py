@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import yaml
 
-from sparkify.dbt_profile import PROJECT
-from sparkify.errors import SparkifyError
+from sparkify.shared.errors import SparkifyError
+from sparkify.shared.project import PROJECT
 
 INFRA: Final = PROJECT / "infra"
 PSEUDO: Final[Mapping[str, str]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sparkify.dbt_run import run_dbt, show
+from sparkify.dbt.run import run_dbt, show
 from sparkify.explain.places import Place, find_places
 from sparkify.explain.records import Record, cleaned
 from sparkify.raw.rules import EVENTS, SONGS, RawTable

@@ -10,13 +10,13 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
-from sparkify.errors import SparkifyError, printable
 from sparkify.explain import choices
 from sparkify.explain.asking import Warehouse
 from sparkify.explain.choices import ranked
 from sparkify.explain.records import EPOCH, Record, cleaned
 from sparkify.explain.words import counted, shown, table
 from sparkify.raw.rules import EVENTS
+from sparkify.shared.errors import SparkifyError, printable
 
 MOST_RECORDS: Final = 200_000
 """The rules in Python are applied to so many raw records of a day."""

@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sparkify.errors import SparkifyError, printable
 from sparkify.explain.records import Record, cleaned
 from sparkify.raw.reader import read_records
 from sparkify.raw.rules import RawTable
 from sparkify.raw.sources import SourceFile, open_source
+from sparkify.shared.errors import SparkifyError, printable
 
 MOST_FILES: Final = 20
 """So many files are read again for one explanation."""

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from sparkify.errors import SparkifyError, printable
 from sparkify.explain import choices
 from sparkify.explain.asking import Claims, Warehouse, literal
 from sparkify.explain.choices import Rule, deciding, ranked
 from sparkify.explain.places import Place
 from sparkify.explain.records import Record
 from sparkify.explain.words import attributes, counted, shown, table
+from sparkify.shared.errors import SparkifyError, printable
 
 MOST_EVENTS: Final = 1000
 """So many of the latest events of a user or session are looked at."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from tabulate import tabulate
 
-from sparkify.answers import NOTHING, written
-from sparkify.errors import printable
+from sparkify.shared.answers import NOTHING, written
+from sparkify.shared.errors import printable
 
 WIDEST = 48
 """Text in a table is cut to so many characters."""

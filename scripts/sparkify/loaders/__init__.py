@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from sparkify.errors import SparkifyError
 from sparkify.raw.rules import RawTable
 from sparkify.raw.sources import OnFile, Source, SourceFile
+from sparkify.shared.errors import SparkifyError
 
 
 class LoadedFile(NamedTuple):
@@ -121,3 +122,14 @@ def open_warehouse(
             )
     warehouse: Warehouse = module.open_warehouse(target | dict(options or {}))
     return warehouse
+
+
+def require_data(target: dict[str, Any]) -> None:
+    """Raise SparkifyError if no file was ever loaded into a target's warehouse."""
+    name = target["name"]
+    with closing(open_warehouse(target)) as warehouse:
+        if not warehouse.history():
+            raise SparkifyError(
+                f"The warehouse of target {name} is empty.",
+                f"Run make build TARGET={name}, or name another target.",
+            )

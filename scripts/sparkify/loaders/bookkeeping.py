@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sparkify.errors import SparkifyError, printable
 from sparkify.loaders import NewFile
 from sparkify.raw.reader import Record
 from sparkify.raw.rules import RawTable
 from sparkify.raw.sources import Source
+from sparkify.shared.errors import SparkifyError, printable
 
 BATCH_BYTES: Final = 1 << 30
 BATCH_FILES: Final = 8192

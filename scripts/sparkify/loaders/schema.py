@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from sparkify.quoting import quote_identifier
 from sparkify.raw.rules import RAW_TABLES
+from sparkify.shared.quoting import quote_identifier
 
 RAW: Final = "raw"
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from sparkify.errors import printable
 from sparkify.raw.rules import RawTable
+from sparkify.shared.errors import printable
 
 MAX_KEYS: Final = 1000
 """Number of keys that are counted separately. Some sources use values as keys."""

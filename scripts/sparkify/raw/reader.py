@@ -19,7 +19,6 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
-from sparkify.errors import unreadable
 from sparkify.raw.extra_keys import ExtraKeys
 from sparkify.raw.rules import (
     BLANKS,
@@ -29,6 +28,7 @@ from sparkify.raw.rules import (
     RejectedRecordError,
     check_record,
 )
+from sparkify.shared.errors import unreadable
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from sparkify.aws.clients import aws_errors, bucket_and_prefix, make_client
-from sparkify.errors import SparkifyError, unreadable
+from sparkify.shared.aws import aws_errors, bucket_and_prefix, make_client
+from sparkify.shared.errors import SparkifyError, unreadable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from sparkify.dbt_profile import PROJECT
-from sparkify.errors import SparkifyError
 from sparkify.sample.writer import Options, write_sample
+from sparkify.shared.errors import SparkifyError
+from sparkify.shared.project import PROJECT
 
 SAMPLE: Final = Options(PROJECT / "data" / "sample", is_dirty=True)
 

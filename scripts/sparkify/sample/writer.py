@@ -14,8 +14,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, Self
 
-from sparkify.errors import SparkifyError
-from sparkify.progress import progress
 from sparkify.sample.catalogue import (
     Catalogue,
     Jukebox,
@@ -32,6 +30,8 @@ from sparkify.sample.faults import (
 )
 from sparkify.sample.names import Dice
 from sparkify.sample.visits import DAY, Plan, Simulation, make_users
+from sparkify.shared.errors import SparkifyError
+from sparkify.shared.progress import progress
 
 PARTS = ("song_data", "log_data", "log_json_path.json")
 LOG_KEYS = (

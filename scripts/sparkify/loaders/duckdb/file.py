@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import duckdb
 
-from sparkify.errors import SparkifyError
+from sparkify.shared.errors import SparkifyError
 
 LOCK_SECONDS: Final = 60.0
 

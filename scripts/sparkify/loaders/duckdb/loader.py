@@ -14,8 +14,6 @@ from typing import Any, Final
 
 import duckdb
 
-from sparkify.dbt_profile import PROJECT
-from sparkify.errors import SparkifyError, unreadable
 from sparkify.loaders import (
     LoadedFile,
     LoadOptions,
@@ -26,11 +24,13 @@ from sparkify.loaders import (
 from sparkify.loaders.bookkeeping import Quarantine, batches, load_time, record_load
 from sparkify.loaders.duckdb.file import open_file
 from sparkify.loaders.schema import RAW, TABLES, create_statements, raw
-from sparkify.quoting import quote_identifier, quote_literal
 from sparkify.raw.extra_keys import ExtraKeys, sentences
 from sparkify.raw.reader import count_lines, read_records, suits_parser
 from sparkify.raw.rules import MAX_TEXT_BYTES, TEXT, RawTable, plain_line
 from sparkify.raw.sources import Source
+from sparkify.shared.errors import SparkifyError, unreadable
+from sparkify.shared.project import PROJECT
+from sparkify.shared.quoting import quote_identifier, quote_literal
 
 LINES_PER_INSERT: Final = 10_000
 SMALL_FILE: Final = 1 << 16

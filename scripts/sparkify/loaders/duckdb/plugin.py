@@ -13,8 +13,8 @@ from dbt.adapters.duckdb.credentials import (  # noqa: TID253 -- dbt loads this 
 )
 from dbt.adapters.duckdb.plugins import BasePlugin  # noqa: TID253 -- as above
 
-from sparkify.errors import SparkifyError
 from sparkify.loaders.duckdb.file import open_file
+from sparkify.shared.errors import SparkifyError
 
 
 class Plugin(BasePlugin):

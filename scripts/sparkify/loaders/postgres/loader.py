@@ -11,7 +11,6 @@ from typing import Any, Final
 import duckdb
 import psycopg
 
-from sparkify.errors import SparkifyError
 from sparkify.loaders import (
     LoadedFile,
     LoadOptions,
@@ -23,9 +22,10 @@ from sparkify.loaders.bookkeeping import load_time
 from sparkify.loaders.duckdb.loader import temporary_records
 from sparkify.loaders.postgres import server
 from sparkify.loaders.schema import RAW, STAGING, TABLES, create_statements, raw
-from sparkify.quoting import quote_identifier, quote_literal
 from sparkify.raw.rules import RawTable
 from sparkify.raw.sources import Source
+from sparkify.shared.errors import SparkifyError
+from sparkify.shared.quoting import quote_identifier, quote_literal
 
 COPIED_BYTES: Final = 1 << 20
 FETCHED_ROWS: Final = 1000

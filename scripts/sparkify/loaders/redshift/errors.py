@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from sparkify.aws.clients import aws_errors, error_code
-from sparkify.errors import SparkifyError
+from sparkify.shared.aws import aws_errors, error_code
+from sparkify.shared.errors import SparkifyError
 
 NOTHING: Final = "Nothing was loaded. Fix the cause and run the command again."
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from sparkify.errors import SparkifyError
 from sparkify.loaders import LoadOptions, LoadResult, NewFile, tables_of
 from sparkify.loaders.redshift import statements as sql
 from sparkify.loaders.redshift.copying import CopyWarehouse, check_unchanged
@@ -22,10 +21,11 @@ from sparkify.loaders.redshift.statements import (
     names_of,
 )
 from sparkify.loaders.schema import RAW, STAGING, raw
-from sparkify.quoting import quote_identifier
-from sparkify.quoting import quote_redshift_literal as quote_literal
 from sparkify.raw.rules import RawTable
 from sparkify.raw.sources import Source
+from sparkify.shared.errors import SparkifyError
+from sparkify.shared.quoting import quote_identifier
+from sparkify.shared.quoting import quote_redshift_literal as quote_literal
 
 SCHEMA: Final = "raw_external"
 CATALOGUE: Final = "sparkify"

@@ -14,9 +14,9 @@ from sparkify.loaders.redshift import statements as sql
 from sparkify.loaders.redshift.compact import json_lines
 from sparkify.loaders.redshift.statements import Origin, Step
 from sparkify.loaders.schema import raw
-from sparkify.quoting import quote_identifier
 from sparkify.raw.rules import RawTable
 from sparkify.raw.sources import S3Prefix, Source, compression_of
+from sparkify.shared.quoting import quote_identifier
 
 COMPRESSIONS: Final = {"": "", ".gz": "gzip", ".bz2": "bzip2", ".zst": "zstd"}
 """COPY's name of a compression, by the suffix of a file."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sparkify.errors import SparkifyError
 from sparkify.loaders.redshift.copying import CopyWarehouse
 from sparkify.loaders.redshift.data_api import setting
 from sparkify.loaders.redshift.external import ExternalWarehouse
+from sparkify.shared.errors import SparkifyError
 
 OPTIONS: Final = ("manifest", "compact", "external", "timeout")
 """Options of the command that only this engine has."""

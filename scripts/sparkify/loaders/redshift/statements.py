@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sparkify.loaders.schema import RAW, TABLES, raw
-from sparkify.quoting import quote_identifier
-from sparkify.quoting import quote_redshift_literal as quote_literal
 from sparkify.raw.cleaning import WHITE_SPACE
 from sparkify.raw.rules import (
     DEGREES,
@@ -27,6 +25,8 @@ from sparkify.raw.rules import (
     Column,
     RawTable,
 )
+from sparkify.shared.quoting import quote_identifier
+from sparkify.shared.quoting import quote_redshift_literal as quote_literal
 
 NEW_FILES: Final = "new_files"
 NEW_REJECTS: Final = "new_rejects"

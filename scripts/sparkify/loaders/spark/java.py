@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
-from sparkify.errors import SparkifyError
+from sparkify.shared.errors import SparkifyError
 
 OLDEST: Final = 17
 """The version that pyspark 4 requires: https://spark.apache.org/docs/latest/."""

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from sparkify.errors import SparkifyError
 from sparkify.loaders import (
     LoadedFile,
     LoadOptions,
@@ -21,7 +20,6 @@ from sparkify.loaders.bookkeeping import Quarantine, batches, load_time, record_
 from sparkify.loaders.schema import HISTORY, RAW, REJECTED, STAGING
 from sparkify.loaders.spark import session
 from sparkify.loaders.spark.lake import COMMITTED, RECORDS, Lake
-from sparkify.quoting import quote_identifier, quote_literal
 from sparkify.raw.extra_keys import ExtraKeys, sentences
 from sparkify.raw.reader import count_lines, read_records, suits_parser
 from sparkify.raw.rules import (
@@ -32,6 +30,8 @@ from sparkify.raw.rules import (
     plain_line,
 )
 from sparkify.raw.sources import Source
+from sparkify.shared.errors import SparkifyError
+from sparkify.shared.quoting import quote_identifier, quote_literal
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from sparkify.dbt_profile import PROJECT
-from sparkify.errors import SparkifyError
 from sparkify.loaders.spark.java import require_java
+from sparkify.shared.errors import SparkifyError
+from sparkify.shared.project import PROJECT
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from sparkify.errors import SparkifyError
+from sparkify.shared.errors import SparkifyError
 
 LONGEST_REASON: Final = 300
 """Characters. A response that is not from AWS may be a whole HTML page."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sparkify.dbt_profile import PROJECT, profiles_folder
-from sparkify.errors import SparkifyError
+from sparkify.dbt.profile import profiles_folder
+from sparkify.shared.answers import Answer, Column
+from sparkify.shared.errors import SparkifyError
+from sparkify.shared.project import PROJECT
 
 
 def run_dbt(
@@ -64,3 +66,17 @@ def show(
         reason = " ".join(str(getattr(found, "message", "")).split()).rstrip(".")
         raise SparkifyError(f"dbt could not {to}: {reason}.", advice)
     return found.agate_table
+
+
+def answer_of(result: Any) -> Answer:  # noqa: ANN401 -- dbt's own, untyped
+    """Return the answer in a result of ``dbt show``."""
+    described = result.node.columns
+    return Answer(
+        name=result.node.name,
+        question=" ".join(result.node.description.split()) or result.node.name,
+        columns=tuple(
+            Column(name, getattr(described.get(name), "data_type", None) or "")
+            for name in result.agate_table.column_names
+        ),
+        rows=tuple(tuple(row.values()) for row in result.agate_table.rows),
+    )

@@ -10,7 +10,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
-from sparkify.answers import Answer, Column, Row, read_csv, written
+from sparkify.shared.answers import Answer, Column, Row, read_csv, written
 
 MAX_REPORTED: Final = 5
 """Number of differences that are reported per answer. The others are counted."""

@@ -1,0 +1,1 @@
+"""Run the analyses, and compare their answers with the expected ones."""

@@ -1,0 +1,1 @@
+"""Read the dashboards of charts/, and draw them with dbt Charts."""

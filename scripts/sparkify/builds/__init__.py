@@ -1,0 +1,1 @@
+"""Build the models, and compare a build with an earlier one."""

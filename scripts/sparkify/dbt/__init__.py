@@ -1,0 +1,1 @@
+"""Run dbt in this process, with the project's profile."""
