@@ -12,7 +12,7 @@ from dataclasses import fields
 from typing import Any
 
 from sparkify.dbt.profile import read_target
-from sparkify.loaders import open_warehouse
+from sparkify.loaders import open_loader
 from sparkify.loaders.load import MAX_REJECTS, Request, load_files
 from sparkify.raw.rules import EVENTS, SONGS
 from sparkify.sample.folder import make_sample
@@ -43,7 +43,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of single engines. ``open_warehouse`` rejects them for others."""
+    """Add the options of single engines. ``open_loader`` rejects them for others."""
     add = parser.add_argument
     prefix = "s3://bucket/prefix"
     add("--manifest", metavar=prefix, help="S3 prefix for the manifests of COPY")
@@ -99,8 +99,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.sample:
         options.data = str(make_sample())
     target = read_target(options.target)
-    with closing(open_warehouse(target, engine_options(options))) as warehouse:
-        load_files(warehouse, target["name"], load_request(options))
+    with closing(open_loader(target, engine_options(options))) as loader:
+        load_files(loader, target["name"], load_request(options))
     return 0
 
 

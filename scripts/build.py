@@ -11,7 +11,7 @@ from contextlib import closing
 import bootstrap
 from sparkify.builds.build import Outcome, build
 from sparkify.dbt.profile import read_target
-from sparkify.loaders import LoadResult, open_warehouse
+from sparkify.loaders import LoadResult, open_loader
 from sparkify.loaders.load import load_files
 from sparkify.loaders.redshift.errors import CONFLICT, is_conflict
 from sparkify.loaders.schema import RAW, STAGING, TABLES
@@ -50,16 +50,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = bootstrap.engine_options(options)
     if not options.data:
         options.data = str(make_sample())
-    with closing(open_warehouse(target, given)) as warehouse:
-        loaded = load_files(warehouse, name, bootstrap.load_request(options))
+    with closing(open_loader(target, given)) as loader:
+        loaded = load_files(loader, name, bootstrap.load_request(options))
     if save_variable("DBT_TARGET", name):
         print(f"Set DBT_TARGET={name} in .env: plain dbt commands now use this target.")
     outcome = build(name, tests=options.tests)
-    with closing(open_warehouse(target, given)) as warehouse:
-        raw_rows = warehouse.count_rows(RAW, TABLES)
+    with closing(open_loader(target, given)) as loader:
+        raw_rows = loader.count_rows(RAW, TABLES)
         built = {name: outcome.built[name] for name in STAR if name in outcome.built}
         star_rows = {
-            name: warehouse.count_rows(schema, [table])[table]
+            name: loader.count_rows(schema, [table])[table]
             for name, (schema, table) in built.items()
         }
     print(summary(name, loaded, raw_rows, star_rows, outcome))

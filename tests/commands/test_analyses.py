@@ -19,6 +19,7 @@ from oracle import answers, read_folder
 from oracle.answers import QUESTIONS as ORACLES
 from oracle.measures import evidence_of
 from oracle.who import what_a_user_heard_in_a_session, who_listened_to_a_song
+from sparkify.analyses import asking
 from sparkify.analyses.asking import LOADS
 from sparkify.analyses.differences import MAX_REPORTED, differences
 from sparkify.shared.answers import (
@@ -362,7 +363,8 @@ def as_expected(empty: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             Answer(name, "?", (Column("a", "varchar"),), (("1",),)) for name in names
         ]
 
-    monkeypatch.setattr(analyses, "ask", ask)
+    for module in (analyses, asking):
+        monkeypatch.setattr(module, "ask", ask)
     monkeypatch.setattr(analyses, "require_data", lambda _: None)
     for name in ("plays_by_day", "plays_by_hour", LOADS):
         write_csv(empty / f"{name}.csv", ["a"], [("1",)])

@@ -14,6 +14,7 @@ from dbt.contracts.graph.manifest import Manifest
 
 import build
 from raw_lines import event, song
+from sparkify.builds import build as dbt_build
 from sparkify.builds.changed_code import ChangedCode
 from sparkify.dbt.run import run_dbt
 from sparkify.shared import project
@@ -42,7 +43,7 @@ def test_builds_end_with_row_counts_and_failures(
     # Unit tests take half the time, and read nothing of the warehouse.
     left_out = {"build": NO_UNIT_TESTS}
     monkeypatch.setattr(
-        build, "run_dbt", lambda *a, **k: run_dbt(*a, *left_out.get(a[0], ()), **k)
+        dbt_build, "run_dbt", lambda *a, **k: run_dbt(*a, *left_out.get(a[0], ()), **k)
     )
     play = event(page="NextSong", userId="1", level="free", gender="F", song="a")
     data = write_source(

@@ -138,7 +138,7 @@ def test_every_engine_has_parts_of_the_recipe() -> None:
             assert (PROJECT / part.replace("ENGINE", engine)).exists(), part
         assert engine in {target["type"] for target in targets}
         assert callable(
-            importlib.import_module(f"sparkify.loaders.{engine}.loader").open_warehouse
+            importlib.import_module(f"sparkify.loaders.{engine}.loader").open_loader
         )
         assert (
             engine in (PROJECT / "docs/engines.md").read_text(encoding="utf-8").lower()

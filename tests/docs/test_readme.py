@@ -30,7 +30,7 @@ from cloudformation_stand_in import start_cloudformation
 from project_copies import LEFT_OUT
 from redshift_stand_in import StandIn
 from sparkify.builds.build import Outcome
-from sparkify.loaders import LoadResult, open_warehouse
+from sparkify.loaders import LoadResult, open_loader
 from sparkify.loaders.schema import RAW, STAGING, TABLES
 from warehouses import PROJECT, Builder, Warehouse, copy_of
 
@@ -234,7 +234,7 @@ def test_the_printed_build_is_that_of_the_sample(
     outcome = Outcome()
     outcome.success = True
     outcome.tests = outcome.passed = len(tests) + len(manifest["unit_tests"])
-    with closing(open_warehouse(copy.target)) as warehouse:
+    with closing(open_loader(copy.target)) as warehouse:
         raw_rows = warehouse.count_rows(RAW, TABLES)
         star_rows = warehouse.count_rows("analytics", build.STAR)
     loaded = LoadResult(

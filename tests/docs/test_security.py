@@ -28,7 +28,7 @@ from moto.server import ThreadedMotoServer
 
 import bootstrap
 from raw_lines import event, song
-from sparkify.loaders import open_warehouse
+from sparkify.loaders import open_loader
 from sparkify.shared.quoting import (
     quote_identifier,
     quote_literal,
@@ -116,7 +116,7 @@ def test_schema_and_table_names_are_quoted(tmp_path: Path) -> None:
         )
         connection.execute(f"create schema {where.rsplit('.', 1)[0]}")
         connection.execute(f"create table {where} as select 1")
-    warehouse = open_warehouse({"type": "duckdb", "path": str(path)})
+    warehouse = open_loader({"type": "duckdb", "path": str(path)})
     assert warehouse.count_rows(schema, [table]) == {table: 1}
     warehouse.close()
 

@@ -25,7 +25,7 @@ from dbt.contracts.graph.manifest import Manifest
 import bootstrap
 from oracle import Listening, Star, build_listening, build_star, read_folder
 from redshift_stand_in import StandIn
-from sparkify.loaders import open_warehouse
+from sparkify.loaders import open_loader
 from sparkify.loaders.spark import session as spark_session
 
 PROJECT: Final = Path(__file__).parents[2]
@@ -167,7 +167,7 @@ class Warehouse:
 
     def empty_lake(self) -> None:
         """Leave nothing in the lake of a warehouse in Spark."""
-        open_warehouse(self.target).reset()
+        open_loader(self.target).reset()
         for (schema,) in self.query("show schemas like 'analytics*'"):
             self.query(f"drop schema {schema} cascade")
 

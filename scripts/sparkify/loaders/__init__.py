@@ -1,8 +1,8 @@
 """Load the raw tables, with one folder per engine behind one interface.
 
 A folder is named after the type of the dbt adapter. Its ``loader.py`` has a function
-``open_warehouse(target)``, which accepts the profile's target and returns a
-``Warehouse``. ``OPTIONS`` lists the options that only this engine has.
+``open_loader(target)``, which accepts the profile's target and returns a
+``Loader``. ``OPTIONS`` lists the options that only this engine has.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class LoadResult:
     remarks: tuple[str, ...] = ()
 
 
-class Warehouse(Protocol):
-    """The raw tables of one warehouse."""
+class Loader(Protocol):
+    """Loads the raw tables of one warehouse."""
 
     def history(self) -> Sequence[LoadedFile]:
         """Return the loaded files, none if the raw tables do not exist."""
@@ -99,10 +99,10 @@ def tables_of(files: Sequence[NewFile]) -> list[RawTable]:
     return list({new.table.name: new.table for new in files}.values())
 
 
-def open_warehouse(
+def open_loader(
     target: dict[str, Any], options: Mapping[str, Any] | None = None
-) -> Warehouse:
-    """Open the raw tables of a dbt target.
+) -> Loader:
+    """Return the loader of a dbt target.
 
     Raises SparkifyError if its engine has no loader or does not have an option.
     """
@@ -120,15 +120,15 @@ def open_warehouse(
                 f"The engine {engine} does not support --{name}.",
                 "Omit it, or choose another target with --target.",
             )
-    warehouse: Warehouse = module.open_warehouse(target | dict(options or {}))
-    return warehouse
+    loader: Loader = module.open_loader(target | dict(options or {}))
+    return loader
 
 
 def require_data(target: dict[str, Any]) -> None:
     """Raise SparkifyError if no file was ever loaded into a target's warehouse."""
     name = target["name"]
-    with closing(open_warehouse(target)) as warehouse:
-        if not warehouse.history():
+    with closing(open_loader(target)) as loader:
+        if not loader.history():
             raise SparkifyError(
                 f"The warehouse of target {name} is empty.",
                 f"Run make build TARGET={name}, or name another target.",

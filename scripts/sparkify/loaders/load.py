@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sparkify.loaders import LoadOptions, LoadResult, Warehouse
+from sparkify.loaders import Loader, LoadOptions, LoadResult
 from sparkify.loaders.plan import Plan, make_plan
 from sparkify.raw.rules import EVENTS, SONGS
 from sparkify.raw.sources import SUFFIXES, Source, open_source
@@ -38,7 +38,7 @@ class Request:
     dry_run: bool = False
 
 
-def load_files(warehouse: Warehouse, target: str, request: Request) -> LoadResult:
+def load_files(loader: Loader, target: str, request: Request) -> LoadResult:
     """Load new and changed files, or only list them.
 
     ``target`` is the target's name. Raises SparkifyError if a file cannot be loaded.
@@ -49,20 +49,20 @@ def load_files(warehouse: Warehouse, target: str, request: Request) -> LoadResul
         replace(EVENTS, part=request.log_data.strip("/")),
         replace(SONGS, part=request.song_data.strip("/")),
     ]
-    history = () if request.reset else warehouse.history()
+    history = () if request.reset else loader.history()
     plan = make_plan(history, source, tables, target, reload=request.reload_quarantined)
     _say(plan, source)
     if request.dry_run:
         if request.reset:
             print(f"The raw tables of target {target} would be dropped first.")
-        _print_plan(warehouse, source, plan)
+        _print_plan(loader, source, plan)
         return LoadResult()
     if request.reset:
-        _reset(warehouse, target, sure=request.yes)
-    return _load(warehouse, source, plan, request.max_rejects)
+        _reset(loader, target, sure=request.yes)
+    return _load(loader, source, plan, request.max_rejects)
 
 
-def _reset(warehouse: Warehouse, target: str, *, sure: bool) -> None:
+def _reset(loader: Loader, target: str, *, sure: bool) -> None:
     if not sure:
         if not sys.stdin.isatty():
             raise SparkifyError(
@@ -72,7 +72,7 @@ def _reset(warehouse: Warehouse, target: str, *, sure: bool) -> None:
         answer = input(f"Drop the raw tables of target {target}? [y/N] ")
         if answer.strip().lower() not in ("y", "yes"):
             raise SparkifyError("Nothing was dropped.", "Answer y to drop them.")
-    warehouse.reset()
+    loader.reset()
     print(f"Dropped the raw tables of target {target}.")
 
 
@@ -97,24 +97,22 @@ def _say(plan: Plan, source: Source) -> None:
         )
 
 
-def _print_plan(warehouse: Warehouse, source: Source, plan: Plan) -> None:
-    for statement in warehouse.statements(source, plan.new):
+def _print_plan(loader: Loader, source: Source, plan: Plan) -> None:
+    for statement in loader.statements(source, plan.new):
         print(f"{statement};\n")
     for new in plan.new:
         verb = "replace" if new.replaces else "load"
         print(f"{verb}  {new.table.name}  {printable(new.file.path)}")
 
 
-def _load(
-    warehouse: Warehouse, source: Source, plan: Plan, max_rejects: int
-) -> LoadResult:
+def _load(loader: Loader, source: Source, plan: Plan, max_rejects: int) -> LoadResult:
     if not plan.new:
-        warehouse.create_tables()
+        loader.create_tables()
         print("Nothing new to load.")
         return LoadResult()
     size = sum(new.file.size for new in plan.new)
     with progress("load", "B", size) as bar:
-        result = warehouse.load(source, plan.new, LoadOptions(max_rejects, bar.update))
+        result = loader.load(source, plan.new, LoadOptions(max_rejects, bar.update))
     print(
         f"Loaded {result.loaded:,} records from {result.files:,} files;"
         f" {result.rejected:,} records are in quarantine (raw.rejected_records)."

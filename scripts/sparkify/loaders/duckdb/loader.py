@@ -50,12 +50,12 @@ def _translate_errors() -> Iterator[None]:
         ) from error
 
 
-def open_warehouse(target: dict[str, Any]) -> DuckDBWarehouse:
-    """Return the warehouse of a target of the profile."""
-    return DuckDBWarehouse(target)
+def open_loader(target: dict[str, Any]) -> DuckDBLoader:
+    """Return the loader of a target of the profile."""
+    return DuckDBLoader(target)
 
 
-class DuckDBWarehouse:
+class DuckDBLoader:
     """The raw tables in a DuckDB file, which only one process at a time can open."""
 
     def __init__(self, target: dict[str, Any]) -> None:
@@ -178,11 +178,11 @@ def temporary_records(
     """Load files into a temporary database, for another engine's loader.
 
     Yields the connection, the folder of the database, and the result of the load. Both
-    are deleted at the end. Raises SparkifyError as ``DuckDBWarehouse.load`` does.
+    are deleted at the end. Raises SparkifyError as ``DuckDBLoader.load`` does.
     """
     with (
         TemporaryDirectory(prefix="sparkify-") as folder,
-        closing(DuckDBWarehouse({"path": f"{folder}/records.duckdb"})) as records,
+        closing(DuckDBLoader({"path": f"{folder}/records.duckdb"})) as records,
     ):
         result = records.load(source, files, options)
         yield records.connection, Path(folder), result

@@ -34,11 +34,11 @@ LOCK: Final = 7_277_543
 """Key of the advisory lock that serializes the loads of one database. Arbitrary."""
 
 
-def open_warehouse(target: dict[str, Any]) -> PostgresWarehouse:
-    """Return the warehouse of a target. Start the project's server if it uses it."""
+def open_loader(target: dict[str, Any]) -> PostgresLoader:
+    """Return the loader of a target. Start the project's server if it uses it."""
     if server.SOCKET_VARIABLE in str(target["as_written"].get("host")):
         target = target | {"host": server.start()}
-    return PostgresWarehouse(target)
+    return PostgresLoader(target)
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def _reason(error: psycopg.Error) -> str:
     return lines[0].rstrip(".")
 
 
-class PostgresWarehouse:
+class PostgresLoader:
     """The raw tables in a PostgreSQL database."""
 
     def __init__(self, target: dict[str, Any]) -> None:

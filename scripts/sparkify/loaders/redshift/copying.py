@@ -38,7 +38,7 @@ from sparkify.shared.errors import SparkifyError, printable
 from sparkify.shared.quoting import quote_identifier, quote_redshift_literal
 
 
-class CopyWarehouse:
+class CopyLoader:
     """The raw tables in Redshift, loaded with COPY."""
 
     is_external = False

@@ -12,7 +12,7 @@ from typing import Final
 
 from sparkify.loaders import LoadOptions, LoadResult, NewFile, tables_of
 from sparkify.loaders.redshift import statements as sql
-from sparkify.loaders.redshift.copying import CopyWarehouse, check_unchanged
+from sparkify.loaders.redshift.copying import CopyLoader, check_unchanged
 from sparkify.loaders.redshift.load import Load
 from sparkify.loaders.redshift.statements import (
     NEW_FILES,
@@ -32,7 +32,7 @@ CATALOGUE: Final = "sparkify"
 """The AWS Glue database of the external tables."""
 
 
-class ExternalWarehouse(CopyWarehouse):
+class ExternalLoader(CopyLoader):
     """Raw views on JSON in S3, with tables for history and quarantine."""
 
     is_external = True

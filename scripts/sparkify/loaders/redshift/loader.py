@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sparkify.loaders.redshift.copying import CopyWarehouse
+from sparkify.loaders.redshift.copying import CopyLoader
 from sparkify.loaders.redshift.data_api import setting
-from sparkify.loaders.redshift.external import ExternalWarehouse
+from sparkify.loaders.redshift.external import ExternalLoader
 from sparkify.shared.errors import SparkifyError
 
 OPTIONS: Final = ("manifest", "compact", "external", "timeout")
 """Options of the command that only this engine has."""
 
 
-def open_warehouse(target: dict[str, Any]) -> CopyWarehouse:
-    """Return the warehouse of a target. Raises SparkifyError on conflicting options."""
+def open_loader(target: dict[str, Any]) -> CopyLoader:
+    """Return the loader of a target. Raises SparkifyError on conflicting options."""
     for other in ("manifest", "external"):
         if target.get("compact") and target.get(other):
             raise SparkifyError(
@@ -22,5 +22,5 @@ def open_warehouse(target: dict[str, Any]) -> CopyWarehouse:
                 "Omit one of them.",
             )
     if target.get("external") or setting("EXTERNAL"):
-        return ExternalWarehouse(target)
-    return CopyWarehouse(target)
+        return ExternalLoader(target)
+    return CopyLoader(target)

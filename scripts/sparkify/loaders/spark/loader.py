@@ -50,9 +50,9 @@ HALF_OF_PAIR: Final = r"\\u[dD][89a-fA-F]"
 """Escapes of surrogates. Spark's parser also accepts half of a pair."""
 
 
-def open_warehouse(target: dict[str, Any]) -> SparkWarehouse:
-    """Return the warehouse of a target."""
-    return SparkWarehouse(target)
+def open_loader(target: dict[str, Any]) -> SparkLoader:
+    """Return the loader of a target."""
+    return SparkLoader(target)
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def _translate_errors() -> Iterator[None]:
         ) from error
 
 
-class SparkWarehouse:
+class SparkLoader:
     """The raw tables in a lake, which only one process at a time can use."""
 
     def __init__(self, target: dict[str, Any]) -> None:
