@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import NoReturn
 
-from sparkify.sample.visits import Plan
+from sparkify.sample.visits import Scenario
 from sparkify.sample.writer import Options, write_sample
 from sparkify.shared.errors import SparkifyError, without_traceback
 
@@ -92,7 +92,7 @@ def parse_arguments(argv: Sequence[str] | None) -> Options:
         "log_json_path.json",
     )
     values = parser.parse_args(argv)
-    plan = Plan(values.events, values.start, values.days, values.match_share)
+    plan = Scenario(values.events, values.start, values.days, values.match_share)
     if plan.days > (LATEST - plan.start).days:
         raise SparkifyError(f"The logs would end after {LATEST}.", "Use fewer --days.")
     return Options(

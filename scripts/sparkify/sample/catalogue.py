@@ -26,7 +26,7 @@ ASCII_SPACE = " \t\n\v\f\r"
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Location and coordinates of an artist in one row of the catalogue."""
 
     location: str | None
@@ -34,7 +34,7 @@ class Place(NamedTuple):
     longitude: float | None
 
 
-NOWHERE = Place("", None, None)
+NOWHERE = Location("", None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Artist:
 
     artist_id: str
     name: str
-    place: Place
+    place: Location
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class Song:
     title: str
     artist_id: str
     artist_name: str
-    place: Place
+    place: Location
     year: int
     duration: int
 
@@ -207,7 +207,7 @@ class _Known(TypedDict, total=False):
     """Fields of a song that are not random."""
 
     artist_name: str
-    place: Place
+    place: Location
     year: int
     duration: int
 
@@ -222,7 +222,7 @@ class _CatalogueMaker:
         self.artists: list[Artist] = []
         self._artist_count = 0
 
-    def artist(self, name: str | None = None, place: Place | None = None) -> Artist:
+    def artist(self, name: str | None = None, place: Location | None = None) -> Artist:
         """Return a new artist."""
         self._artist_count += 1
         return Artist(
@@ -231,22 +231,22 @@ class _CatalogueMaker:
             place=self.place() if place is None else place,
         )
 
-    def place(self) -> Place:
+    def place(self) -> Location:
         """Return a random place. Half of them are unknown, as in the real catalogue."""
         dice = self.dice
         if dice.chance(0.45):
             return NOWHERE
         if dice.chance(0.05):
-            return Place(None, None, None)
+            return Location(None, None, None)
         if dice.chance(0.3):
-            return Place(home_town(dice), None, None)
+            return Location(home_town(dice), None, None)
         return self.known_place()
 
-    def known_place(self) -> Place:
+    def known_place(self) -> Location:
         """Return a random place with a name and coordinates."""
         latitude = self.dice.between(2_600_000, 4_800_000) / 100_000
         longitude = -self.dice.between(7_000_000, 12_300_000) / 100_000
-        return Place(home_town(self.dice), latitude, longitude)
+        return Location(home_town(self.dice), latitude, longitude)
 
     def add(
         self, artist: Artist, title: str | None = None, **known: Unpack[_Known]
@@ -337,7 +337,7 @@ class _CatalogueMaker:
         dice = self.dice
         self.hear(self.add(self.artist(name=str(dice.between(100, 999)))))
         self.hear(self.add(self.artist(), str(dice.between(1961, 1999))))
-        self.add(self.artist(place=Place(str(dice.between(10, 99)), None, None)))
+        self.add(self.artist(place=Location(str(dice.between(10, 99)), None, None)))
 
         song = self.add(self.artist(), "Rusty Bicycle ")
         self.hear(song)
@@ -355,7 +355,7 @@ class _CatalogueMaker:
         # Encoded twice, the last letter ends in a no-break space, which stays.
         self.hear(self.add(self.artist(), "Le Phare Est L\u00e0"))
         twice = encoded_twice("Santa In\u00eas")
-        self.add(self.artist(place=Place(twice, -23.5475, -46.63611)))
+        self.add(self.artist(place=Location(twice, -23.5475, -46.63611)))
 
     def _add_artists_with_several_faces(self) -> None:
         # One artist has a most frequent name. Another has equally frequent names.
@@ -376,14 +376,14 @@ class _CatalogueMaker:
         both, other = self.known_place(), self.known_place()
         for place in (
             NOWHERE,
-            Place(None, other.latitude, other.longitude),
-            Place(other.location, None, None),
+            Location(None, other.latitude, other.longitude),
+            Location(other.location, None, None),
             both,
             other,
         ):
             self.add(artist, place=place, year=0)
 
-        self.hear(self.add(self.artist(place=Place(None, None, None)), year=0))
+        self.hear(self.add(self.artist(place=Location(None, None, None)), year=0))
         self.hear(self.add(self.artist(place=NOWHERE), year=0))
         self.hear(self.add(self.artist(place=self.known_place()), year=1987))
 

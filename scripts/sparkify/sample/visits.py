@@ -229,7 +229,7 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Scenario:
     """The number of events, their days, and the share of matching plays."""
 
     events: int
@@ -265,7 +265,7 @@ class Plan:
 class Simulation:
     """Simulates visits until the planned number of events is reached."""
 
-    plan: Plan
+    plan: Scenario
     dice: Dice
     users: list[User]
     jukebox: Jukebox

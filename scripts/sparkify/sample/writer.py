@@ -29,7 +29,7 @@ from sparkify.sample.faults import (
     gzip_file,
 )
 from sparkify.sample.names import Dice
-from sparkify.sample.visits import DAY, Plan, Simulation, make_users
+from sparkify.sample.visits import DAY, Scenario, Simulation, make_users
 from sparkify.shared.errors import SparkifyError
 from sparkify.shared.progress import progress
 
@@ -43,7 +43,7 @@ LOG_KEYS = (
 LINES_AT_ONCE = 1_000
 
 
-DEFAULT_PLAN: Final = Plan(
+DEFAULT_SCENARIO: Final = Scenario(
     events=8_000, start=date(2018, 11, 1), days=30, match_share=0.05
 )
 
@@ -54,7 +54,7 @@ class Options:
 
     out: Path
     seed: int = 1
-    plan: Plan = DEFAULT_PLAN
+    plan: Scenario = DEFAULT_SCENARIO
     users: int = 100
     songs: int = 700
     is_dirty: bool = False
