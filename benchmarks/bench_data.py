@@ -1,4 +1,4 @@
-"""Generated data of the measures. It is generated on first use."""
+"""Generate the data of the measures on first use."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Data:
         return self._make(name, count, DAYS, FIRST_DAY, self.sizes.songs)
 
     def next_day(self) -> Path:
-        """Return a log file of the next day, with new sessions."""
+        """Return the log file of the day after the history, with new sessions."""
         count = self.sizes.day
         made = self._make(f"day_{count}", count, 1, NEXT_DAY, self.sizes.songs)
         file = self.folder / f"day_{count}.json"
@@ -137,14 +137,10 @@ class Data:
     def _make(self, name: str, events: int, days: int, start: date, songs: int) -> Path:
         folder = self.folder / name
         if not folder.exists():
-            sizes = {
-                "events": events,
-                "days": days,
-                "users": self.sizes.users,
-                "songs": songs,
-            }
-            arguments = [f"--{what}={number}" for what, number in sizes.items()]
-            arguments += [f"--start={start}", f"--out={folder}"]
+            arguments = [
+                *(f"--events={events}", f"--days={days}", f"--songs={songs}"),
+                *(f"--users={self.sizes.users}", f"--start={start}", f"--out={folder}"),
+            ]
             if generate_events.main(arguments) != 0:
                 raise SparkifyError(
                     "The data could not be generated.", "Free disk space."

@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def make(folder: Path, counts: Mapping[str, int]) -> Path:
-    """Write a project with so many nodes of each kind, and give its folder.
+    """Write a project with a number of nodes per kind, at least one model.
 
-    The kinds are dbt's: model, seed, test, unit_test. It has one model at least.
+    Return its folder. The kinds are dbt's: model, seed, test, unit_test.
     """
     models = max(counts.get("model", 0), 1)
     project = {

@@ -19,7 +19,6 @@ from profile_of_build import profile
 from project import Project
 from results import Round
 from sparkify.loaders.schema import STAGING
-from sparkify.shared.errors import SparkifyError
 from timing import Cost
 
 
@@ -85,7 +84,7 @@ class Bench:
             kept.unlink()
 
     def by_hand(self, data: Path, *scripts: str) -> Cost:
-        """Run SQL scripts on a folder, with the same memory limit."""
+        """Run hand-written SQL scripts on a folder, with the project's memory limit."""
         limit = ("--memory-limit", self.project.memory_limit)
         folder = self.project.root / "benchmarks" / "by_hand"
         paths = [folder / script for script in scripts]
@@ -95,7 +94,7 @@ class Bench:
         )
 
     def same_rows(self, other: Path, schema: str = "main") -> dict[str, Any]:
-        """Compare the warehouse with another file, by its schema.
+        """Return row counts by table of the warehouse and of a schema of another file.
 
         Raises SparkifyError if rows differ.
         """
@@ -142,19 +141,19 @@ def build(bench: Bench) -> Round:
 def large(bench: Bench) -> Round:
     """Build five times the events with the same memory limit."""
     sizes = bench.sizes
-    before = bench.build_new(bench.data.events(sizes.events))
+    base = bench.build_new(bench.data.events(sizes.events))
     bench.project.delete_warehouse()
     # Saves a third of the disk space.
     bench.delete(sizes.events)
-    after = bench.build_new(bench.data.events(sizes.large))
+    five_times = bench.build_new(bench.data.events(sizes.large))
     notes = {
         "events": {"base": sizes.events, "large": sizes.large},
-        "profile": profile(after, bench.project.nodes("duckdb")),
+        "profile": profile(five_times, bench.project.nodes("duckdb")),
         "warehouse_megabytes": bench.project.warehouse.stat().st_size / 1e6,
     }
     bench.project.delete_warehouse()
     bench.delete(sizes.large)
-    return bench.round("large", {"large": after, "base": before}, notes)
+    return bench.round("large", {"large": five_times, "base": base}, notes)
 
 
 def day(bench: Bench) -> Round:
@@ -168,12 +167,7 @@ def day(bench: Bench) -> Round:
             costs[name] = bench.project.build(
                 "duckdb", "--data", str(data), tests="changed"
             )
-        said = f"{sizes.day:,} new"
-        if not any(said in line for _, line in costs[name].lines):
-            raise SparkifyError(
-                f"The day's {sizes.day:,} events were not added.",
-                "See the log of the build.",
-            )
+        costs[name].moment_of(f"{sizes.day:,} new")  # raises if none was added
         profiles[name] = profile(costs[name], bench.project.nodes("duckdb"))
     bench.project.delete_warehouse()
     notes = {"events": {"long": sizes.events, "short": sizes.short}}
@@ -190,7 +184,7 @@ def nothing(bench: Bench) -> Round:
     data = bench.data.events(events)
     kept = bench.kept_warehouse(events)
     bench.project.copy_warehouse(kept)
-    # Now both measured builds have nothing to do.
+    # After this build, both measured builds have nothing to do.
     bench.project.build("duckdb", "--data", str(data))
     with without_content(data):
         costs = {
@@ -314,11 +308,11 @@ MEASURES: Final[Mapping[str, Callable[[Bench], Round]]] = {
     "spark": spark,
     "large": large,
 }
-"""All measures. The one that needs most disk space is last."""
+"""All measures. The measure that needs most disk space is last."""
 
 
 def _raw_megabytes(warehouse: Path) -> float:
-    """Return the size of the raw tables, in blocks of the file."""
+    """Return the megabytes of the file's blocks that belong to raw tables."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         ((block,),) = connection.execute(
             "select block_size from pragma_database_size()"

@@ -1,4 +1,4 @@
-"""A plot of bars as SVG."""
+"""Draw bars as SVG."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Final
 
 WIDTH, LINE, LABEL, LEFT, ROOM = 900, 46, 12, 10, 220
 MOST: Final = 3.0
-"""Longer bars are cut, with a mark."""
-
+"""Share at which longer bars are cut and marked."""
 SCALE: Final = (WIDTH - LEFT - ROOM) / MOST
 GOOD, BAD, INK = "#2a7f62", "#b3412f", "#333"
 OPENING: Final = """\
@@ -22,7 +21,7 @@ OPENING: Final = """\
 
 @dataclass(frozen=True)
 class Bar:
-    """A measure as a share of what it may be, the range of its rounds, and a text."""
+    """A measure as a share of its limit, with the range of its rounds and a label."""
 
     title: str
     share: float
@@ -32,7 +31,7 @@ class Bar:
 
 
 def draw(bars: Sequence[Bar]) -> str:
-    """Draw a bar each; the line at 1 is what it may be at most."""
+    """Return an SVG with one row per bar. The dashed line at 1 is the limit."""
     height = LINE * len(bars) + 30
     line = LEFT + SCALE
     parts = [
@@ -60,14 +59,14 @@ def _drawn(bar: Bar, top: int) -> str:
 
 
 def _rectangle(top: int, width: float, colour: str) -> str:
-    place = f'x="{LEFT}" y="{top}" width="{width:.1f}" height="14"'
-    return f'<rect {place} fill="{colour}"/>'
+    size = f'x="{LEFT}" y="{top}" width="{width:.1f}" height="14"'
+    return f'<rect {size} fill="{colour}"/>'
 
 
 def _text(x: float, y: float, text: str) -> str:
     return f'<text x="{x:.1f}" y="{y}">{escape(text)}</text>'
 
 
-def _line(x1: float, x2: float, y1: int, y2: int, how: str) -> str:
+def _line(x1: float, x2: float, y1: int, y2: int, style: str) -> str:
     ends = f'x1="{x1:.1f}" x2="{x2:.1f}" y1="{y1}" y2="{y2}"'
-    return f'<line {ends} stroke="{INK}" {how}/>'
+    return f'<line {ends} stroke="{INK}" {style}/>'

@@ -1,4 +1,4 @@
-"""The time of ``scripts/build.py`` by phase, from its output and dbt's results.
+"""Split the time of ``scripts/build.py``, by its output and dbt's results.
 
 dbt's results: https://docs.getdbt.com/reference/artifacts/run-results-json
 """
@@ -30,13 +30,13 @@ def profile(cost: Cost, nodes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     nodes_ran = moments[-1] - moments[0]
     kinds: dict[str, float] = defaultdict(float)
     counts: dict[str, int] = defaultdict(int)
-    each: dict[str, float] = {}
+    each: dict[str, float] = defaultdict(float)
     for node in nodes:
         kind = node["unique_id"].split(".")[0]
         kinds[KINDS.get(kind, kind)] += node["execution_time"]
         counts[KINDS.get(kind, kind)] += 1
         name = kind + " " + node["unique_id"].split(".", 2)[2]
-        each[name] = each.get(name, 0.0) + node["execution_time"]
+        each[name] += node["execution_time"]
     return {
         "phases": {
             "start of the command, and listing the files": listed,

@@ -33,13 +33,13 @@ class Project:
     """A copy of the project, with its own warehouse and profile."""
 
     def __init__(self, folder: Path, memory_limit: str) -> None:
-        """Copy the project. dbt's files of an earlier copy are kept."""
+        """Copy the project. Keep dbt's files of an earlier copy."""
         self.folder = folder
         self.memory_limit = memory_limit
         self.root = folder / "project"
         self.warehouse = folder / "warehouse.duckdb"
         self.logs = folder / "logs"
-        self._of_servers: dict[str, str] = {}
+        self._server_variables: dict[str, str] = {}
         for name in PARTS:
             target = self.root / name
             if (PROJECT / name).is_dir():
@@ -56,19 +56,19 @@ class Project:
 
     def code(self) -> str:
         """Return a hash of the measured files."""
-        whole = hashlib.sha256()
+        digest = hashlib.sha256()
         for name in MEASURED:
-            place = self.root / name
-            for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
+            part = self.root / name
+            for path in sorted(part.rglob("*")) if part.is_dir() else [part]:
                 if path.suffix in (".py", ".sql", ".yml", ".csv"):
-                    whole.update(str(path.relative_to(self.root)).encode())
-                    whole.update(path.read_bytes())
-        return whole.hexdigest()[:12]
+                    digest.update(str(path.relative_to(self.root)).encode())
+                    digest.update(path.read_bytes())
+        return digest.hexdigest()[:12]
 
     def build(self, target: str, *arguments: str, tests: str = "all") -> Cost:
         """Run ``scripts/build.py``: load new files, build and test.
 
-        dbt parses changed files first. This is not part of the cost.
+        dbt parses changed files first, which is not part of the cost.
         """
         self.dbt(target, "parse")
         script = self.root / "scripts" / "build.py"
@@ -104,9 +104,9 @@ class Project:
         self, log: str, command: Sequence[str | Path], target: str = "duckdb"
     ) -> Cost:
         # With one folder for two targets, dbt would parse all files each time.
-        place = {"DBT_TARGET_PATH": str(self._target_path(target))}
+        output = {"DBT_TARGET_PATH": str(self._target_path(target))}
         return timed(
-            command, self.root, self.environment | place, self.logs / f"{log}.txt"
+            command, self.root, self.environment | output, self.logs / f"{log}.txt"
         )
 
     def _target_path(self, target: str) -> Path:
@@ -114,7 +114,7 @@ class Project:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of all commands. It allows compiled Python files."""
+        """Environment of all commands. It allows compiled Python files."""
         ours = ("DBT_", "SPARKIFY_", "PYTHONDONTWRITEBYTECODE")
         others = {
             name: v for name, v in os.environ.items() if not name.startswith(ours)
@@ -126,7 +126,7 @@ class Project:
             "SPARKIFY_DUCKDB": str(self.warehouse),
             "SPARKIFY_MEMORY_LIMIT": self.memory_limit,
             "SPARKIFY_LAKE": str(self.folder / "lake"),
-            **self._of_servers,
+            **self._server_variables,
         }
 
     def delete_warehouse(self) -> None:
@@ -153,8 +153,8 @@ class Project:
         server = server_of(self.root / "data" / "postgres")
         try:
             socket = str(server.get_postmaster_info().socket_dir)
-            self._of_servers = {SOCKET_VARIABLE: socket}
+            self._server_variables = {SOCKET_VARIABLE: socket}
             yield socket
         finally:
-            self._of_servers = {}
+            self._server_variables = {}
             server.stop()

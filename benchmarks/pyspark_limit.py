@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Write the five tables as Parquet by a plain PySpark script, straight from the JSON.
+"""Write the five tables as Parquet with plain PySpark, directly from the JSON.
 
-What the project on Spark is compared with: declared schemas, one pass over the logs,
-the catalogue broadcast, all in memory in between. It leaves out what the project does
-beside: raw tables and their history, quarantine, loads that add, all tests, the repair
-of text, and further ties between records of one event after the time.
+The project on Spark is compared with this script. It declares schemas, reads the logs
+once, broadcasts the catalogue, and caches both. It has no raw tables, load history,
+quarantine, incremental loads, tests or text repair. It ranks the records of an event by
+time only.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SETTINGS: Final = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
 }
-"""Memory and small tasks as the project has them."""
+"""Memory and small tasks, as in the project."""
 
 EVENT: Final = """
     artist string, firstName string, gender string, itemInSession int,
@@ -46,7 +46,7 @@ SONG: Final = """
     song_id string, title string, year int
 """
 MONTH: Final = ("start_year", "start_month")
-"""What songplays and time are partitioned by."""
+"""Partition columns of songplays and time."""
 
 EVENTS: Final = """
 select
@@ -183,10 +183,10 @@ from (select distinct start_time from events where is_play)
 
 @without_traceback
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 when all five tables are written."""
+    """Write the five tables and return 0."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="the data's folder")
-    parser.add_argument("out", type=Path, help="where the tables are written")
+    parser.add_argument("folder", type=Path, help="folder with the data")
+    parser.add_argument("out", type=Path, help="folder for the tables")
     options = parser.parse_args(argv)
     from pyspark.sql import SparkSession
 
@@ -205,7 +205,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def read(spark: SparkSession, folder: Path) -> None:
-    """Name the events, each once, and the catalogue, both kept in memory."""
+    """Create cached views of the events, deduplicated, and of the catalogue."""
     logs = spark.read.schema(EVENT).option("recursiveFileLookup", value=True)
     logs.json(f"{folder}/log_data").createOrReplaceTempView("logs")
     files = spark.read.schema(SONG).option("recursiveFileLookup", value=True)
@@ -215,7 +215,7 @@ def read(spark: SparkSession, folder: Path) -> None:
     events.createOrReplaceTempView("events")
     keys = events.groupBy("session_id", "item_in_session").count()
     if not keys.where("count > 1").isEmpty():
-        # To rank all events, each with all it holds, takes longer than to look.
+        # Ranking all events with all columns takes longer than this check.
         spark.sql(LATEST_EVENTS).cache().createOrReplaceTempView("events")
     names = cleaned("title", "artist_name", "artist_location")
     catalogue = spark.sql(CATALOGUE.format(**names))
@@ -223,12 +223,12 @@ def read(spark: SparkSession, folder: Path) -> None:
 
 
 def cleaned(*columns: str) -> dict[str, str]:
-    """Return SQL per column: text without outer white space, null if empty."""
-    white = r"' \u0009\u000a\u000b\u000c\u000d'"  # Spark knows no \v and \f
-    names = {"firstName", "lastName", "userAgent", "song", "artist"}
+    """Return an SQL expression per column: trimmed text, null if it is empty."""
+    white = r"' \u0009\u000a\u000b\u000c\u000d'"  # Spark has no \v and \f
+    aliased = {"firstName", "lastName", "userAgent", "song", "artist"}
     return {
         column: f"nullif(trim(both {white} from {column}), '')"
-        + ("" if column in names else f" as {column}")
+        + ("" if column in aliased else f" as {column}")
         for column in columns
     }
 

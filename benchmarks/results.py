@@ -65,21 +65,21 @@ class Results:
         ]
 
     def last(self, measure: str) -> list[Round]:
-        """Return the rounds of a measure of the same size and code as the last one."""
+        """Return the rounds of a measure with the size and code of its last round."""
         for one in reversed(self.all()):
             if one.measure == measure:
                 return self.of(measure, one.events, one.code)
         return []
 
     def delete(self, measure: str, events: int) -> None:
-        """Drop the rounds of a measure at a size."""
+        """Delete the rounds of a measure at a size."""
         kept = [
             one for one in self.all() if (one.measure, one.events) != (measure, events)
         ]
         self._write(kept)
 
     def _write(self, rounds: Sequence[Round]) -> None:
-        """Replace the file as a whole: who is killed meanwhile leaves the old one."""
+        """Replace the file in one step, so that a killed run leaves the old one."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".partial")
         lines = (json.dumps(asdict(one)) + "\n" for one in rounds)
@@ -88,7 +88,7 @@ class Results:
 
 
 def machine() -> str:
-    """Say what this machine is, but not which."""
+    """Return cores, processor, memory and system, but not the machine's name."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
         f"{os.cpu_count()} cores ({processor()}), {memory:.0f} GiB of memory,"
@@ -97,7 +97,7 @@ def machine() -> str:
 
 
 def processor() -> str:
-    """Return the processor's model, as far as the system tells it."""
+    """Return the processor's model, or its architecture if that is unknown."""
     facts = Path("/proc/cpuinfo")
     if facts.exists():
         for line in facts.read_text(encoding="utf-8").splitlines():
@@ -107,7 +107,7 @@ def processor() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what was measured."""
+    """Return the versions of Python and of the measured packages."""
     found = {"Python": platform.python_version()}
     for name in PACKAGES:
         try:

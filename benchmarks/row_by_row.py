@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
 """Load the JSON into the five tables of PostgreSQL row by row.
 
-A re-write of the loader that this star is known by: file after file, a SELECT for the
-song of each play, an INSERT per row, a commit per file. It is as good as that way can
-be: no data frames, statements that are prepared once, and an index for the look-up. Its
-rules are the classic ones: an exact match on title, artist and duration, no repair of
-text, a generated key.
+It works like the usual loaders of this star schema: a SELECT for the song of each play,
+an INSERT per row, a commit per file. For speed, it has no data frames, prepares
+statements once, and indexes song titles. It matches title, artist and duration exactly,
+repairs no text, and generates the key.
 """
 
 from __future__ import annotations
@@ -75,10 +74,10 @@ insert into songplays (
 
 @without_traceback
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 when all files are loaded."""
+    """Load all files and return 0."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="the data's folder")
-    parser.add_argument("database", help="an empty database, as psycopg names it")
+    parser.add_argument("folder", type=Path, help="folder with the data")
+    parser.add_argument("database", help="connection string of an empty database")
     options = parser.parse_args(argv)
     with psycopg.connect(options.database) as connection:
         connection.execute(TABLES)
@@ -93,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def records(path: Path) -> Iterator[dict[str, Any]]:
-    """Read the records of a file."""
+    """Yield the records of a file."""
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             yield json.loads(line)
@@ -124,7 +123,7 @@ def load_song(cursor: psycopg.Cursor[Any], song: dict[str, Any]) -> None:
 
 
 def load_event(cursor: psycopg.Cursor[Any], event: dict[str, Any]) -> None:
-    """Insert the play of an event, if it is one, with its user and its time."""
+    """Insert the play, user and time of an event. Ignore other pages."""
     if event["page"] != "NextSong":
         return
     moment = datetime.fromtimestamp(event["ts"] / 1000, tz=UTC).replace(tzinfo=None)
@@ -172,7 +171,7 @@ def load_event(cursor: psycopg.Cursor[Any], event: dict[str, Any]) -> None:
 
 
 def text(value: object) -> str | None:
-    """Return a value as text: names of digits alone are numbers in the files."""
+    """Return a value as text. In the files, names of only digits are numbers."""
     return None if value is None else str(value)
 
 

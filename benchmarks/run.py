@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measure the project and programs to compare it with, and write the results.
+"""Measure the project and the programs it is compared with. Write the results.
 
 In a round, all programs of a measure run one after the other. Rounds are saved, so an
 interrupted run continues.

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Run SQL scripts on a new DuckDB file, one after the other.
 
-They have two variables: ``folder``, of the data, and ``plain_event``, the pattern of a
-line with an event that every parser reads alike.
+Scripts can use two variables: ``folder``, the data's folder, and ``plain_event``, a
+pattern for lines with an event that all parsers read in the same way.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from sparkify.shared.quoting import quote_literal
 
 @without_traceback
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 when every statement has run."""
+    """Run all statements and return 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
-    add("folder", type=Path, help="the data's folder")
-    add("database", type=Path, help="the file to make; an older one is replaced")
-    add("scripts", type=Path, nargs="+", help="files of statements")
+    add("folder", type=Path, help="folder with the data")
+    add("database", type=Path, help="the new file; replaces an existing one")
+    add("scripts", type=Path, nargs="+", help="files with statements")
     add("--memory-limit", default="3GB", help="DuckDB's (default: %(default)s)")
     add("--seconds", action="store_true", help="print how long each statement took")
     options = parser.parse_args(argv)
@@ -40,10 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             connection.execute(f"set variable {name} = {quote_literal(value)}")
         text = "".join(path.read_text(encoding="utf-8") for path in options.scripts)
         for statement in duckdb.extract_statements(text):
-            began = time.perf_counter()
+            start = time.perf_counter()
             connection.execute(statement).fetchall()
             if options.seconds:
-                print(f"{time.perf_counter() - began:8.2f} {_first_line(statement)}")
+                print(f"{time.perf_counter() - start:8.2f} {_first_line(statement)}")
     return 0
 
 

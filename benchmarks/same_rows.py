@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compare the five tables of two DuckDB files, value for value, but for loaded_at."""
+"""Compare all values of the five tables of two DuckDB files, except loaded_at."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from sparkify.shared.errors import without_traceback
 from sparkify.shared.quoting import quote_identifier, quote_literal
 
 TABLES: Final = ("songplays", "users", "songs", "artists", "time")
-BESIDE: Final = ("loaded_at",)
-"""What no hand-written script fills: when a record was loaded."""
+EXCLUDED: Final = ("loaded_at",)
+"""Columns that the hand-written scripts do not fill."""
 
 
 @without_traceback
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print rows and differences of each table as JSON; 0 if all rows are the same."""
+    """Print row counts by table as JSON. Return 1 if rows differ, otherwise 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("project", type=Path, help="the warehouse that dbt built")
@@ -40,10 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def compare(
     project: Path, other: Path, schema: str, memory_limit: str
 ) -> dict[str, dict[str, int]]:
-    """Return of each table its rows here and there, and the rows that only one has."""
+    """Return row counts by table: of both files, and of rows that only one has."""
     with duckdb.connect() as connection:
         connection.execute(f"set memory_limit = {quote_literal(memory_limit)}")
-        # What needs more goes to disk, and not where the command happens to be run.
+        # DuckDB spills to disk beside the file, not in the working directory.
         spilled = quote_literal(f"{other}.compared")
         connection.execute(f"set temp_directory = {spilled}")
         for name, path in (("project", project), ("other", other)):
@@ -61,11 +61,11 @@ def _compare(
     names = [
         row[0]
         for row in connection.execute(f"describe {here}").fetchall()
-        if row[0] not in BESIDE
+        if row[0] not in EXCLUDED
     ]
     columns = ", ".join(map(quote_identifier, names))
     counts = [
-        _number(connection, f"select count(*) from {place}") for place in (here, there)
+        _number(connection, f"select count(*) from {name}") for name in (here, there)
     ]
     differing = sum(
         _number(

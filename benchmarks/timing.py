@@ -1,4 +1,4 @@
-"""The cost of a process: time, processor time and peak memory."""
+"""Measure the time, processor time and peak memory of a process."""
 
 from __future__ import annotations
 
@@ -32,21 +32,18 @@ class Cost:
     lines: tuple[tuple[float, str], ...] = field(default=(), repr=False)
 
     def as_json(self) -> dict[str, float]:
-        """Return the figures."""
-        return {
-            "wall": round(self.wall, 3),
-            "cpu": round(self.cpu, 3),
-            "peak": self.peak,
-        }
+        """Return seconds, processor seconds and peak bytes."""
+        wall, cpu = round(self.wall, 3), round(self.cpu, 3)
+        return {"wall": wall, "cpu": cpu, "peak": self.peak}
 
     def moment_of(self, *words: str) -> float:
-        """Return when a line with one of these words came. Raises SparkifyError."""
+        """Return the seconds until a line with one of these words. Raise if none."""
         for seconds, line in self.lines:
             if any(word in line for word in words):
                 return seconds
         raise SparkifyError(
-            f"A command that was measured never said {words[0]!r}.",
-            "If its output was changed, change benchmarks/ too, which reads it.",
+            f"The output of a measured command does not contain {words[0]!r}.",
+            "If the output has new words, change benchmarks/, which reads them.",
         )
 
 
@@ -56,15 +53,15 @@ def timed(
     environment: Mapping[str, str],
     log: Path,
 ) -> Cost:
-    """Run a command in a folder to its end and give what it cost.
+    """Run a command in a folder and return its cost.
 
-    What it prints is kept in a log. Raises SparkifyError if the command fails.
+    Its output is written to a log. Raises SparkifyError if the command fails.
     """
     words = [str(word) for word in command]
     lines = []
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as kept:
-        began = time.perf_counter()
+        start = time.perf_counter()
         process = subprocess.Popen(
             words,
             cwd=folder,
@@ -74,20 +71,20 @@ def timed(
             stderr=subprocess.STDOUT,
             text=True,
         )
-        if process.stdout is None:  # it is a pipe
+        if process.stdout is None:  # never, it is a pipe
             raise AssertionError
         for line in process.stdout:
-            lines.append((time.perf_counter() - began, line.rstrip()))
+            lines.append((time.perf_counter() - start, line.rstrip()))
             kept.write(line)
-        # Not Popen's own wait: only this one tells what the process cost.
+        # Popen.wait does not return the cost of the process.
         _, status, used = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - began
+        wall = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         process.stdout.close()
     if process.returncode != 0:
         raise SparkifyError(
-            f"A command that was measured failed: {shlex.join(words)}.",
-            f"It said: {' / '.join(line for _, line in lines[-3:])} ({log}).",
+            f"A measured command failed: {shlex.join(words)}.",
+            f"Its last lines: {' / '.join(line for _, line in lines[-3:])} ({log}).",
         )
     peak = used.ru_maxrss * PEAK_UNIT
     return Cost(wall, used.ru_utime + used.ru_stime, peak, tuple(lines))

@@ -1,6 +1,5 @@
 {# Warns of events before 2000 (a `ts` in seconds is in 1970) or more than a day after
-   their load. Returns a row per file. COPY reports no file: then `loaded_at` identifies
-   the load. #}
+   their load. Returns a row per file and load, because COPY records no file. #}
 
 {{ config(severity = 'warn') }}
 

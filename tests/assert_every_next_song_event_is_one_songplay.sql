@@ -1,6 +1,6 @@
-{# Compares songplays with the raw table, without the models between. If records of
-   NextSong and of another page have the same key and the same `ts`, there may be a
-   songplay or none: a unit test checks that rule. #}
+{# Compares songplays with the raw table, without the models between them. If records of
+   NextSong and another page have the same key and `ts`, both results pass: a unit test
+   checks that rule. #}
 
 with
 

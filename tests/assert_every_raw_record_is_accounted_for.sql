@@ -1,6 +1,6 @@
-{# The raw tables contain as many records as the loads counted, and every raw record has
-   an event, or a song and an artist. Constants are cast, because not every
-   engine can convert an untyped constant outside of its subquery. #}
+{# The raw tables contain as many records as the loads counted. Every raw record has an
+   event, or a song and an artist. Constants are cast, because some engines cannot
+   convert an untyped constant outside of its subquery. #}
 
 with
 

@@ -1,5 +1,5 @@
-{# A play has a song_id and artist_id if, and only if, a catalogue row has its title and
-   artist. They are those of such a row. #}
+{# A play has the song_id and artist_id of a catalogue row with its title and artist. If
+   there is no such row, both are null. #}
 
 with
 

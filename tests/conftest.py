@@ -1,4 +1,4 @@
-"""What several test files need: warehouses of their own, and what runs side by side."""
+"""Fixtures that several test files share, and the order in which tests run."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ from warehouses import (
     make_warehouse,
 )
 
-ELSEWHERE: Final = "America/Los_Angeles"
-"""Where all tests run: a time zone with summer time, behind UTC."""
+TIME_ZONE: Final = "America/Los_Angeles"
+"""Time zone of all tests: behind UTC, with daylight saving time."""
 
-os.environ["TZ"] = ELSEWHERE
+os.environ["TZ"] = TIME_ZONE
 time.tzset()
 
 only_duckdb = pytest.mark.parametrize("warehouse", ["duckdb"], indirect=True)
 only_postgres = pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
 only_spark = pytest.mark.parametrize("warehouse", ["spark"], indirect=True)
-# Spark takes seconds a load: tests/engines/test_spark.py tries all such cases in one.
+# A load on Spark takes seconds: tests/engines/test_spark.py has these cases in one.
 without_spark = pytest.mark.parametrize(
     "warehouse", [engine for engine in ENGINES if engine != "spark"], indirect=True
 )
@@ -54,39 +54,39 @@ without_spark = pytest.mark.parametrize(
 # --- Which tests run, and where -------------------------------------------------------
 
 LONGEST: Final = ("spark", "redshift", "law", "readme", "redshift_loader", "dashboards")
-"""The groups that take minutes: who runs groups side by side begins with them."""
-ENGINE_OF: Final = {
+"""Groups that take minutes. Several processes start with them."""
+GROUP_OF_FILE: Final = {
     "one_name": "metrics",
     "redshift_models": "redshift",
     "spark": "spark",
     "spark_builds": "spark",
 }
-"""The files all of whose tests share what is slow to make on one engine."""
+"""The group of each file whose tests all need the same slow engine."""
 GUARDS: Final = pytest.StashKey[dict[str, str]]()
-"""By the name of each long test, the test in ``make test`` that looks at the same."""
+"""The test in ``make test`` that covers the same rule, by name of each long test."""
 KEPT: Final = pytest.StashKey[set[str]]()
-"""The names of the tests in ``make test``."""
+"""Names of the tests in ``make test``."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --long, which ``make test-all`` gives."""
+    """Add the option --long, which ``make test-all`` uses."""
     parser.addoption("--long", action="store_true", help="run the long tests too")
 
 
 def group_of(nodeid: str) -> str:
-    """Name the tests that one process runs: those of a file, or of a slow engine."""
+    """Return the group of a test: its file or its slow engine. One process runs it."""
     path, _, name = nodeid.partition("::")
     file = Path(path).stem.removeprefix("test_")
-    if file in ENGINE_OF:
-        return ENGINE_OF[file]
+    if file in GROUP_OF_FILE:
+        return GROUP_OF_FILE[file]
     slow = {"redshift", "spark"} & set(re.split(r"[\[\]-]", name)[1:])
     return slow.pop() if slow else file
 
 
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Gives whole groups to each process.
+    """Assigns whole groups to processes.
 
-    xdist 3.8's own ``loadgroup`` writes the group where pytest 9.2 no longer reads it.
+    pytest 9.2 does not read the group that xdist 3.8's own ``loadgroup`` writes.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -96,15 +96,15 @@ class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
 def pytest_xdist_make_scheduler(
     config: pytest.Config, log: Producer
 ) -> GroupScheduling:
-    """Make what gives tests to processes."""
+    """Return the scheduler that assigns groups to processes."""
     return GroupScheduling(config, log)
 
 
-def state_of_the_lake(test: pytest.Item) -> int:
-    """Return the order of a test among those that share the lake on Spark.
+def lake_order(test: pytest.Item) -> int:
+    """Return the order of a test by the content that it needs in the lake on Spark.
 
-    First come the tests on the sample, then those on real data, then those that empty
-    the lake: each change of its content is a whole build.
+    0: the sample, or another engine. 1: real data. 2: a lake that the test empties.
+    Each change of content costs a full build.
     """
     if group_of(test.nodeid) != "spark":
         return 0
@@ -117,10 +117,9 @@ def state_of_the_lake(test: pytest.Item) -> int:
 def pytest_collection_modifyitems(
     config: pytest.Config, items: list[pytest.Item]
 ) -> None:
-    """Leave out the long tests unless they are asked for; put the rest in order.
+    """Deselect the long tests unless --long is given, and sort the others.
 
-    With several processes (``make test``) each takes whole groups, the longest first.
-    Tests on Spark are in the order of what their shared lake has.
+    With several processes (``make test``) the longest groups run first.
     """
     marks = {test.nodeid: test.get_closest_marker("long") for test in items}
     config.stash[GUARDS] = {
@@ -130,20 +129,20 @@ def pytest_collection_modifyitems(
     if not config.getoption("--long"):
         config.hook.pytest_deselected(items=[t for t in items if marks[t.nodeid]])
         items[:] = [test for test in items if not marks[test.nodeid]]
-    place = {group: number for number, group in enumerate(LONGEST)}
+    order = {group: number for number, group in enumerate(LONGEST)}
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda test: place.get(group_of(test.nodeid), len(LONGEST)))
-    items.sort(key=state_of_the_lake)
+        items.sort(key=lambda test: order.get(group_of(test.nodeid), len(LONGEST)))
+    items.sort(key=lake_order)
 
 
 @pytest.fixture
 def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
-    """A function that has a text printed where the run ends, whoever ran the test."""
+    """Return a function that prints a text at the end of the run, from any process."""
     return lambda text: record_property("report", text)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the reports of the tests."""
+    """Print the texts that tests passed to ``tell``."""
     for reports in terminalreporter.stats.values():
         for report in reports:
             if getattr(report, "when", "") == "call":
@@ -157,14 +156,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that all processes of this run share."""
+    """Return a folder that all processes of this run share."""
     folder = tmp_path_factory.getbasetemp()
     return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 @pytest.fixture(scope="session")
 def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample that ``make build`` takes, dirty records and all."""
+    """Write the sample of ``make build``, dirty records included."""
     folder = tmp_path_factory.mktemp("sample") / "data"
     write_sample(replace(SAMPLE, out=folder))
     return folder
@@ -172,7 +171,7 @@ def sample_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def grown_data(sample_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample, to which the crafted cases have come in which engines differ."""
+    """Write the sample, and the crafted cases on which engines differ."""
     folder = tmp_path_factory.mktemp("grown") / "data"
     shutil.copytree(sample_data, folder)
     write_parity_cases(folder)
@@ -181,7 +180,7 @@ def grown_data(sample_data: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real data that REAL_DATA names."""
+    """Return the folder of real data that REAL_DATA names."""
     named = os.environ.get("REAL_DATA")
     if not named:
         pytest.skip("REAL_DATA names no folder of real data")
@@ -193,7 +192,7 @@ def real_data() -> Path:
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The folder of a PostgreSQL server's socket."""
+    """Start a PostgreSQL server, and return the folder of its socket."""
     server = local_postgres.server_of(tmp_path_factory.mktemp("postgres") / "data")
     yield str(server.get_postmaster_info().socket_dir)
     server.stop()
@@ -201,7 +200,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def one_loader() -> Iterator[None]:
-    """What botocore reads of AWS's services is read once, not for each session."""
+    """Read botocore's service definitions once, not for each session."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.session.create_loader", cache(create_loader))
         yield
@@ -209,20 +208,20 @@ def one_loader() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def stand_in(postgres_server: str) -> Iterator[StandIn]:
-    """The stand-in for Amazon Redshift and AWS services."""
+    """Start the stand-in for Amazon Redshift and AWS services."""
     with start_stand_in(postgres_server) as started:
         yield started
 
 
 @pytest.fixture(scope="session")
 def spark_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the one warehouse in Spark that tests share: Java starts slowly."""
+    """Return the folder of the one Spark warehouse of all tests: Java starts slowly."""
     require_spark()
     return tmp_path_factory.mktemp("spark")
 
 
 def require_spark() -> None:
-    """Skip a test where there is no Java for Spark."""
+    """Skip the test if Java or Spark is not installed."""
     try:
         java.require_java()
     except SparkifyError as error:
@@ -239,7 +238,7 @@ BUILT: dict[tuple[str, str], Warehouse] = {}
 def warehouse(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> Warehouse:
-    """An empty warehouse that commands in this process take as theirs."""
+    """Make an empty warehouse that commands in this process use."""
     made = empty_warehouse(request.param, tmp_path / "warehouse", request)
     for name, value in made.variables.items():
         monkeypatch.setenv(name, value)
@@ -248,26 +247,23 @@ def warehouse(
 
 @pytest.fixture
 def builder(warehouse: Warehouse) -> Builder:
-    """A builder of an empty warehouse."""
+    """Return a builder of an empty warehouse."""
     return Builder(warehouse)
 
 
 def empty_warehouse(
     engine: str, folder: Path, request: pytest.FixtureRequest
 ) -> Warehouse:
-    """Make an empty warehouse; all in Spark are one, whose lake is emptied."""
+    """Make an empty warehouse. On Spark, empty the one lake that all tests share."""
     if engine == "spark":
         lake = make_warehouse(request.getfixturevalue("spark_folder"), engine)
         for known in [known for known in BUILT if known[0] == engine]:
             del BUILT[known]
         lake.empty_lake()
         return lake
-    server = here = None
-    if engine == "postgres":
-        server = request.getfixturevalue("postgres_server")
-    if engine == "redshift":
-        here = request.getfixturevalue("stand_in")
-    return make_warehouse(folder, engine, server or "", here)
+    server = request.getfixturevalue("postgres_server") if engine == "postgres" else ""
+    here = request.getfixturevalue("stand_in") if engine == "redshift" else None
+    return make_warehouse(folder, engine, server, here)
 
 
 Load = Callable[..., int]
@@ -275,7 +271,7 @@ Load = Callable[..., int]
 
 @pytest.fixture
 def load(warehouse: Warehouse) -> Load:
-    """The bootstrap command, on the empty warehouse."""
+    """Return the bootstrap command for the empty warehouse."""
     del warehouse
 
     def run(data: Path | str, *arguments: str) -> int:
@@ -286,7 +282,7 @@ def load(warehouse: Warehouse) -> Load:
 
 @pytest.fixture(scope="session")
 def sample_warehouse(shared_folder: Path, sample_data: Path) -> Warehouse:
-    """The sample in DuckDB, which all processes read, and none may change."""
+    """Build the sample in DuckDB once for all processes. Tests must not change it."""
     folder = shared_folder / "duckdb_sample"
     with FileLock(shared_folder / "duckdb_sample.lock"):
         if not (folder / "built").exists():
@@ -299,9 +295,9 @@ def sample_warehouse(shared_folder: Path, sample_data: Path) -> Warehouse:
 def built_warehouse(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Callable[[str, str], Warehouse]:
-    """A function that gives the warehouse of an engine and of grown or real data."""
+    """Return a function that builds grown or real data once on an engine."""
 
-    def give(engine: str, data: str) -> Warehouse:
+    def build(engine: str, data: str) -> Warehouse:
         if (engine, data) not in BUILT:
             folder = tmp_path_factory.mktemp(f"{engine}_{data}")
             made = empty_warehouse(engine, folder, request)
@@ -317,4 +313,4 @@ def built_warehouse(
             BUILT[engine, data] = made
         return BUILT[engine, data]
 
-    return give
+    return build

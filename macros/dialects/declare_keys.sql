@@ -7,9 +7,9 @@
 
 {% macro default__declare_keys(results) %}{% endmacro %}
 
-{# The planner trusts keys, so a wrong key returns wrong results. Therefore only keys
-   with passed tests are declared. drop_keys drops them before the build writes, so that
-   no test is answered from the key that it checks. #}
+{# The planner trusts keys, so a wrong key causes wrong results. Only keys with passed
+   tests are declared. drop_keys drops them before the build writes, so that no test is
+   answered from the key that it checks. #}
 {% macro redshift__declare_keys(results) -%}
 {%- set keys = redshift__tested_keys(results) if execute else [] -%}
 {%- set declared = (redshift__declared_keys() if keys else [])
@@ -31,9 +31,8 @@
 {{ statements | join(';\n') }}
 {%- endmacro %}
 
-{# The primary key of a table is its first column with a passed unique test and a
-   not_null constraint. A foreign key is a passed relationships test to a primary key.
-   #}
+{# The primary key is the first column with a passed unique test and a not_null
+   constraint. A foreign key is a passed relationships test to a primary key. #}
 {% macro redshift__tested_keys(results) -%}
 {%- set keys = [] -%}
 {%- set primary = {} -%}

@@ -28,7 +28,7 @@ grant usage on schema {{ adapter.quote(schema) }} to {{ group }};
 {% endfor -%}
 {%- endmacro %}
 
-{# Has no users. #}
+{# The engine has no users. #}
 {% macro duckdb__grant_to_analysts(relation, schemas, group) %}{% endmacro %}
 
 {# A Parquet lake has no grants. #}

@@ -30,8 +30,8 @@ cast(
 {%- endmacro %}
 
 {# The quotient of decimals is truncated to few places, so this divides integers and
-   adds the rounding. Integers overflow, with an error, from 4.6e11 / 10 ** (places - 2)
-   on. #}
+   adds the rounding. Numerators from 4.6e11 / 10 ** (places - 2) overflow, with an
+   error. #}
 {% macro redshift__rounded_ratio(numerator, denominator, places) -%}
 {%- set unit = 10 ** 5 -%}
 cast(

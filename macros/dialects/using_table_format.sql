@@ -1,5 +1,4 @@
-{# Returns the clause with the format of a new table, empty on engines without formats.
-   #}
+{# Returns the clause with the format of a new table, empty if the engine has none. #}
 {% macro using_table_format() -%}
 {{ adapter.dispatch('using_table_format')() }}
 {%- endmacro %}

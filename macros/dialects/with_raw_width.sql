@@ -1,6 +1,6 @@
 {# Returns a text cast to the width of raw columns, on engines that reserve memory for
-   sorts and hashes by the declared width, and assume the maximum for an expression. The
-   text must fit: cleaning never makes text longer. #}
+   sorts and hashes by the declared width. They assume the maximum for an expression.
+   The text fits, because cleaning never makes it longer. #}
 {% macro with_raw_width(text) -%}
 {{ adapter.dispatch('with_raw_width')(text) }}
 {%- endmacro %}

@@ -1,5 +1,5 @@
-{# Returns the first statement in the transaction of an incremental model's build: it
-   waits for any other build of the same model. Prints the reason of a full refresh. #}
+{# Returns the first statement in the transaction of an incremental model's build. It
+   waits for other builds of the model. Prints the reason of a full refresh. #}
 {% macro begin_build() -%}
 {%- if notes_this_build() -%}
 {%- set plan = plan_of_build() -%}

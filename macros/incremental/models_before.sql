@@ -1,5 +1,5 @@
-{# Returns the models, seeds and snapshots upstream of a node, added to those that are
-   already found. #}
+{# Returns the list `found`, with the models, seeds and snapshots upstream of a node
+   added. #}
 {% macro models_before(node, found) %}
     {% for name in node.depends_on.get('nodes', []) if name in graph.nodes %}
         {% set parent = graph.nodes[name] %}

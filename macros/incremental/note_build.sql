@@ -1,4 +1,4 @@
-{# Returns the last statement in the transaction of an incremental model's build: it
+{# Returns the last statement in the transaction of an incremental model's build. It
    inserts the build note. An incremental run copies the generation from the latest
    note, because another build may have refreshed the table while this build waited. #}
 {% macro note_build() -%}

@@ -1,6 +1,5 @@
-{# Returns whether this run writes a build note for the current model: an incremental
-   model in `dbt run` or `dbt build`. `dbt clone` runs the same hooks but writes none.
-   #}
+{# Returns whether this run writes a build note for the current model. `dbt run` and
+   `dbt build` write one for incremental models. `dbt clone` writes none. #}
 {% macro notes_this_build() %}
     {{ return(
         execute

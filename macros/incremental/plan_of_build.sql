@@ -1,10 +1,9 @@
-{# Returns how this run builds the current incremental model. It is decided once, before
-   the SQL is compiled. `adds`: whether the run is incremental. `reason`: why
-   not, as text. `last`: the note of the last build. `code`: a digest of the SQL,
-   contract and config of the model and all upstream nodes. `inputs`: the generations
-   of the raw tables and of all upstream incremental models. `built_through`: the load
-   that all of these have reached. `is_partial`: whether the run reads no rows
-   (--empty) or a sample. #}
+{# Returns the plan of this run for the current incremental model, made once, before the
+   SQL is compiled. `adds`: whether the run is incremental. `reason`: why not, as text.
+   `last`: the note of the last build. `code`: a digest of the SQL, contract and config
+   of the model and all upstream nodes. `inputs`: the generations of the raw tables and
+   of all upstream incremental models. `built_through`: the load that all of these have
+   reached. `is_partial`: whether the run reads no rows (--empty) or a sample. #}
 {% macro plan_of_build() %}
     {% set plans = graph.setdefault('plans', {}) %}
     {% set key = invocation_id ~ ' ' ~ model.unique_id %}

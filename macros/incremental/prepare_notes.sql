@@ -1,9 +1,8 @@
 {# Returns nothing. Creates missing tables of build notes, one for each incremental
    model and one for the data tests. Raises a compiler error if nothing was loaded.
    Columns: `number` counts the builds of the model. `generation` is the id of the run
-   that last refreshed it fully. `code` and `inputs` say what it was built from (see
-   plan_of_build). `built_through` is the latest load that the build contains
-   completely. #}
+   that last refreshed it fully. `code` and `inputs` identify its code and inputs (see
+   plan_of_build). `built_through` is the latest load that the build contains fully. #}
 {% macro prepare_notes() %}
     {% if execute and flags.WHICH in ('build', 'run', 'test') %}
         {% do state_of_raw() %}

@@ -1,7 +1,7 @@
-{# Returns the load through which the rows of the current test have passed all tests, if
-   the variable `tests` is `changed`. Returns none if all rows have to be tested: if the
-   variable is `all`, a test or model changed, or a table got a full refresh. Raises a
-   compiler error for another value of the variable. #}
+{# Returns the load through which the rows of the current test have passed all tests.
+   Returns none if all rows must be tested: if the variable `tests` is `all` and not
+   `changed`, a test or model changed, or a table got a full refresh. Raises a compiler
+   error for another value of the variable. #}
 {% macro tested_through() %}
     {% set asked = var('tests', 'all') %}
     {% if asked not in ('all', 'changed') %}

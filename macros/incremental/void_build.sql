@@ -1,5 +1,5 @@
-{# Returns the statement that makes a model's next build a full refresh. That build
-   prints the reason. #}
+{# Returns the statement that makes a model's next build a full refresh, which prints
+   the reason. #}
 {% macro void_build(name, reason) -%}
 {{ add_note(name, 'void', reason) }}
 {%- endmacro %}

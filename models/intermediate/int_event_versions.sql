@@ -16,9 +16,8 @@ with
 
 claims as (select * from {{ arrived_or_known(ref('stg_events')) }}),
 
-{# Three separate imports on purpose: an engine that materializes a CTE with several
-   references would materialize all columns of all events, to find a few repeated ones.
-   #}
+{# Three imports, because an engine that materializes a CTE with several references
+   would materialize all columns of all events, to find a few repeated ones. #}
 counted_claims as (select * from {{ arrived_or_known(ref('stg_events')) }}),
 
 repeated_claims as (select * from {{ arrived_or_known(ref('stg_events')) }}),

@@ -116,7 +116,7 @@ compared_moments as (
 
 ),
 
-{# Few moments begin or end a run, so that little is left to sort. #}
+{# Few moments begin or end a run of one level, so few rows are sorted. #}
 numbered_moments as (
 
     select

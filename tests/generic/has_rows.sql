@@ -1,4 +1,4 @@
-{# Fails where a table is empty: every other test passes on nothing. #}
+{# Fails if a table is empty. All other tests pass on an empty table. #}
 {% test has_rows(model) %}
 
 with

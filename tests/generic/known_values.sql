@@ -1,5 +1,5 @@
-{# Warns of rows whose text is not a known one, and returns these rows: what a source
-   sends may change any day, and must not stop a build. #}
+{# Returns rows whose text is not a known value, as a warning. A source may send new
+   values at any time, and they must not stop a build. #}
 {% test known_values(model, column_name, values) %}
 
 {{ config(severity = 'warn') }}

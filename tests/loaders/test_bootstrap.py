@@ -1,4 +1,4 @@
-"""The bootstrap: what it loads, what it refuses, and what it says."""
+"""The command bootstrap: loaded files, rejected records and messages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from conftest import Load, only_duckdb, without_spark
 from drawn_lines import assert_read_as_the_rules
 from file_forms import COMPRESSED, FILES, FORMS, NAMES
 from raw_lines import event, lines_of, song
-from sparkify.raw.rules import EVENTS, RAW_TABLES, SONGS, RawTable
+from sparkify.raw.rules import EVENTS, SONGS, RawTable
 from sparkify.shared import project
 from sparkify.shared.progress import progress
 from warehouses import PROJECT, Warehouse, write_source
@@ -43,7 +43,7 @@ def items(warehouse: Warehouse) -> list[tuple[Any, ...]]:
 def test_files_of_all_forms_and_names_are_read(
     warehouse: Warehouse, load: Load, tmp_path: Path
 ) -> None:
-    """Also an empty file, and a plain one that is named as zipped."""
+    """Includes empty files, and an uncompressed file named .gz."""
     files = {name: event(item=0) + b"\n" + event(item=1) for name in NAMES}
     for form, content in FORMS.items():
         for name in FILES:
@@ -66,16 +66,16 @@ def test_files_of_all_forms_and_names_are_read(
 def test_files_that_are_not_json_are_skipped(
     warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A link to nowhere is an error: it may be a file that has not come yet."""
+    """A broken link is an error, because its file may arrive later."""
     files = {"a.json": event(), "notes.txt": b"x", ".hidden.json": event(item=1)}
     root = write_source(tmp_path / "data", files)
     os.mkfifo(root / "log_data" / "pipe.json")
     (root / "log_data" / ".hidden").mkdir()
     (root / "log_data" / ".hidden" / "b.json").write_bytes(event(item=1))
     assert load(root) == 0
-    said = capsys.readouterr().out
-    assert "Skipped 4 files" in said
-    assert "parent folder: log_data/.hidden/, ..." in said
+    output = capsys.readouterr().out
+    assert "Skipped 4 files" in output
+    assert "parent folder: log_data/.hidden/, ..." in output
     assert items(warehouse) == [("log_data/a.json", 0)]
     (root / "log_data" / "a.json").unlink()
     assert load(root, "--reset", "--yes") == 2
@@ -98,9 +98,9 @@ def test_linked_folders_are_read_and_loops_end(
     (tmp_path / "other" / "back").symlink_to(logs)
     assert load(root) == 0
     assert items(warehouse) == [("log_data/a.json", 0), ("log_data/linked/b.json", 0)]
-    said = capsys.readouterr().out
-    assert "Skipped 2 files" in said
-    assert "to a parent folder: log_data/loop/, ..." in said
+    output = capsys.readouterr().out
+    assert "Skipped 2 files" in output
+    assert "to a parent folder: log_data/loop/, ..." in output
 
 
 @only_duckdb
@@ -118,13 +118,13 @@ def test_utf8_name_is_read_in_any_locale(warehouse: Warehouse, tmp_path: Path) -
     assert items(warehouse) == [("log_data/ü ♫.json", 0)]
 
 
-def test_progress_is_by_bytes_and_guesses_nothing() -> None:
+def test_progress_shows_bytes_without_time_left() -> None:
     with progress("load", "B", 1_000_000) as bar:
         bar.update(250_000)
         assert re.fullmatch(r"load:  25%\|.*\| 250k/1.00MB \[00:0\d\]", str(bar))
 
 
-def test_an_environment_in_utf16_is_one_sentence(
+def test_env_file_in_utf16_is_clear_error(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -144,8 +144,8 @@ def test_name_not_in_utf8_is_clear_error(
     root = write_source(tmp_path / "data")
     Path(os.fsdecode(os.fsencode(root) + b"/log_data/\xff.json")).write_bytes(event())
     assert load(root) == 2
-    said = capsys.readouterr().err
-    assert "log_data/\\udcff.json cannot be read: its name is not UTF-8." in said
+    output = capsys.readouterr().err
+    assert "log_data/\\udcff.json cannot be read: its name is not UTF-8." in output
 
 
 @only_duckdb
@@ -155,9 +155,9 @@ def test_raw_table_with_other_columns_is_clear_error(
     with duckdb.connect(str(warehouse.path)) as connection:
         connection.execute("create schema raw; create table raw.staging_events (a int)")
     assert load(write_source(tmp_path / "data", {"a.json": event()})) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: DuckDB failed: ")
-    assert len(said.splitlines()) == 2
+    output = capsys.readouterr().err
+    assert output.startswith("error: DuckDB failed: ")
+    assert len(output.splitlines()) == 2
     assert not warehouse.query(
         "select 1 from duckdb_tables() where table_name like 'l%'"
     )
@@ -191,10 +191,10 @@ def test_last_line_dropped_by_parser_is_loaded(
 
 
 @only_duckdb
-def test_a_large_file_of_another_form_is_read(
+def test_large_file_of_any_form_is_read(
     warehouse: Warehouse, load: Load, tmp_path: Path
 ) -> None:
-    """DuckDB opens files from 64 KB on; zero bytes after gzip's end are padding."""
+    """DuckDB itself reads files above 64 KiB. Zero bytes after gzip data are padding."""
     events = [event(item=item, song=f"{item}" * 200) for item in range(200)]
     lines, array = b"\n".join(events), b"[" + b", ".join(events) + b"]"
     noise = os.urandom(1 << 16).hex().encode()
@@ -221,14 +221,14 @@ def test_a_large_file_of_another_form_is_read(
 def test_broken_gzip_file_is_named_and_not_loaded(
     warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One that is cut off, and one that something else follows."""
+    """One file is truncated, one has an extra byte."""
     zipped = gzip.compress(event(song=os.urandom(1 << 17).hex()))
     for content in (zipped[:-20], zipped + b"x"):
         files = {"a.json": event(), "b.json.gz": content}
         assert load(write_source(tmp_path / "data", files)) == 2
-        said = capsys.readouterr().err
-        assert said.startswith("error: log_data/b.json.gz cannot be read: ")
-        assert len(said.splitlines()) == 2
+        output = capsys.readouterr().err
+        assert output.startswith("error: log_data/b.json.gz cannot be read: ")
+        assert len(output.splitlines()) == 2
         assert warehouse.raw_tables() == []
 
 
@@ -238,7 +238,7 @@ def test_broken_gzip_file_is_named_and_not_loaded(
 def test_bad_lines_are_quarantined_up_to_limit(
     warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Values that consist of digits stay as they are written."""
+    """Numbers in text columns keep their digits."""
     lines = [
         event(item=0),
         b"",
@@ -273,33 +273,21 @@ def test_bad_lines_are_quarantined_up_to_limit(
     ]
 
 
-CASTS = {
-    table: "select "
-    + ", ".join(
-        f"cast(${n}::varchar as {c.kind.sql_type})"
-        for n, c in enumerate(table.columns, 1)
-    )
-    for table in RAW_TABLES
-}
-
-
-AGREE = "tests/loaders/test_bootstrap.py::test_the_parser_and_the_rules_never_differ"
+PARSER_TEST = "tests/loaders/test_bootstrap.py::test_duckdb_parser_agrees_with_rules"
 
 
 @only_duckdb
 @pytest.mark.parametrize(
     "examples",
-    [20, pytest.param(200, marks=pytest.mark.long(guard=f"{AGREE}[20-duckdb]"))],
+    [20, pytest.param(200, marks=pytest.mark.long(guard=f"{PARSER_TEST}[20-duckdb]"))],
 )
-def test_the_parser_and_the_rules_never_differ(
+def test_duckdb_parser_agrees_with_rules(
     tmp_path_factory: pytest.TempPathFactory,
     warehouse: Warehouse,
     examples: int,
 ) -> None:
     @settings(
-        max_examples=examples,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
+        max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck)
     )
     @given(
         st.lists(lines_of(EVENTS), max_size=40), st.lists(lines_of(SONGS), max_size=40)
@@ -313,8 +301,12 @@ def test_the_parser_and_the_rules_never_differ(
 
 
 def in_duckdb(table: RawTable, values: list[str | None]) -> tuple[Any, ...]:
-    """Return a record's values by the rules, as DuckDB casts them."""
-    (row,) = duckdb.execute(CASTS[table], values).fetchall()
+    """Return a record's values by the rules, cast by DuckDB."""
+    casts = (
+        f"cast(${n}::varchar as {column.kind.sql_type})"
+        for n, column in enumerate(table.columns, 1)
+    )
+    (row,) = duckdb.execute(f"select {', '.join(casts)}", values).fetchall()
     return tuple(row)
 
 
@@ -326,10 +318,10 @@ def exactly(row: tuple[Any, ...]) -> list[str]:
 # --- Reruns --------------------------------------------------------------------------
 
 
-def test_a_rerun_loads_what_is_new_or_changed(
+def test_rerun_loads_new_and_changed_files(
     warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A broken version loads nothing; what disappeared stays; --reset starts over."""
+    """A broken version is not loaded; deleted files stay loaded; --reset drops all."""
     sessions = "select sessionid from raw.staging_events order by 1"
     root = tmp_path / "data"
     files = {"a.json.gz": event(1) + b"\nx", "gone.json": event(2)}
@@ -365,8 +357,8 @@ def test_a_rerun_loads_what_is_new_or_changed(
     other = write_source(tmp_path / "two", {"a.json": event(7)})
     capsys.readouterr()
     assert load(other) == 2
-    said = capsys.readouterr().err
-    assert f"was loaded from {root}/log_data, not {other}" in said
+    output = capsys.readouterr().err
+    assert f"was loaded from {root}/log_data, not {other}" in output
     assert load(other, "--reset") == 2
     assert "--yes" in capsys.readouterr().err
     assert load(tmp_path / "three", "--reset", "--yes") == 2
@@ -394,8 +386,8 @@ def test_a_second_bootstrap_waits_for_the_first(
         timer = threading.Timer(1, process.stdin.close)
         timer.start()
         assert load(root) == 0
-    said = capsys.readouterr().err
-    assert f"(PID {process.pid}), which has {warehouse.path} open" in said
+    output = capsys.readouterr().err
+    assert f"(PID {process.pid}), which has {warehouse.path} open" in output
     assert len(items(warehouse)) == 1
 
 
@@ -405,14 +397,16 @@ def test_dry_run_prints_plan_and_changes_nothing(
 ) -> None:
     root = write_source(tmp_path / "data", {"a.json": event()}, {"s.json": song()})
     assert load(root, "--dry-run") == 0
-    said = capsys.readouterr().out
-    assert 'create table if not exists "raw"."staging_events"' in said
-    assert 'insert into "raw"."staging_songs"' in said
-    assert "load  staging_events  log_data/a.json" in said
+    output = capsys.readouterr().out
+    assert 'create table if not exists "raw"."staging_events"' in output
+    assert 'insert into "raw"."staging_songs"' in output
+    assert "load  staging_events  log_data/a.json" in output
     assert warehouse.raw_tables() == []
 
 
-NAMED = "tests/loaders/test_bootstrap.py::test_the_parts_may_have_other_names[duckdb]"
+FOLDER_TEST = (
+    "tests/loaders/test_bootstrap.py::test_source_folders_may_have_other_names[duckdb]"
+)
 
 
 @pytest.mark.parametrize(
@@ -420,11 +414,11 @@ NAMED = "tests/loaders/test_bootstrap.py::test_the_parts_may_have_other_names[du
     [
         "duckdb",
         "postgres",
-        pytest.param("spark", marks=pytest.mark.long(guard=NAMED)),
+        pytest.param("spark", marks=pytest.mark.long(guard=FOLDER_TEST)),
     ],
     indirect=True,
 )
-def test_the_parts_may_have_other_names(
+def test_source_folders_may_have_other_names(
     warehouse: Warehouse, load: Load, tmp_path: Path
 ) -> None:
     root = write_source(tmp_path / "data", {"a.json": event()}, {"s.json": song()})
@@ -444,9 +438,9 @@ def test_unknown_source_or_target_is_named(
         "s3://": "s3:// has no bucket.",
     }.items():
         assert load(data) == 2, data
-        said = capsys.readouterr().err
-        assert said.startswith(f"error: {wrong}")
-        assert len(said.splitlines()) == 2
+        output = capsys.readouterr().err
+        assert output.startswith(f"error: {wrong}")
+        assert len(output.splitlines()) == 2
         assert warehouse.raw_tables() == []
     assert load(tmp_path, "--target", "other") == 2
     assert "has no target other" in capsys.readouterr().err
@@ -457,7 +451,7 @@ def test_unknown_source_or_target_is_named(
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """A server of moto that speaks S3."""
+    """Start moto's S3 server and return its URL."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -467,7 +461,7 @@ def s3() -> Iterator[str]:
 
 @pytest.fixture
 def bucket(s3: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """An empty bucket, and an environment in which boto3 finds it."""
+    """Empty the bucket, and set the environment in which boto3 finds it."""
     for name, value in {
         "AWS_ENDPOINT_URL": s3,
         "AWS_ACCESS_KEY_ID": "test",
@@ -510,7 +504,7 @@ def test_s3_prefix_is_loaded_like_a_folder(
 
 
 @only_duckdb
-def test_what_is_missing_in_s3_is_named(
+def test_missing_bucket_or_prefix_is_named(
     load: Load, bucket: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     del bucket
@@ -519,9 +513,9 @@ def test_what_is_missing_in_s3_is_named(
         "s3://sparkify/no": "There are no objects under s3://sparkify/no/log_data",
     }.items():
         assert load(data) == 2, data
-        said = capsys.readouterr().err
-        assert wrong in said
-        assert len(said.splitlines()) == 2
+        output = capsys.readouterr().err
+        assert wrong in output
+        assert len(output.splitlines()) == 2
 
 
 @only_duckdb

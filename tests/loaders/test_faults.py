@@ -1,7 +1,7 @@
-"""Faults of S3 and the network: a load succeeds, or reports it in two sentences.
+"""Faults of S3 and the network: a load succeeds, or reports them in two sentences.
 
-The proxy is microburst, which puts faults between boto3 and the stand-in in the form in
-which AWS has them. After each fault the same command runs again without it.
+The proxy microburst injects faults between boto3 and the stand-in, in the form that AWS
+has. After each fault the same command runs again without it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from warehouses import (
 
 BUCKET: Final = "faults"
 KEY: Final = "data/log_data/latest.json"
-"""The object that comes in new versions."""
+"""The object that gets new versions."""
 
 USUAL_TIMEOUT: Final = sources.READ_TIMEOUT
 SHORT_TIMEOUT: Final = 0.5
@@ -70,7 +70,7 @@ LISTING: Final = {
     )
 }
 SILENT: Final = ("no answer in time", "a body shorter than its length")
-"""Faults that a reader learns of by waiting alone."""
+"""Faults that a reader detects only by its timeout."""
 
 OF_S3: Final = [
     (operation, what, {"service": "s3", "operation": operation, **rule})
@@ -79,31 +79,31 @@ OF_S3: Final = [
 ]
 ONE: Final = [fault for fault in OF_S3 if fault[:2] == ("GetObject", "a body cut off")]
 
-# A client alters botocore's model of S3, by which the proxy tells requests apart. The
-# proxy reads a model of its own here, before conftest's tests share theirs.
+# The proxy classifies requests by botocore's model of S3, which clients alter. It reads
+# its own model here, before conftest makes all sessions share one.
 rest_operations("s3")
 
 
 @dataclass
 class Proxy:
-    """microburst before a server of AWS, in a thread of its own."""
+    """microburst in front of an AWS server, in its own thread."""
 
     upstream: str
     url: str = ""
     core: Microburst = field(init=False)
 
     def __post_init__(self) -> None:
-        """Make what decides on the faults."""
+        """Create the fault engine."""
         self.core = Microburst(self.upstream, resign=False)
 
     def set(self, *rules: dict[str, Any]) -> None:
-        """Put these faults in the place of others."""
+        """Replace the faults."""
         self.core.fired.clear()
         self.core.engine.set_rules(list(rules))
 
     @property
     def fired(self) -> int:
-        """How many answers have been faults since these were set."""
+        """Return the number of faulty responses since ``set``."""
         return len(self.core.fired)
 
     @contextmanager
@@ -133,7 +133,7 @@ def proxy(stand_in: StandIn) -> Iterator[Proxy]:
 
 @dataclass
 class Case:
-    """A warehouse that reads S3 through the proxy, and the folder S3 is a copy of."""
+    """A warehouse that reads a bucket through the proxy, and the bucket's source."""
 
     builder: Builder
     stand_in: StandIn
@@ -147,13 +147,13 @@ class Case:
         return self.builder.warehouse
 
     def load(self) -> int:
-        given = ["--data", f"s3://{BUCKET}/data"]
+        arguments = ["--data", f"s3://{BUCKET}/data"]
         if self.warehouse.engine == "redshift":
-            given += ["--compact", f"s3://{BUCKET}/parts"]
-        return bootstrap.main(given)
+            arguments += ["--compact", f"s3://{BUCKET}/parts"]
+        return bootstrap.main(arguments)
 
-    def another_day(self) -> Path:
-        """Let files arrive, of which one comes in a new version; give that one."""
+    def add_files(self) -> None:
+        """Add a log and a song file, and a new version of latest.json."""
         self.days += 1
         day = self.days
         logs = {
@@ -162,15 +162,14 @@ class Case:
         }
         write_source(self.data, logs, {f"{day}.json": song(f"SO{day}")})
         put_into_bucket(self.stand_in, BUCKET, self.data)
-        return self.data / "log_data" / "latest.json"
 
     def rewrite(self, content: bytes) -> None:
-        """Let the file that comes in new versions come in another one right now."""
+        """Replace latest.json in the folder and in the bucket."""
         write_source(self.data, {"latest.json": content})
         self.stand_in.s3().put_object(Bucket=BUCKET, Key=KEY, Body=content)
 
     def loaded(self) -> list[tuple[Any, ...]]:
-        """Return the history's files and versions, and the sessions in them."""
+        """Return path, version and session of the loaded files, sorted."""
         if "load_history" not in self.warehouse.raw_tables():
             return []
         return self.warehouse.query(
@@ -181,7 +180,7 @@ class Case:
         )
 
     def expected(self) -> list[tuple[str, str, int | None]]:
-        """Return what is in the bucket now, in the same form."""
+        """Return the same for the files in the bucket."""
         sessions = {f"log_data/{n}.json": n for n in range(1, self.days + 1)}
         pages = self.stand_in.s3().get_paginator("list_objects_v2")
         found = pages.paginate(Bucket=BUCKET, Prefix="data/")
@@ -190,42 +189,37 @@ class Case:
             for page in found
             for item in page["Contents"]
         }
-        latest = read_session(self.data / "log_data" / "latest.json")
-        sessions["log_data/latest.json"] = latest
+        latest = json.loads((self.data / "log_data" / "latest.json").read_bytes())
+        sessions["log_data/latest.json"] = latest["sessionId"]
         return sorted(
             (path, version, sessions.get(path)) for path, version in versions.items()
         )
 
     def assert_reported(self) -> str:
-        """See that a failure was two sentences; give them."""
-        said = self.capsys.readouterr().err
-        assert said.startswith("error: ")
-        assert len(said.splitlines()) == 2, said
-        return said
+        """Assert that an error of two sentences was printed; return it."""
+        output = self.capsys.readouterr().err
+        assert output.startswith("error: ")
+        assert len(output.splitlines()) == 2, output
+        return output
 
-    def assert_made_good(self) -> None:
-        """See that the same command, with no fault in its way, loads what is there."""
+    def assert_rerun_loads_all(self) -> None:
+        """Assert that the command without faults loads the bucket."""
         self.proxy.set()
         assert self.load() == 0
         assert self.loaded() == self.expected()
         self.capsys.readouterr()
 
 
-def read_session(path: Path) -> int:
-    session: int = json.loads(path.read_bytes())["sessionId"]
-    return session
-
-
 @pytest.fixture
 def aws(
     proxy: Proxy, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Proxy]:
-    """The way to S3 through the proxy, and an empty bucket at its end."""
+    """Route S3 through the proxy, and empty the bucket."""
     for name, value in stand_in.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
     monkeypatch.setattr(sources, "pause", lambda _: None)
-    # Five attempts of botocore's own wait half a minute in all.
+    # botocore's own five attempts wait half a minute in total.
     monkeypatch.setattr(endpoint, "time", SimpleNamespace(sleep=lambda _: None))
     put_into_bucket(stand_in, BUCKET, Path("no-such-folder"))
     s3 = stand_in.s3()
@@ -244,18 +238,18 @@ def case(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> Case:
-    """An empty warehouse of an engine."""
+    """Return the case of an empty warehouse."""
     return Case(builder, stand_in, aws, tmp_path / "data", capsys)
 
 
 TIMEOUTS: Final = dict.fromkeys(SILENT, SHORT_TIMEOUT)
-"""Seconds that a reader waits for an answer, by fault."""
+"""Seconds until a read times out, by fault."""
 
 
 def test_reading_survives_a_fault_or_reports_it(
     aws: Proxy, stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each fault twice: it passes after two answers; it stays."""
+    """Each fault occurs for two responses, then for all."""
     logs = {f"{n}.json": event(n) for n in range(3)}
     put_into_bucket(stand_in, BUCKET, write_source(tmp_path / "data", logs))
 
@@ -293,23 +287,23 @@ def test_load_survives_s3_faults_or_reports_them(
     monkeypatch: pytest.MonkeyPatch,
     faults: list[tuple[str, str, dict[str, Any]]],
 ) -> None:
-    """Each fault twice: it passes after two answers; it stays for the whole command."""
+    """Each fault occurs for two responses, then for a whole command."""
     engine = case.warehouse.engine
     for operation, what, rule in faults:
         monkeypatch.setattr(sources, "READ_TIMEOUT", TIMEOUTS.get(what, USUAL_TIMEOUT))
-        case.another_day()
+        case.add_files()
         case.proxy.set(rule | {"times": 2})
         assert (case.load(), case.proxy.fired) == (0, 2), what
-        case.assert_made_good()
+        case.assert_rerun_loads_all()
 
-        case.another_day()
-        before = case.loaded()
+        case.add_files()
+        loaded = case.loaded()
         case.proxy.set(rule)
         assert case.load() == 2, what
         assert case.proxy.fired > 0, what
         case.assert_reported()
-        assert case.loaded() == before, what
-        case.assert_made_good()
+        assert case.loaded() == loaded, what
+        case.assert_rerun_loads_all()
         record(
             "faults",
             engine=engine,
@@ -325,7 +319,7 @@ def test_load_survives_s3_faults_or_reports_them(
 
 
 def after_listing(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
-    """Do something once, as soon as the logs have been listed."""
+    """Call ``act`` once, after the next listing of the logs."""
     list_part = sources.S3Prefix.list_part
 
     def list_and_act(self: sources.S3Prefix, part: str) -> sources.Listing:
@@ -340,7 +334,7 @@ def after_listing(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) ->
 
 CHANGES: Final = pytest.mark.long(
     guard="tests/loaders/test_faults.py::"
-    "test_changing_object_is_loaded_whole_or_not[duckdb]"
+    "test_changing_object_is_loaded_completely_or_not[duckdb]"
 )
 
 
@@ -354,20 +348,20 @@ CHANGES: Final = pytest.mark.long(
     ],
     indirect=True,
 )
-def test_changing_object_is_loaded_whole_or_not(
+def test_changing_object_is_loaded_completely_or_not(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between listing and reading; between two attempts; or it is deleted by then."""
-    case.another_day()
+    """It changes after listing or between attempts, or is deleted after listing."""
+    case.add_files()
     after_listing(monkeypatch, lambda: case.rewrite(event(4000)))
     assert case.load() == 2
     assert "It changed while the command ran" in case.assert_reported()
     assert case.loaded() == []
-    case.assert_made_good()
+    case.assert_rerun_loads_all()
 
     for times, reason in ((1, "It changed while"), (99, "cannot be read completely")):
-        case.another_day()
-        before = case.loaded()
+        case.add_files()
+        loaded = case.loaded()
         tag = case.stand_in.s3().head_object(Bucket=BUCKET, Key=KEY)["ETag"]
         rule = READING["a body cut off"] | {"headers": {"if-match": tag}}
         case.proxy.set(rule | {"times": times})
@@ -377,17 +371,17 @@ def test_changing_object_is_loaded_whole_or_not(
             assert case.load() == 2
         assert case.proxy.fired >= 1
         assert reason in case.assert_reported()
-        assert case.loaded() == before
-        case.assert_made_good()
+        assert case.loaded() == loaded
+        case.assert_rerun_loads_all()
 
-    case.another_day()
+    case.add_files()
     key = f"data/log_data/{case.days}.json"
     s3 = case.stand_in.s3()
     after_listing(monkeypatch, lambda: s3.delete_object(Bucket=BUCKET, Key=key))
     assert case.load() == 2
     assert "It was deleted while the command ran" in case.assert_reported()
     put_into_bucket(case.stand_in, BUCKET, case.data)
-    case.assert_made_good()
+    case.assert_rerun_loads_all()
     record(
         "faults",
         engine=case.warehouse.engine,
@@ -403,13 +397,13 @@ def test_changing_object_is_loaded_whole_or_not(
 def test_no_attempt_begins_after_deadline(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    case.another_day()
+    case.add_files()
     monkeypatch.setattr(sources, "RETRY_SECONDS", -1)
     case.proxy.set({"operation": "GetObject", "response": {"abort_frac": 0.5}})
     assert case.load() == 2
     assert "cannot be read completely" in case.assert_reported()
     assert case.proxy.fired <= 3  # one attempt at each file
-    case.assert_made_good()
+    case.assert_rerun_loads_all()
 
 
 @pytest.mark.parametrize("warehouse", ["duckdb", "postgres"], indirect=True)
@@ -433,9 +427,9 @@ def test_file_changed_while_read_is_not_loaded(
     with monkeypatch.context() as patch:
         patch.setattr(sources.Folder, "fetch", fetch_and_write)
         assert load(data) == 2
-    said = capsys.readouterr().err
-    assert "log_data/a.json changed while it was read" in said
-    assert len(said.splitlines()) == 2
+    output = capsys.readouterr().err
+    assert "log_data/a.json changed while it was read" in output
+    assert len(output.splitlines()) == 2
     assert load(data) == 0
     rows = warehouse.query("select sessionid from raw.staging_events order by 1")
     assert rows == [(1,), (2,)]

@@ -1,8 +1,7 @@
-"""SIGKILL at any moment of a load or a build: the same command makes it good.
+"""SIGKILL at random moments of a load and build: a rerun repairs the warehouse.
 
-``pytest --long`` does it more often, and ``make kill`` KILLS times on each engine. A
-command runs in a fork of this process, which has dbt's parse behind it, so that a kill
-strikes the work itself.
+``pytest --long`` kills more often, and ``make kill`` KILLS times on each engine. The
+command runs in a fork that has the parsed project, so that a kill interrupts its work.
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ from warehouses import QUICK, Builder, assert_the_star_is_the_oracles
 
 KILLS: Final = 2
 LONG_KILLS: Final = 5
-KILLS_OF_A_WAREHOUSE: Final = 5
+KILLS_PER_WAREHOUSE: Final = 5
 LOADS: Final = 3
-SHORTEST: Final = 2.0
-"""Seconds that a load and a build from nothing take at least."""
-CHANCE_OF_A_NEW_VERSION: Final = 0.2
+SHORTEST_SECONDS: Final = 2.0
+"""Minimum seconds of a first load and build."""
+NEW_VERSION_PROBABILITY: Final = 0.2
 RAW: Final = ["load_history", "rejected_records", "staging_events", "staging_songs"]
 
 
 def start(builder: Builder, data: Path, *, builds: bool = True) -> int:
-    """Start the command in a process of its own; give its number.
+    """Start the command in a fork; return the process ID.
 
-    What another test left open would have threads that a fork does not have.
+    First close what other tests left open: a fork does not have its threads.
     """
     builder.close()
     child = os.fork()
@@ -53,15 +52,15 @@ def start(builder: Builder, data: Path, *, builds: bool = True) -> int:
 
 
 def run(builder: Builder, data: Path) -> float:
-    """Run the command to its end; give its seconds."""
-    begun = time.monotonic()
+    """Run the command to its end; return its seconds."""
+    started_at = time.monotonic()
     _, status = os.waitpid(start(builder, data), 0)
     assert status == 0
-    return time.monotonic() - begun
+    return time.monotonic() - started_at
 
 
 def run_and_kill(builder: Builder, data: Path, seconds: float) -> bool:
-    """Kill the command after some seconds; tell whether it was still running."""
+    """Kill the command after some seconds; return whether it was still running."""
     child = start(builder, data)
     time.sleep(seconds)
     os.kill(child, signal.SIGKILL)
@@ -70,17 +69,17 @@ def run_and_kill(builder: Builder, data: Path, seconds: float) -> bool:
 
 
 @without_spark
-def test_command_after_a_killed_command_is_right(
+def test_command_after_kill_matches_the_oracle(
     builder: Builder,
     sample_data: Path,
     tmp_path: Path,
     tell: Callable[[str], None],
     pytestconfig: pytest.Config,
 ) -> None:
-    """Each time more files have come, and now and then one in a new version."""
+    """More files arrive before each command, sometimes one in a new version."""
     usual = LONG_KILLS if pytestconfig.getoption("--long") else KILLS
     kills = int(os.environ.get("KILLS", usual))
-    chance = random.Random(kills)  # noqa: S311 -- no secret
+    rng = random.Random(kills)  # noqa: S311 -- not for security
     files = sorted(path for path in sample_data.rglob("*.json*") if path.is_file())
     data = tmp_path / "data"
     builder.parse()
@@ -89,27 +88,27 @@ def test_command_after_a_killed_command_is_right(
         for node in builder.manifest.nodes.values()
         if node.resource_type in ("model", "seed")
     )
-    struck = 0
+    killed = 0
     for number in range(kills):
-        at = number % KILLS_OF_A_WAREHOUSE
-        if at == 0:
+        turn = number % KILLS_PER_WAREHOUSE
+        if turn == 0:
             builder.empty()
             shutil.rmtree(data, ignore_errors=True)
             for part in ("log_data", "song_data"):
                 (data / part).mkdir(parents=True)
-            chance.shuffle(files)
-            seconds = SHORTEST
-        for path in files[at::KILLS_OF_A_WAREHOUSE]:
-            place = data / path.relative_to(sample_data)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, place)
-            os.utime(place)
+            rng.shuffle(files)
+            seconds = SHORTEST_SECONDS
+        for path in files[turn::KILLS_PER_WAREHOUSE]:
+            copy = data / path.relative_to(sample_data)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, copy)
+            os.utime(copy)
         logs = sorted((data / "log_data").rglob("*.json*"))
-        if len(logs) > 1 and chance.random() < CHANCE_OF_A_NEW_VERSION:
-            one, other = chance.sample(logs, 2)
+        if len(logs) > 1 and rng.random() < NEW_VERSION_PROBABILITY:
+            one, other = rng.sample(logs, 2)
             one.write_bytes(other.read_bytes())
-        was_running = run_and_kill(builder, data, chance.uniform(0, seconds))
-        struck += was_running
+        was_running = run_and_kill(builder, data, rng.uniform(0, seconds))
+        killed += was_running
         seconds = run(builder, data)
         assert_the_star_is_the_oracles(builder, data)
         assert builder.warehouse.raw_tables() == RAW
@@ -127,10 +126,10 @@ def test_command_after_a_killed_command_is_right(
             killed_while_it_ran=int(was_running),
             right_after_the_next_command=1,
         )
-    assert struck >= kills // 2
+    assert killed >= kills // 2
     tell(
-        f"{builder.warehouse.engine}: {struck} of {kills} commands were killed"
-        " while they ran; each was made good by the next."
+        f"{builder.warehouse.engine}: {killed} of {kills} commands were killed"
+        " while they ran; the next command repaired each."
     )
 
 
@@ -138,7 +137,7 @@ def test_command_after_a_killed_command_is_right(
 def test_concurrent_loads_load_every_record_once(
     builder: Builder, sample_data: Path
 ) -> None:
-    """They wait for each other; in DuckDB, some are asked to repeat the command."""
+    """They wait for each other; on DuckDB, some ask to run the command again."""
     running = [start(builder, sample_data, builds=False) for _ in range(LOADS)]
     statuses = [os.waitpid(child, 0)[1] for child in running]
     assert 0 in statuses

@@ -1,4 +1,4 @@
-"""Loading Redshift, by boto3 against the stand-in: what arrives, what is refused."""
+"""Loads of Redshift against the stand-in: records, rejects, reruns and errors."""
 
 from __future__ import annotations
 
@@ -49,11 +49,11 @@ from warehouses import (
     write_source,
 )
 
-PLACE = "s3://place/of mine"
+STAGING = "s3://staging/of mine"
 WAYS = {
-    "manifest": ["--manifest", PLACE],
+    "manifest": ["--manifest", STAGING],
     "prefix": [],
-    "compact": ["--compact", PLACE],
+    "compact": ["--compact", STAGING],
     "external": ["--external"],
 }
 COPIED = ("manifest", "prefix", "compact")
@@ -62,18 +62,20 @@ SCHEMAS: Final = (
 )
 
 
+def long(guard: str) -> pytest.MarkDecorator:
+    """Return the mark of a long case, which a case in this file guards."""
+    return pytest.mark.long(guard=f"tests/loaders/test_redshift_loader.py::{guard}")
+
+
 def by_way(test: str, kept: str, *others: str) -> pytest.MarkDecorator:
-    """Try a test in several ways to load; only the first of them without --long."""
-    long = pytest.mark.long(
-        guard=f"tests/loaders/test_redshift_loader.py::{test}[{kept}]"
-    )
-    ways = (pytest.param(way, marks=long) for way in others)
+    """Parametrise a test by way to load; the other ways run only with --long."""
+    ways = (pytest.param(way, marks=long(f"{test}[{kept}]")) for way in others)
     return pytest.mark.parametrize("way", [kept, *ways])
 
 
 @dataclass(frozen=True)
 class Redshift:
-    """An empty warehouse in Redshift, and a bucket for its source."""
+    """An empty Redshift warehouse, and the bucket of its source."""
 
     warehouse: Warehouse
     stand_in: StandIn
@@ -102,7 +104,7 @@ class Redshift:
         return in_order(self.query(f"select {columns} from raw.{table.name}"))
 
     def counts(self) -> tuple[int, int, int]:
-        """Count the files of the history, records, and rejects."""
+        """Return the number of files in the history, of records, and of rejects."""
         ((files,),) = self.query("select count(*) from raw.load_history")
         ((events,),) = self.query("select count(*) from raw.staging_events")
         ((songs,),) = self.query("select count(*) from raw.staging_songs")
@@ -110,7 +112,7 @@ class Redshift:
         return files, events + songs, rejects
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start the command in a process of its own."""
+        """Start the command in another process."""
         return subprocess.Popen(
             [
                 sys.executable,
@@ -134,7 +136,7 @@ def in_order(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 def shared(
     stand_in: StandIn, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Warehouse, str]:
-    """The warehouse of this file, and its profile as it was made."""
+    """Make the warehouse of this file; return it with the text of its profile."""
     folder = tmp_path_factory.mktemp("loader")
     made = make_warehouse(folder, "redshift", stand_in=stand_in)
     return made, (folder / "profiles.yml").read_text(encoding="utf-8")
@@ -146,16 +148,16 @@ def redshift(
     shared: tuple[Warehouse, str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Redshift:
-    """An empty warehouse that commands in this process take as theirs."""
+    """Make an empty warehouse that commands in this process use."""
     warehouse, profile = shared
     (warehouse.folder / "profiles.yml").write_text(profile, encoding="utf-8")
     for name, value in warehouse.environment.items():
         monkeypatch.setenv(name, value)
-    # botocore's own waits between attempts take half a minute in all.
+    # botocore's own five attempts wait half a minute in total.
     monkeypatch.setattr(endpoint, "time", SimpleNamespace(sleep=lambda _: None))
     with stand_in.databases.connect(warehouse.database) as connection:
         connection.execute(f"drop schema if exists {SCHEMAS} cascade".encode())
-    for bucket in (warehouse.bucket, "place"):
+    for bucket in (warehouse.bucket, "staging"):
         stand_in.buckets.make(bucket)
         stand_in.buckets.empty(bucket)
     return Redshift(warehouse, stand_in, warehouse.bucket)
@@ -163,15 +165,15 @@ def redshift(
 
 @pytest.fixture(scope="session")
 def clean_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sample without dirty records."""
+    """Write a sample without dirty records."""
     folder = tmp_path_factory.mktemp("clean") / "data"
     arguments = ["--events", "500", "--days", "4", "--songs", "60"]
     assert generate_events.main(["--out", str(folder), *arguments]) == 0
     return folder
 
 
-def assert_holds(redshift: Redshift, folder: Path) -> None:
-    """Compare the raw tables with the oracle's reading of a folder."""
+def assert_contains(redshift: Redshift, folder: Path) -> None:
+    """Compare the raw tables with the records that the oracle reads in a folder."""
     expected = read_folder(folder)
     assert len(expected.events) > 0
     assert redshift.records(EVENTS) == in_order([tuple(r) for r in expected.events])
@@ -179,8 +181,8 @@ def assert_holds(redshift: Redshift, folder: Path) -> None:
 
 
 @contextmanager
-def lock_held(redshift: Redshift) -> Iterator[None]:
-    """Hold a lock that the load needs in a transaction of somebody else."""
+def locked_table(redshift: Redshift) -> Iterator[None]:
+    """Lock a table that the load needs, in another transaction."""
     here = redshift.stand_in
     with redshift_connector.connect(
         host=here.host,
@@ -196,14 +198,14 @@ def lock_held(redshift: Redshift) -> Iterator[None]:
 
 
 def wait_for(start: str, redshift: Redshift, seen: int) -> None:
-    """Wait until a statement that starts so runs after those that were seen."""
+    """Wait for a statement that starts so, after the first ``seen`` statements."""
     deadline = time.monotonic() + 60
     while not any(s.startswith(start) for s in redshift.stand_in.statements[seen:]):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-# --- What arrives ---------------------------------------------------------------------
+# --- Loaded records ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -216,7 +218,7 @@ def test_all_records_arrive_once_and_later_files_alone(
 ) -> None:
     redshift.put(clean_data)
     assert redshift.load(*WAYS[way]) == 0
-    assert_holds(redshift, clean_data)
+    assert_contains(redshift, clean_data)
     files = [p for part in PARTS for p in (clean_data / part).rglob("*.json*")]
     assert redshift.counts()[0] == len(files)
     assert redshift.query(
@@ -231,7 +233,7 @@ def test_all_records_arrive_once_and_later_files_alone(
     write_source(more, {"2099/11/day.json": event(session=10**9)})
     redshift.put(more)
     assert redshift.load(*WAYS["manifest" if way == "prefix" else way]) == 0
-    assert_holds(redshift, more)
+    assert_contains(redshift, more)
     history = redshift.query(
         "select path, loaded_count, rejected_count from raw.load_history"
         " order by loaded_at desc limit 1"
@@ -241,11 +243,15 @@ def test_all_records_arrive_once_and_later_files_alone(
     assert len(moments) == 2
 
 
-@by_way("test_the_real_data_arrive", "manifest", "prefix", "compact", "external")
-def test_the_real_data_arrive(redshift: Redshift, real_data: Path, way: str) -> None:
+@by_way(
+    "test_real_data_is_loaded_completely", "manifest", "prefix", "compact", "external"
+)
+def test_real_data_is_loaded_completely(
+    redshift: Redshift, real_data: Path, way: str
+) -> None:
     redshift.put(real_data)
     assert redshift.load(*WAYS[way]) == 0
-    assert_holds(redshift, real_data)
+    assert_contains(redshift, real_data)
     assert redshift.counts()[2] == 0
 
 
@@ -263,7 +269,7 @@ ODD_NAMES: Final = (
 
 
 @pytest.mark.parametrize("way", ["manifest", "compact", "external"])
-def test_a_key_may_have_any_name(redshift: Redshift, way: str) -> None:
+def test_s3_key_may_have_any_name(redshift: Redshift, way: str) -> None:
     for number, name in enumerate(ODD_NAMES):
         redshift.write(f"log_data/{name}", event(item=number))
     redshift.write("song_data/s.json", song())
@@ -276,7 +282,7 @@ def test_a_key_may_have_any_name(redshift: Redshift, way: str) -> None:
     assert redshift.counts() == counts
 
 
-def test_odd_names_pass_as_literals_too(redshift: Redshift) -> None:
+def test_odd_names_load_without_manifest(redshift: Redshift) -> None:
     names = ["it's.json", "back\\slash.json", "ü $1 :a.json", "semi;--.json"]
     for number, name in enumerate(names):
         redshift.write(f"log_data/{name}", event(item=number))
@@ -286,21 +292,21 @@ def test_odd_names_pass_as_literals_too(redshift: Redshift) -> None:
     assert sorted(paths) == sorted((f"log_data/{name}",) for name in names)
 
 
-def test_gzipped_files_are_copied_beside_others(redshift: Redshift) -> None:
+def test_gzipped_and_plain_files_load_together(redshift: Redshift) -> None:
     redshift.write("log_data/a.json", event(item=0))
     redshift.write("log_data/b.json.gz", gzip.compress(event(item=1)))
     redshift.write("song_data/s.json.gz", gzip.compress(song()))
-    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.load("--manifest", STAGING) == 0
     assert redshift.counts() == (3, 3, 0)
 
 
-def test_a_folder_is_loaded_through_compaction(
+def test_local_folder_needs_compaction(
     redshift: Redshift, clean_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert bootstrap.main(["--data", str(clean_data)]) == 2
     assert "COPY reads from S3" in capsys.readouterr().err
-    assert bootstrap.main(["--data", str(clean_data), "--compact", PLACE]) == 0
-    assert_holds(redshift, clean_data)
+    assert bootstrap.main(["--data", str(clean_data), "--compact", STAGING]) == 0
+    assert_contains(redshift, clean_data)
 
 
 def test_parts_are_one_or_multiple_of_four(
@@ -311,8 +317,8 @@ def test_parts_are_one_or_multiple_of_four(
     assert compact.part_count(size // 3) == 1
     assert compact.part_count(size) == 4
     redshift.put(clean_data)
-    assert redshift.load("--compact", PLACE) == 0
-    assert_holds(redshift, clean_data)
+    assert redshift.load("--compact", STAGING) == 0
+    assert_contains(redshift, clean_data)
     names = [key.rpartition("/")[2] for key in objects_of(redshift)]
     parts = [name for name in names if name.endswith(".json.gz")]
     logs = [name for name in parts if name.startswith("staging_events")]
@@ -321,10 +327,10 @@ def test_parts_are_one_or_multiple_of_four(
 
 
 def objects_of(redshift: Redshift) -> list[str]:
-    return [key for key, _ in redshift.stand_in.buckets.objects("place")]
+    return [key for key, _ in redshift.stand_in.buckets.objects("staging")]
 
 
-def test_a_part_of_a_prefix_needs_a_manifest(
+def test_partial_load_of_prefix_needs_manifest(
     redshift: Redshift, capsys: pytest.CaptureFixture[str]
 ) -> None:
     redshift.write("log_data/a.json", event())
@@ -332,11 +338,11 @@ def test_a_part_of_a_prefix_needs_a_manifest(
     assert redshift.load() == 0
     redshift.write("log_data/b.json", event(item=1))
     assert redshift.load() == 2
-    said = capsys.readouterr().err
-    assert "COPY needs a manifest" in said
-    assert "--manifest s3://" in said
+    output = capsys.readouterr().err
+    assert "COPY needs a manifest" in output
+    assert "--manifest s3://" in output
     assert redshift.counts() == (2, 2, 0)
-    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.load("--manifest", STAGING) == 0
     assert redshift.counts() == (3, 3, 0)
 
 
@@ -407,34 +413,34 @@ def test_external_records_appear_once_file_is_recorded(
     ]
 
 
-def test_external_records_in_other_region_are_rejected_first(
+def test_external_load_from_other_region_is_rejected(
     redshift: Redshift,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Spectrum reads its own region alone, and would fail at each query."""
+    """Spectrum reads only its own region. Each query would fail."""
     small(redshift)
-    before = objects_of(redshift)
+    objects = objects_of(redshift)
     monkeypatch.setattr(S3Prefix, "region", lambda _: "eu-west-1")
     for arguments in (["--external"], ["--external", "--dry-run"]):
         assert redshift.load(*arguments) == 2
-        said = capsys.readouterr().err
-        assert "is in eu-west-1, but the warehouse is in us-west-2" in said
+        output = capsys.readouterr().err
+        assert "is in eu-west-1, but the warehouse is in us-west-2" in output
     assert redshift.warehouse.raw_tables() == []
-    assert objects_of(redshift) == before
+    assert objects_of(redshift) == objects
 
 
-def test_copies_and_views_do_not_mix(
+def test_copied_and_external_loads_cannot_mix(
     redshift: Redshift, capsys: pytest.CaptureFixture[str]
 ) -> None:
     redshift.write("log_data/a.json", event())
     redshift.write("song_data/s.json", song())
-    for arguments, said in (([], "copies"), (["--external"], "views on files")):
+    for arguments, kind in (([], "copies"), (["--external"], "views on files")):
         assert redshift.load("--reset", "--yes", *arguments) == 0
         other = [] if arguments else ["--external"]
         capsys.readouterr()
         assert redshift.load(*other) == 2
-        assert f"raw tables of this warehouse are {said}" in capsys.readouterr().err
+        assert f"raw tables of this warehouse are {kind}" in capsys.readouterr().err
 
 
 def test_name_ignored_by_spectrum_is_reported(
@@ -446,15 +452,15 @@ def test_name_ignored_by_spectrum_is_reported(
     assert "begin with _: log_data/_a.json" in capsys.readouterr().err
 
 
-# --- Reload after a rule was fixed --------------------------------------------------
+# --- Reload after a rule was fixed ----------------------------------------------------
 
 
-@pytest.mark.parametrize("how", [["--manifest", PLACE], ["--compact", PLACE]])
-def test_a_fixed_rule_loads_quarantined_files_again(
+@pytest.mark.parametrize("way", ["manifest", "compact"])
+def test_fixed_rule_reloads_quarantined_files(
     redshift: Redshift,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    how: list[str],
+    way: str,
 ) -> None:
     redshift.write("log_data/a.json", event() + b"\n" + event(item=1, userId="me"))
     redshift.write("log_data/b.json", event(2))
@@ -467,13 +473,13 @@ def test_a_fixed_rule_loads_quarantined_files_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(reader, "check_record", check)
-        assert redshift.load(*how) == 0
-    is_compact = "--compact" in how
+        assert redshift.load(*WAYS[way]) == 0
+    is_compact = way == "compact"
     assert redshift.counts() == ((3, 2, 2) if is_compact else (3, 3, 1))
     capsys.readouterr()
-    assert redshift.load(*how, "--reload-quarantined") == 0
-    said = capsys.readouterr().out
-    assert "1 of them are reloaded, because they have records in" in said
+    assert redshift.load(*WAYS[way], "--reload-quarantined") == 0
+    output = capsys.readouterr().out
+    assert "1 of them are reloaded, because they have records in" in output
     assert redshift.counts() == (3, 3, 1)
     versions = "select path, is_new_version from raw.load_history order by 1"
     assert redshift.query(versions) == [
@@ -486,17 +492,17 @@ def test_a_fixed_rule_loads_quarantined_files_again(
 # --- New versions ---------------------------------------------------------------------
 
 
-def test_a_new_version_brings_its_whole_load_again(
+def test_new_version_reloads_all_files_of_its_load(
     redshift: Redshift, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for number in range(3):
         redshift.write(f"log_data/{number}.json", event(item=number))
     redshift.write("song_data/s.json", song())
-    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.load("--manifest", STAGING) == 0
     redshift.write("log_data/9.json", event(item=9))
-    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.load("--manifest", STAGING) == 0
     redshift.write("log_data/1.json", event(item=1, song="new"))
-    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.load("--manifest", STAGING) == 0
     assert "2 more files of log_data are reloaded" in capsys.readouterr().out
     found = redshift.query(
         "select iteminsession, song from raw.staging_events order by 1"
@@ -518,19 +524,19 @@ def test_load_with_missing_file_is_not_replaced(
     assert redshift.load() == 0
     redshift.stand_in.s3().delete_object(Bucket=redshift.bucket, Key="log_data/0.json")
     redshift.write("log_data/1.json", event(item=1, song="new"))
-    assert redshift.load("--manifest", PLACE) == 2
+    assert redshift.load("--manifest", STAGING) == 2
     assert "log_data/0.json has to be reloaded" in capsys.readouterr().err
     assert redshift.counts() == (3, 3, 0)
 
 
-def test_a_compacted_file_is_replaced_alone(redshift: Redshift) -> None:
+def test_new_version_of_compacted_file_is_reloaded_alone(redshift: Redshift) -> None:
     for number in range(2):
         redshift.write(f"log_data/{number}.json", event(item=number) + b"\nbad")
     redshift.write("song_data/s.json", song())
-    assert redshift.load("--compact", PLACE) == 0
+    assert redshift.load("--compact", STAGING) == 0
     assert redshift.counts() == (3, 3, 2)
     redshift.write("log_data/1.json", event(item=1, song="new"))
-    assert redshift.load("--compact", PLACE) == 0
+    assert redshift.load("--compact", STAGING) == 0
     assert redshift.counts() == (3, 3, 1)
     found = redshift.query(
         "select h.path, h.loaded_count, h.is_new_version, e.song"
@@ -546,7 +552,7 @@ def test_a_compacted_file_is_replaced_alone(redshift: Redshift) -> None:
 # --- Bad input ------------------------------------------------------------------------
 
 
-TAKEN_BY_COPY = ("duplicate key ", "is not text")
+ACCEPTED_BY_COPY = ("duplicate key ", "is not text")
 WITHOUT_A_LINE = (
     ("ts is out of range", 2),
     ("userId is neither empty nor an integer", 1),
@@ -558,7 +564,7 @@ def test_plain_copy_differs_only_where_documented(
     redshift: Redshift, sample_data: Path
 ) -> None:
     redshift.put(sample_data)
-    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.load("--manifest", STAGING) == 0
     found = redshift.query(
         "select path, line_number, reason, raw_text from raw.rejected_records"
     )
@@ -566,14 +572,16 @@ def test_plain_copy_differs_only_where_documented(
     known = [reason for reason, count in WITHOUT_A_LINE for _ in range(count)]
     assert sorted(reasons) == sorted(known)
     expected = read_folder(sample_data)
-    taken = [
-        r for r in expected.rejects if any(part in r.reason for part in TAKEN_BY_COPY)
+    accepted = [
+        r
+        for r in expected.rejects
+        if any(part in r.reason for part in ACCEPTED_BY_COPY)
     ]
-    assert len(taken) == 4
+    assert len(accepted) == 4
     with_a_line = {
         (r.path, r.line_number, r.reason, r.raw_text)
         for r in expected.rejects
-        if r not in taken and r.reason not in dict(WITHOUT_A_LINE)
+        if r not in accepted and r.reason not in dict(WITHOUT_A_LINE)
     }
     assert {row for row in found if row[0]} == with_a_line
     records = len(expected.events) + len(expected.songs)
@@ -615,7 +623,7 @@ def test_records_rejected_by_copy_are_quarantined_with_line(
 
 @pytest.mark.parametrize("way", ["compact", "manifest"])
 def test_files_of_other_forms_are_read(redshift: Redshift, way: str) -> None:
-    """COPY by itself reads no array, and no byte order mark but the first."""
+    """COPY alone reads neither arrays nor a byte order mark inside a file."""
     files = {f"log_data/{form}.json": content for form, content in FORMS.items()}
     cut = b"".join([event(), event(ts=None), event(ts=-1), b"{"])
     for name, compress in COMPRESSED.items():
@@ -661,7 +669,7 @@ def test_records_rejected_by_rule_only_are_quarantined(
     redshift.write("log_data/a.json", b"\n".join(lines))
     names = ("SO1", " \t", "\u3000", "Ã\x82Â\xa0 ")
     redshift.write("song_data/s.json", b"\n".join(map(song, names)))
-    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.load("--manifest", STAGING) == 0
     found = redshift.query(
         "select table_name, path, line_number, reason from raw.rejected_records"
         " order by 1, 4"
@@ -687,10 +695,7 @@ def test_records_rejected_by_rule_only_are_quarantined(
         "compact",
         pytest.param(
             "prefix",
-            marks=pytest.mark.long(
-                guard="tests/loaders/test_redshift_loader.py"
-                "::test_more_rejects_than_allowed_load_nothing[manifest]"
-            ),
+            marks=long("test_more_rejects_than_allowed_load_nothing[manifest]"),
         ),
     ],
 )
@@ -703,16 +708,16 @@ def test_more_rejects_than_allowed_load_nothing(
         redshift.write("log_data/a.json", b"\n".join([event(), bad, bad]))
         for limit in ("0", "1"):
             assert redshift.load(*again, limit) == 2, bad
-            said = capsys.readouterr().err
-            assert f"More than {limit} records were rejected" in said
-            assert len(said.splitlines()) == 2
-            assert "\x1b" not in said
+            output = capsys.readouterr().err
+            assert f"More than {limit} records were rejected" in output
+            assert len(output.splitlines()) == 2
+            assert "\x1b" not in output
             assert redshift.counts() == (0, 0, 0), bad
         assert redshift.load(*again, "2") == 0
         assert redshift.counts() == (2, 2, 2), bad
 
 
-# --- Once, whatever happens -----------------------------------------------------------
+# --- Reruns load once -----------------------------------------------------------------
 
 
 def small(redshift: Redshift) -> None:
@@ -723,11 +728,11 @@ def small(redshift: Redshift) -> None:
 def before_the_load(
     monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]
 ) -> None:
-    """Let something happen just before the batch of the next load is submitted."""
+    """Call ``action`` just before the next load submits its batch."""
     run = data_api.DataApi.run
 
     def act_and_run(*arguments: Any) -> Any:
-        if len(arguments) > 2:  # the one batch that bears a name is the load
+        if len(arguments) > 2:  # only the batch of the load has a name
             monkeypatch.setattr(data_api.DataApi, "run", run)
             action()
         return run(*arguments)
@@ -735,21 +740,18 @@ def before_the_load(
     monkeypatch.setattr(data_api.DataApi, "run", act_and_run)
 
 
-def lost(*, way: str, times: int, status: int, is_long: bool) -> Any:
-    test = "test_a_lost_answer_and_a_repeat_load_once[manifest-1-0]"
-    long = pytest.mark.long(guard=f"tests/loaders/test_redshift_loader.py::{test}")
-    return pytest.param(way, times, status, marks=long if is_long else ())
+LOST: Final = "test_rerun_after_lost_response_loads_once[manifest-1-0]"
 
 
 @pytest.mark.parametrize(
     ("way", "times", "status"),
     [
-        lost(way=way, times=times, status=status, is_long=way in ("prefix", "compact"))
-        for way in WAYS
+        pytest.param(way, times, status, marks=marks)
+        for way, marks in WAYS_AND_MARKS
         for times, status in ((1, 0), (9, 2))
     ],
 )
-def test_a_lost_answer_and_a_repeat_load_once(
+def test_rerun_after_lost_response_loads_once(
     redshift: Redshift,
     monkeypatch: pytest.MonkeyPatch,
     way: str,
@@ -763,7 +765,7 @@ def test_a_lost_answer_and_a_repeat_load_once(
     )
     assert redshift.load(*WAYS[way]) == status
     redshift.stand_in.faults.waiting.clear()
-    # The load may still run. Then a second one would report a conflict.
+    # If the first load still runs, the second one reports a conflict.
     for statement in list(redshift.stand_in.data_api.statements.values()):
         assert statement.ended.wait(60)
     assert redshift.load(*WAYS[way]) == 0
@@ -779,7 +781,7 @@ def test_a_lost_answer_and_a_repeat_load_once(
     )
 
 
-def test_another_load_in_between_makes_the_load_fail(
+def test_load_fails_after_concurrent_load(
     redshift: Redshift,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -788,20 +790,20 @@ def test_another_load_in_between_makes_the_load_fail(
 
     def load_something_else() -> None:
         redshift.write("log_data/b.json", event(item=99))
-        assert redshift.load("--manifest", PLACE) == 0
+        assert redshift.load("--manifest", STAGING) == 0
 
     before_the_load(monkeypatch, load_something_else)
-    assert redshift.load("--manifest", PLACE) == 2
+    assert redshift.load("--manifest", STAGING) == 2
     assert "Another load was committed" in capsys.readouterr().err
     assert redshift.counts() == (3, 52, 0)
 
 
-def test_bootstraps_at_the_same_moment_load_once(redshift: Redshift) -> None:
+def test_concurrent_bootstraps_load_once(redshift: Redshift) -> None:
     small(redshift)
     running = [redshift.start(*WAYS["manifest"]) for _ in range(3)]
-    said = [process.communicate()[1] for process in running]
+    output = [process.communicate()[1] for process in running]
     codes = [process.returncode for process in running]
-    assert 0 in codes, said
+    assert 0 in codes, output
     record(
         "bootstraps",
         engine="redshift",
@@ -810,34 +812,25 @@ def test_bootstraps_at_the_same_moment_load_once(redshift: Redshift) -> None:
         loaded_or_found_all_loaded=codes.count(0),
         asked_to_repeat=len(codes) - codes.count(0),
     )
-    for code, error in zip(codes, said, strict=True):
+    for code, error in zip(codes, output, strict=True):
         assert code == 0 or "un the command again" in error
     assert redshift.load(*WAYS["manifest"]) == 0
     assert redshift.counts() == (2, 51, 0)
 
 
+KILLED: Final = long("test_rerun_after_kill_loads_once[0.3]")
+
+
 @pytest.mark.parametrize(
-    "moment",
-    [
-        0.3,
-        *(
-            pytest.param(
-                moment,
-                marks=pytest.mark.long(
-                    guard="tests/loaders/test_redshift_loader.py"
-                    "::test_a_killed_load_is_repeated_once[0.3]"
-                ),
-            )
-            for moment in (0.0, 1.0)
-        ),
-    ],
+    "seconds",
+    [0.3, pytest.param(0.0, marks=KILLED), pytest.param(1.0, marks=KILLED)],
 )
-def test_a_killed_load_is_repeated_once(redshift: Redshift, moment: float) -> None:
+def test_rerun_after_kill_loads_once(redshift: Redshift, seconds: float) -> None:
     small(redshift)
     seen = len(redshift.stand_in.statements)
     process = redshift.start(*WAYS["manifest"])
     wait_for("lock ", redshift, seen)
-    time.sleep(moment)
+    time.sleep(seconds)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert redshift.load(*WAYS["manifest"]) == 0
@@ -845,18 +838,18 @@ def test_a_killed_load_is_repeated_once(redshift: Redshift, moment: float) -> No
 
 
 def test_failed_load_runs_again_next_day(redshift: Redshift) -> None:
-    """Statements leave the list after a day, and tokens hold eight hours."""
+    """Statements are listed for a day, and tokens are valid for eight hours."""
     small(redshift)
     api = redshift.stand_in.data_api
     for hours in (0, 23, 2):
-        api.seconds_later += hours * 3600  # and time does not go back after the test
+        api.seconds_later += hours * 3600  # stays so after the test
         redshift.stand_in.conflicts[:] = [(CONFLICT_AT, "Disk Full")]
         assert redshift.load(*WAYS["manifest"]) == 2
         assert redshift.stand_in.conflicts == []
     assert redshift.load(*WAYS["manifest"]) == 0
 
 
-def test_too_many_statements_need_a_manifest(
+def test_oversized_batch_needs_manifest(
     redshift: Redshift,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -875,20 +868,20 @@ def test_rejected_records_are_found_without_query_id(
     monkeypatch.setattr(redshift.stand_in.data_api, "tells_failed_queries", False)
     redshift.write("log_data/a.json", event() + b"\n" + event(item=1, ts="x"))
     redshift.write("song_data/s.json", song())
-    assert redshift.load("--manifest", PLACE, "--max-rejects", "0") == 2
+    assert redshift.load("--manifest", STAGING, "--max-rejects", "0") == 2
     assert "log_data/a.json" in capsys.readouterr().err
-    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.load("--manifest", STAGING) == 0
     assert redshift.counts() == (2, 2, 1)
 
 
-def test_a_load_after_a_reset_runs_again(redshift: Redshift) -> None:
+def test_load_after_reset_runs_again(redshift: Redshift) -> None:
     small(redshift)
     assert redshift.load(*WAYS["manifest"]) == 0
     assert redshift.load(*WAYS["manifest"], "--reset", "--yes") == 0
     assert redshift.counts() == (2, 51, 0)
 
 
-def test_all_ways_to_log_in_load(
+def test_load_works_with_each_login_method(
     redshift: Redshift, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = redshift.stand_in
@@ -913,9 +906,9 @@ def test_all_ways_to_log_in_load(
         with monkeypatch.context() as patch:
             patch.setenv(f"SPARKIFY_REDSHIFT_{name}", value)
             way = "--compact" if name == "SECRET" else "--manifest"
-            assert redshift.load(way, PLACE) == 0, (text, name)
+            assert redshift.load(way, STAGING) == 0, (text, name)
         assert redshift.counts() == (number + 2, number + 2, 0)
-        # An ordinary user, who may load what another one created by a grant alone.
+        # The user of the cluster created the tables: others need a grant to load them.
         with here.databases.connect(redshift.warehouse.database) as connection:
             for what in ("schema raw", "all tables in schema raw"):
                 connection.execute(f"grant all on {what} {identity}".encode())
@@ -933,19 +926,19 @@ def test_dry_run_prints_statements_without_secrets(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     small(redshift)
-    secret = "not-to-be-seen"  # noqa: S105 -- that is the point
+    secret = "not-to-be-seen"  # noqa: S105 -- a test value
     monkeypatch.setenv("SPARKIFY_REDSHIFT_PASSWORD", secret)
-    before = objects_of(redshift)
+    objects = objects_of(redshift)
     for way in COPIED:
         assert redshift.load("--dry-run", *WAYS[way]) == 0
-        said = capsys.readouterr().out
-        assert 'copy "copied_staging_events"' in said
-        assert 'lock "raw"."load_history"' in said
+        output = capsys.readouterr().out
+        assert 'copy "copied_staging_events"' in output
+        assert 'lock "raw"."load_history"' in output
         for value in (secret, os.environ["AWS_SECRET_ACCESS_KEY"]):
-            assert value not in said
-        assert redshift.stand_in.password not in said
+            assert value not in output
+        assert redshift.stand_in.password not in output
     assert redshift.warehouse.raw_tables() == []
-    assert objects_of(redshift) == before
+    assert objects_of(redshift) == objects
 
 
 @only_duckdb
@@ -955,29 +948,29 @@ def test_unsupported_option_is_rejected(
     data = write_source(tmp_path / "data", {"a.json": event()})
     for option in (["--manifest", "s3://x"], ["--compact", "s3://x"], ["--external"]):
         assert load(data, *option) == 2
-        said = capsys.readouterr().err
-        assert f"The engine duckdb does not support {option[0]}." in said
+        output = capsys.readouterr().err
+        assert f"The engine duckdb does not support {option[0]}." in output
 
 
-def test_two_ways_at_once_are_refused(
+def test_two_ways_to_load_are_rejected(
     redshift: Redshift, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small(redshift)
-    for other in (["--manifest", PLACE], ["--external"]):
-        assert redshift.load("--compact", PLACE, *other) == 2
+    for other in (["--manifest", STAGING], ["--external"]):
+        assert redshift.load("--compact", STAGING, *other) == 2
         assert f"--compact and {other[0]} cannot be combined" in capsys.readouterr().err
 
 
-def test_a_place_that_is_none_is_told(
+def test_invalid_staging_address_is_reported(
     redshift: Redshift, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small(redshift)
-    for place in ("folder", "s3://", "s3://no-such-bucket-here/x"):
-        assert redshift.load("--manifest", place) == 2, place
-        assert len(capsys.readouterr().err.splitlines()) == 2, place
+    for address in ("folder", "s3://", "s3://no-such-bucket-here/x"):
+        assert redshift.load("--manifest", address) == 2, address
+        assert len(capsys.readouterr().err.splitlines()) == 2, address
 
 
-def test_a_place_in_another_region_is_told(
+def test_staging_in_other_region_is_reported(
     redshift: Redshift, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small(redshift)
@@ -1000,7 +993,7 @@ def test_a_place_in_another_region_is_told(
         ("SPARKIFY_REDSHIFT_SECRET=none", "secret"),
     ],
 )
-def test_a_failure_is_two_sentences_and_status_2(
+def test_wrong_setting_is_reported(
     redshift: Redshift,
     monkeypatch: pytest.MonkeyPatch,
     wrong: str,
@@ -1009,14 +1002,14 @@ def test_a_failure_is_two_sentences_and_status_2(
 ) -> None:
     small(redshift)
     monkeypatch.setenv(*wrong.split("=", 1))
-    assert redshift.load("--manifest", PLACE) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: ")
-    assert len(said.splitlines()) == 2
-    assert advice in said.splitlines()[1]
+    assert redshift.load("--manifest", STAGING) == 2
+    output = capsys.readouterr().err
+    assert output.startswith("error: ")
+    assert len(output.splitlines()) == 2
+    assert advice in output.splitlines()[1]
 
 
-PASSING: Final = (
+TRANSIENT: Final = (
     ("BatchExecuteStatement", "throttle", 2),
     ("BatchExecuteStatement", "timeout", 1),
     ("DescribeStatement", "reset", 2),
@@ -1029,17 +1022,17 @@ PASSING: Final = (
 )
 
 
-def test_a_passing_fault_is_no_failure(
+def test_transient_fault_is_retried(
     redshift: Redshift, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(data_api, "LONGEST_WAIT", 1)
     small(redshift)
-    for number, (operation, how, times) in enumerate(PASSING):
+    for number, (operation, how, times) in enumerate(TRANSIENT):
         seconds = 3 if how == "timeout" else 60
         monkeypatch.setattr(data_api, "READ_TIMEOUT", seconds)
         redshift.write(f"log_data/{number}.json", event(item=100 + number))
         redshift.stand_in.fail_next(operation, how, times)
-        assert redshift.load("--manifest", PLACE) == 0, (operation, how)
+        assert redshift.load("--manifest", STAGING) == 0, (operation, how)
         assert not redshift.stand_in.faults.waiting[operation], (operation, how)
         assert redshift.counts() == (number + 3, number + 52, 0), (operation, how)
         record(
@@ -1059,7 +1052,7 @@ def test_a_passing_fault_is_no_failure(
         ("denied", "AccessDenied", "docs/redshift.md"),
     ],
 )
-def test_a_fault_that_stays_is_told(
+def test_permanent_fault_is_reported(
     redshift: Redshift,
     how: str,
     wrong: str,
@@ -1068,12 +1061,12 @@ def test_a_fault_that_stays_is_told(
 ) -> None:
     small(redshift)
     redshift.stand_in.fail_next("BatchExecuteStatement", how, times=9)
-    assert redshift.load("--manifest", PLACE) == 2
+    assert redshift.load("--manifest", STAGING) == 2
     redshift.stand_in.faults.waiting.clear()
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 2
-    assert wrong in said[0]
-    assert advice in said[1]
+    output = capsys.readouterr().err.splitlines()
+    assert len(output) == 2
+    assert wrong in output[0]
+    assert advice in output[1]
     record(
         "faults",
         engine="redshift",
@@ -1083,21 +1076,21 @@ def test_a_fault_that_stays_is_told(
     )
 
 
-def test_a_paused_cluster_is_told(
+def test_paused_cluster_is_reported(
     redshift: Redshift, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small(redshift)
     redshift.stand_in.pause()
     try:
-        assert redshift.load("--manifest", PLACE) == 2
+        assert redshift.load("--manifest", STAGING) == 2
     finally:
         redshift.stand_in.resume()
-    said = capsys.readouterr().err.splitlines()
-    assert "paused" in said[0]
-    assert said[1].startswith("Resume the cluster")
+    output = capsys.readouterr().err.splitlines()
+    assert "paused" in output[0]
+    assert output[1].startswith("Resume the cluster")
 
 
-def test_a_cluster_that_is_not_there_is_told(
+def test_missing_cluster_is_reported(
     redshift: Redshift, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small(redshift)
@@ -1106,13 +1099,13 @@ def test_a_cluster_that_is_not_there_is_told(
     assert redshift.stand_in.cluster in text
     text = text.replace(redshift.stand_in.cluster, "gone-cluster")
     profile.write_text(text, encoding="utf-8")
-    assert redshift.load("--manifest", PLACE) == 2
-    said = capsys.readouterr().err.splitlines()
-    assert said[1].startswith("Check SPARKIFY_REDSHIFT_CLUSTER")
-    assert len(said) == 2
+    assert redshift.load("--manifest", STAGING) == 2
+    output = capsys.readouterr().err.splitlines()
+    assert output[1].startswith("Check SPARKIFY_REDSHIFT_CLUSTER")
+    assert len(output) == 2
 
 
-def test_a_role_without_access_is_told(
+def test_role_without_access_is_reported(
     redshift: Redshift,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -1120,33 +1113,33 @@ def test_a_role_without_access_is_told(
     small(redshift)
     here = redshift.stand_in
     monkeypatch.setitem(here.roles, here.role_arn, ["s3://elsewhere/"])
-    assert redshift.load("--manifest", PLACE) == 2
-    said = capsys.readouterr().err.splitlines()
-    assert "Access Denied" in said[0]
-    assert said[1].startswith("Allow the role")
-    assert len(said) == 2
+    assert redshift.load("--manifest", STAGING) == 2
+    output = capsys.readouterr().err.splitlines()
+    assert "Access Denied" in output[0]
+    assert output[1].startswith("Allow the role")
+    assert len(output) == 2
 
 
-def test_what_takes_too_long_is_cancelled(
+def test_load_is_cancelled_at_its_timeout(
     redshift: Redshift, capsys: pytest.CaptureFixture[str]
 ) -> None:
     small(redshift)
-    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.load("--manifest", STAGING) == 0
     redshift.write("log_data/b.json", event(item=99))
-    with lock_held(redshift):
-        assert redshift.load("--manifest", PLACE, "--timeout", "0.02") == 2
-        said = capsys.readouterr().err
-        assert "did not finish within 0.02 minutes" in said
+    with locked_table(redshift):
+        assert redshift.load("--manifest", STAGING, "--timeout", "0.02") == 2
+        output = capsys.readouterr().err
+        assert "did not finish within 0.02 minutes" in output
     assert redshift.counts() == (2, 51, 0)
-    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.load("--manifest", STAGING) == 0
     assert redshift.counts() == (3, 52, 0)
 
 
-def test_ctrl_c_cancels_the_statements(redshift: Redshift) -> None:
+def test_ctrl_c_cancels_statements(redshift: Redshift) -> None:
     small(redshift)
-    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.load("--manifest", STAGING) == 0
     redshift.write("log_data/b.json", event(item=99))
-    with lock_held(redshift):
+    with locked_table(redshift):
         seen = len(redshift.stand_in.statements)
         process = redshift.start(*WAYS["manifest"])
         wait_for('insert into "raw"."staging_events"', redshift, seen)
@@ -1167,20 +1160,20 @@ def test_conflict_with_other_run_is_retried_and_reported(
     times: int,
     seconds: int,
 ) -> None:
-    """After error 1023 the whole batch may run again."""
+    """After error 1023 the batch runs again."""
     status = 0 if seconds else 2
     monkeypatch.setattr(data_api, "CONFLICT_PAUSE", 0.01)
     monkeypatch.setattr(data_api, "CONFLICT_SECONDS", seconds)
     small(redshift)
     redshift.stand_in.conflicts[:] = [(CONFLICT_AT, CONFLICT)] * times
-    assert redshift.load("--manifest", PLACE) == status
-    said = capsys.readouterr().err.splitlines()
+    assert redshift.load("--manifest", STAGING) == status
+    output = capsys.readouterr().err.splitlines()
     if status:
-        assert "Serialization conflict: another transaction changed" in said[0]
-        assert "un the command again" in said[1]
-        assert len(said) == 2
+        assert "Serialization conflict: another transaction changed" in output[0]
+        assert "un the command again" in output[1]
+        assert len(output) == 2
     assert redshift.stand_in.conflicts == []
-    assert redshift.load("--manifest", PLACE) == 0
+    assert redshift.load("--manifest", STAGING) == 0
     assert redshift.counts() == (2, 51, 0)
     record(
         "faults",

@@ -1,4 +1,4 @@
-"""The statements for Redshift contain nothing that it refuses."""
+"""The loader's statements for Redshift: constructs, sizes and quoting."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FILES = (
 
 def load_of(
     files: tuple[NewFile, ...] = FILES,
-    place: str = "s3://mine/lists",
+    staging: str = "s3://mine/lists",
     *,
     is_compact: bool = False,
     whole_loads: dict[str, list[str]] | None = None,
@@ -38,7 +38,7 @@ def load_of(
         source=S3Prefix("s3://udacity-dend"),
         files=files,
         seen=SEEN,
-        staging=S3Prefix(place) if place else None,
+        staging=S3Prefix(staging) if staging else None,
         is_compact=is_compact,
         region="us-west-2",
         role=ROLE,
@@ -77,7 +77,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_no_statement_has_a_construct_that_redshift_refuses(case: str) -> None:
+def test_statements_have_no_construct_that_redshift_rejects(case: str) -> None:
     assert [f.construct.name for s in CASES[case] for f in redshift_sql.check(s)] == []
 
 
@@ -97,19 +97,19 @@ def test_course_bucket_fits_into_batch_without_manifest() -> None:
     assert len(load_of(tuple(files)).steps()) < 20
 
 
-def test_load_name_depends_on_files_only() -> None:
+def test_load_id_depends_on_files_and_options() -> None:
     same = load_of()
     others = [
         load_of(FILES[:1]),
         load_of(is_compact=True),
-        load_of(place="s3://mine/other"),
-        load_of(place=""),
+        load_of(staging="s3://mine/other"),
+        load_of(staging=""),
     ]
     assert same.id == load_of().id
     assert len({same.id, *(other.id for other in others)}) == 5
 
 
-def test_a_literal_is_read_as_it_was() -> None:
+def test_literal_is_quoted_for_redshift() -> None:
     assert quote_redshift_literal("it's \\n") == "'it''s \\\\n'"
     with pytest.raises(ValueError, match="NUL"):
         quote_redshift_literal("a\0b")
@@ -123,6 +123,6 @@ def test_long_list_is_split_below_statement_limit() -> None:
     assert sum(s.count("\n(") for s in statements) == len(rows)
 
 
-def test_a_text_is_cut_between_characters() -> None:
+def test_text_is_cut_between_characters() -> None:
     assert cut("üüü", 5) == "üü"
     assert cut("üü", 4) == "üü"

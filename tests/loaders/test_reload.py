@@ -1,4 +1,4 @@
-"""``bootstrap.py --reload-quarantined``: a rule that was fixed brings its records."""
+"""``bootstrap.py --reload-quarantined`` after a rule was fixed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from warehouses import Warehouse, write_source
 
 @contextmanager
 def stricter_rules() -> Iterator[None]:
-    """Refuse records of the level "odd": to leave the context fixes the rule."""
+    """Reject records of the level "odd" within the context."""
 
     def check(table: RawTable, record: Any, on_record: Any) -> list[str | None]:
         if isinstance(record, dict) and record.get("level") == "odd":
@@ -29,7 +29,7 @@ def stricter_rules() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reader, "check_record", check)
-        # The engines' own parsers must then read no line.
+        # No line may be left to the engines' own parsers.
         patch.setattr(duckdb_loader, "plain_line", lambda _: "^$")
         patch.setattr(spark_loader, "java_pattern", lambda _: r"\A\z")
         yield
@@ -42,7 +42,7 @@ HISTORY = (
 REASONS = "select path, line_number, reason from raw.rejected_records order by 1, 2"
 
 
-def test_a_fixed_rule_loads_quarantined_files_again(
+def test_fixed_rule_reloads_quarantined_files(
     warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = write_source(
@@ -56,22 +56,22 @@ def test_a_fixed_rule_loads_quarantined_files_again(
     )
     with stricter_rules():
         assert load(root) == 0
-    before = [
+    rejected = [
         ("log_data/a.json", 1, "too strict"),
         ("log_data/a.json", 3, "not JSON"),
         ("log_data/it's.json", 1, "too strict"),
     ]
-    assert warehouse.query(REASONS) == before
+    assert warehouse.query(REASONS) == rejected
     assert load(root) == 0
     assert "Nothing new to load." in capsys.readouterr().out
     assert load(root, "--reload-quarantined", "--dry-run") == 0
-    assert warehouse.query(REASONS) == before
+    assert warehouse.query(REASONS) == rejected
     capsys.readouterr()
     assert load(root, "--reload-quarantined") == 0
-    said = capsys.readouterr().out
-    assert "2 files to load" in said
-    assert "0 of them in a new version; 2 already loaded." in said
-    assert "2 of them are reloaded, because they have records in" in said
+    output = capsys.readouterr().out
+    assert "2 files to load" in output
+    assert "0 of them in a new version; 2 already loaded." in output
+    assert "2 of them are reloaded, because they have records in" in output
     assert warehouse.query(REASONS) == [("log_data/a.json", 3, "not JSON")]
     assert warehouse.query(HISTORY) == [
         ("log_data/a.json", 2, 1, True),

@@ -1,4 +1,4 @@
-"""A headless Chromium: what a page looks like when opened, and what it asked for."""
+"""Headless Chromium: the DOM of an opened page, its picture and its requests."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--hide-scrollbars",
-    # No name is found, so nothing leaves the machine even where a page asks for it.
+    # No host name resolves, so no request leaves the machine.
     "--host-resolver-rules=MAP * ~NOTFOUND",
 )
-OF_THE_BROWSER = "not an origin"  # origin of requests by Chromium itself
-PATIENCE = 120  # seconds
+BROWSER_ORIGIN = "not an origin"  # of requests by Chromium itself
+TIMEOUT_SECONDS = 120
 
 
 @dataclass(frozen=True)
 class Page:
-    """A page after its scripts have run, and the addresses that it asked for."""
+    """The DOM of a page after its scripts ran, and the sorted URLs it requested."""
 
     dom: str
     requests: list[str]
 
 
 def find() -> str:
-    """Return the path of Chromium; skip the test where there is none."""
+    """Return the path of Chromium; skip the test if it is not installed."""
     for name in NAMES:
         path = shutil.which(name)
         if path:
@@ -47,16 +47,16 @@ def find() -> str:
 
 
 def open_page(path: Path, folder: Path, fragment: str = "") -> Page:
-    """Open a file without a server; its log goes into a folder of its own."""
+    """Open a file without a server; the profile and log go into ``folder``."""
     log = folder / "net_log.json"
-    done = _run(folder, f"--log-net-log={log}", "--dump-dom", _address(path, fragment))
-    return Page(done, _requests(log))
+    dom = _run(folder, f"--log-net-log={log}", "--dump-dom", _address(path, fragment))
+    return Page(dom, _requests(log))
 
 
 def take_picture(
     path: Path, folder: Path, picture: Path, size: str, fragment: str = ""
 ) -> None:
-    """Draw a file as PNG; the size of the window is "width,height" in pixels."""
+    """Save a PNG of a file; ``size`` is "width,height" of the window in pixels."""
     _run(
         folder,
         f"--window-size={size}",
@@ -81,17 +81,17 @@ def _run(folder: Path, *arguments: str) -> str:
         capture_output=True,
         text=True,
         check=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT_SECONDS,
     ).stdout
 
 
 def _requests(log: Path) -> list[str]:
-    """List what was asked for over a network by a page, not by Chromium itself."""
+    """Return the sorted URLs that a page requested, without Chromium's own."""
     events = json.loads(log.read_text(encoding="utf-8"))
     started = events["constants"]["logEventTypes"]["URL_REQUEST_START_JOB"]
     return sorted(
         event["params"]["url"]
         for event in events["events"]
         if event["type"] == started
-        and event.get("params", {}).get("initiator", OF_THE_BROWSER) != OF_THE_BROWSER
+        and event.get("params", {}).get("initiator", BROWSER_ORIGIN) != BROWSER_ORIGIN
     )

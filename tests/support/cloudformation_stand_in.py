@@ -1,13 +1,12 @@
-"""CloudFormation to test against: moto's, and what moto leaves out of it.
+"""A CloudFormation server for tests: moto with additions.
 
-Moto makes the network, the roles and the parameter group. This adds the resources that
-moto has no model of (or, for a cluster, one that ignores its name), the outputs and
-events of a stack that a change set made, a creation that fails and is rolled back, and
-the few calls of Redshift Serverless that the project makes. What it cannot show: that
-AWS takes the properties (cfn-lint's schemas say that), and how long anything takes.
+Moto creates the network, the roles and the parameter group. This file adds resource
+types that moto lacks, a cluster that keeps its name, the outputs and events of a stack,
+failed creations with their rollback, and the calls of Redshift Serverless that the
+project makes. It does not check properties (cfn-lint does) or show real durations.
 """
 
-# ruff: noqa: SLF001 -- it works on the inside of moto
+# ruff: noqa: SLF001 -- it uses moto's internals
 
 from __future__ import annotations
 
@@ -38,35 +37,35 @@ from sparkify.aws import templates
 
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
-"""Not that of the other tests, since all of them share moto in one process."""
+"""Not the region of other tests: all share moto in one process."""
 Properties = dict[str, Any]
 
 
 @dataclass
 class Resource:
-    """What a model of this file has made; ``gone`` unmakes it."""
+    """A resource made by this file; ``on_delete`` deletes it."""
 
     physical_resource_id: str
     properties: Properties
     attributes: dict[str, str]
-    gone: Callable[[], object] = lambda: None
+    on_delete: Callable[[], object] = lambda: None
 
     def get_cfn_attribute(self, name: str) -> str:
         return self.attributes[name]
 
     def delete(self, account: str, region: str) -> None:
         del account, region
-        self.gone()
+        self.on_delete()
 
     def is_created(self) -> bool:
         return True
 
 
 def add_model(kind: str, make: Callable[[str, Properties], Resource]) -> None:
-    """Teach moto a type of resource; the last one taught is the one it takes."""
+    """Add a type of resource to moto; a later model of the type replaces it."""
 
     class Model(CloudFormationModel):
-        # Moto files its models by the second part of their module's name.
+        # Moto groups models by the second part of their module's name.
         __module__ = "moto.sparkify.models"
 
         @staticmethod
@@ -103,14 +102,14 @@ def add_model(kind: str, make: Callable[[str, Properties], Resource]) -> None:
             region_name: str,
         ) -> Any:
             del account_id, region_name
-            original_resource.gone()
+            original_resource.on_delete()
             return make(new_resource_name, cloudformation_json["Properties"])
 
     MODELS.append(Model)
 
 
 MODELS: list[Any] = []
-"""Moto finds its models as subclasses, which live only while something holds them."""
+"""Keeps references to the models: moto finds them among the live subclasses."""
 MADE: dict[str, dict[str, Properties]] = {"namespace": {}, "workgroup": {}}
 LIMITS: dict[str, dict[str, Any]] = {}
 
@@ -124,7 +123,7 @@ def _serverless(kind: str, name: str, properties: Properties) -> Resource:
         properties,
         {"Workgroup.WorkgroupArn": arn, "Workgroup.Endpoint.Address": host},
     )
-    made.gone = lambda: MADE[kind].pop(name)
+    made.on_delete = lambda: MADE[kind].pop(name)
     return made
 
 
@@ -159,13 +158,13 @@ def _cluster(_: str, properties: Properties) -> Resource:
         properties,
         {"Endpoint.Address": cluster.address, "MasterPasswordSecretArn": secret},
     )
-    made.gone = lambda: backend.clusters.pop(name)
+    made.on_delete = lambda: backend.clusters.pop(name)
     return made
 
 
 def _application(_: str, properties: Properties) -> Resource:
     most, stop = properties["MaximumCapacity"], properties["AutoStopConfiguration"]
-    asked: dict[str, Any] = {
+    request: dict[str, Any] = {
         "name": properties["Name"],
         "release_label": properties["ReleaseLabel"],
         "application_type": properties["Type"],
@@ -182,7 +181,7 @@ def _application(_: str, properties: Properties) -> Resource:
         },
         "network_configuration": None,
     }
-    made = Application(**asked)
+    made = Application(**request)
     emrserverless_backends[ACCOUNT][REGION].applications[made.id] = made
     return Resource(made.id, properties, {"Arn": made.arn})
 
@@ -192,7 +191,7 @@ def _glue_database(_: str, properties: Properties) -> Resource:
     of = properties["DatabaseInput"]
     backend.create_database(of["Name"], of)
     made = Resource(of["Name"], properties, {})
-    made.gone = lambda: backend.databases.pop(of["Name"])
+    made.on_delete = lambda: backend.databases.pop(of["Name"])
     return made
 
 
@@ -216,15 +215,15 @@ add_model("AWS::Glue::Database", _glue_database)
 setattr(VPCGatewayAttachment, "get_cfn_attribute", lambda *_: "IGW")  # noqa: B010 -- moto has none
 
 
-def serverless_call(operation: str, asked: dict[str, Any]) -> dict[str, Any]:
-    """Answer a call of Redshift Serverless from what the stacks have made."""
+def serverless_call(operation: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Return the response to a call of Redshift Serverless, from MADE and LIMITS."""
     if operation == "GetNamespace":
-        name = asked["namespaceName"]
+        name = request["namespaceName"]
         secret = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:redshift!{name}"
         assert MADE["namespace"][name]["ManageAdminPassword"] is True
         return {"namespace": {"namespaceName": name, "adminPasswordSecretArn": secret}}
     if operation == "GetWorkgroup":
-        properties = MADE["workgroup"][asked["workgroupName"]]
+        properties = MADE["workgroup"][request["workgroupName"]]
         found = {
             "status": "AVAILABLE",
             "baseCapacity": properties["BaseCapacity"],
@@ -232,15 +231,15 @@ def serverless_call(operation: str, asked: dict[str, Any]) -> dict[str, Any]:
         }
         return {"workgroup": found}
     if operation == "ListUsageLimits":
-        arn = asked["resourceArn"]
+        arn = request["resourceArn"]
         return {"usageLimits": [v for v in LIMITS.values() if v["resourceArn"] == arn]}
     if operation == "CreateUsageLimit":
-        limit = asked | {"usageLimitId": str(uuid.uuid4())}
+        limit = request | {"usageLimitId": str(uuid.uuid4())}
         LIMITS[limit["usageLimitId"]] = limit
     else:
         assert operation == "UpdateUsageLimit"
-        limit = LIMITS[asked["usageLimitId"]] | asked
-        LIMITS[asked["usageLimitId"]] = limit
+        limit = LIMITS[request["usageLimitId"]] | request
+        LIMITS[request["usageLimitId"]] = limit
     return {"usageLimit": limit}
 
 
@@ -250,10 +249,10 @@ class CloudFormation:
 
     endpoint: str = ""
     failing: dict[str, str] = field(default_factory=dict)
-    """Reasons by type of resource: the next try to make one fails so."""
+    """Reason by type of resource: its next creation or deletion fails."""
 
     refused: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """Code and message by name of action: such a call is refused."""
+    """Code and message by name of action: its calls are rejected."""
 
     def stack(self, name: str) -> models.Stack:
         return models.cloudformation_backends[ACCOUNT][REGION].get_stack(name)
@@ -269,7 +268,7 @@ class CloudFormation:
         self.refused.clear()
 
     def apply(self, change_set: models.ChangeSet) -> None:
-        """Make, remake and delete the resources, and give the stack its outputs."""
+        """Create, replace and delete resources, and set the outputs of the stack."""
         for change in change_set.changes:
             reason = self.failing.pop(change.resource_type, None)
             if reason is not None:
@@ -278,9 +277,9 @@ class CloudFormation:
         resources, made = stack.resource_map, stack.resource_map._parsed_resources
         for change in reversed(change_set.changes):
             if change.action == "Remove":
-                was = made.pop(change.logical_resource_id)
+                removed = made.pop(change.logical_resource_id)
                 kind = resources._resource_json_map[change.logical_resource_id]
-                resources._delete_resource(was, kind)
+                resources._delete_resource(removed, kind)
                 _event(stack, change, "DELETE_COMPLETE")
         stack.template_dict = change_set.template_dict
         stack.parameters = resources.input_parameters = change_set.parameters
@@ -290,14 +289,14 @@ class CloudFormation:
         for change in change_set.changes:
             name = change.logical_resource_id
             if change.action == "Modify" and isinstance(made[name], Resource):
-                made.pop(name).gone()
+                made.pop(name).on_delete()
             if change.action != "Remove":
                 resources[name]
                 _event(stack, change, "CREATE_COMPLETE")
         stack.output_map = stack._create_output_map()
 
     def execute(self, change_set: models.ChangeSet) -> None:
-        """Carry a change set out, or roll it back."""
+        """Apply a change set, or roll it back."""
         stack, kind = change_set.stack, change_set.change_set_type
         stack._add_stack_event(f"{kind}_IN_PROGRESS")
         try:
@@ -316,7 +315,7 @@ class CloudFormation:
         stack._add_stack_event(stack.status)
 
     def delete(self, stack: models.Stack) -> None:
-        """Delete what is not of the network, which moto cannot undo in any order."""
+        """Delete all resources but the network, which moto cannot delete."""
         resources = stack.resource_map
         for name, kind in reversed(list(resources._resource_json_map.items())):
             change = models.Change("Remove", name, kind["Type"])
@@ -335,7 +334,7 @@ class CloudFormation:
 
 @dataclass
 class CreationError(Exception):
-    """A resource that is to fail."""
+    """The creation of a resource failed."""
 
     name: str
     reason: str
@@ -358,57 +357,57 @@ def _event(
     )
 
 
-REFUSED = """<ErrorResponse><Error><Type>Sender</Type><Code>{}</Code>\
+REJECTION = """<ErrorResponse><Error><Type>Sender</Type><Code>{}</Code>\
 <Message>{}</Message></Error><RequestId>1</RequestId></ErrorResponse>"""
-Application_ = Callable[[dict[str, Any], Any], Iterable[bytes]]
+WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
-def _around(moto: Application_, over: CloudFormation) -> Application_:
-    def answer(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+def _wrap(moto: WsgiApplication, cloud: CloudFormation) -> WsgiApplication:
+    def respond(environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = BytesIO(body)
         service, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
-        for action, (code, message) in over.refused.items():
+        for action, (code, message) in cloud.refused.items():
             if f"Action={action}&".encode() in body + b"&":
                 start("400 Bad Request", [("Content-Type", "text/xml")])
-                return [REFUSED.format(code, message).encode()]
+                return [REJECTION.format(code, message).encode()]
             if action == operation:
                 start(
                     "400 Bad Request", [("Content-Type", "application/x-amz-json-1.1")]
                 )
                 return [json.dumps({"__type": code, "message": message}).encode()]
         if service == "RedshiftServerless":
-            said = serverless_call(operation, json.loads(body))
+            response = serverless_call(operation, json.loads(body))
             start("200 OK", [("Content-Type", "application/x-amz-json-1.1")])
-            return [json.dumps(said).encode()]
+            return [json.dumps(response).encode()]
         return moto(environ, start)
 
-    return answer
+    return respond
 
 
 @contextmanager
 def start_cloudformation() -> Iterator[CloudFormation]:
-    """Start the server, and put what moto leaves out into it while it runs."""
-    over = CloudFormation()
+    """Start the server, and patch moto while it runs."""
+    cloud = CloudFormation()
     backend = models.CloudFormationBackend
 
     create = backend.create_change_set
 
-    def create_resolved(self: Any, **asked: Any) -> tuple[str, str]:
-        """Work out the conditions first, which moto does in part."""
-        template: dict[str, Any] = yaml.load(asked["template"], templates._Loader)  # noqa: S506 -- a SafeLoader
-        names = {"AWS::StackName": asked["stack_name"], "AWS::Region": REGION}
-        resolved = templates.resolve(template, asked["parameters"] | names)
+    def create_resolved(self: Any, **request: Any) -> tuple[str, str]:
+        """Resolve conditions first, because moto does so only in part."""
+        template: dict[str, Any] = yaml.load(request["template"], templates._Loader)  # noqa: S506 -- a SafeLoader
+        names = {"AWS::StackName": request["stack_name"], "AWS::Region": REGION}
+        resolved = templates.resolve(template, request["parameters"] | names)
         resolved["Parameters"] = template["Parameters"]
-        return create(self, **asked | {"template": json.dumps(resolved)})
+        return create(self, **request | {"template": json.dumps(resolved)})
 
     def execute(self: Any, change_set_name: str, stack_name: str | None = None) -> None:
         del stack_name
-        over.execute(self.describe_change_set(change_set_name))
+        cloud.execute(self.describe_change_set(change_set_name))
 
     def delete(self: Any, name_or_stack_id: str) -> None:
         stack = self.get_stack(name_or_stack_id)
-        over.delete(stack)
+        cloud.delete(stack)
         if stack.status == "DELETE_COMPLETE":
             self.deleted_stacks[stack.stack_id] = self.stacks.pop(stack.stack_id)
 
@@ -416,7 +415,7 @@ def start_cloudformation() -> Iterator[CloudFormation]:
         (backend, "create_change_set", create_resolved),
         (backend, "execute_change_set", execute),
         (backend, "delete_stack", delete),
-        # Moto refuses at once; AWS makes a change set that fails.
+        # Moto rejects this at once; AWS creates a change set that fails.
         (
             responses.CloudFormationResponse,
             "_validate_different_update",
@@ -424,7 +423,7 @@ def start_cloudformation() -> Iterator[CloudFormation]:
         ),
         (parsing, "get_model_list", CloudFormationModel.__subclasses__),
     ]
-    before = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]
+    originals = [(owner, name, getattr(owner, name)) for owner, name, _ in replaced]
     for owner, name, value in replaced:
         setattr(owner, name, value)
     for cached in (parsing.get_model_map, parsing.get_name_type_map):
@@ -432,19 +431,19 @@ def start_cloudformation() -> Iterator[CloudFormation]:
     server = make_server(
         "127.0.0.1",
         0,
-        _around(DomainDispatcherApplication(create_backend_app), over),
+        _wrap(DomainDispatcherApplication(create_backend_app), cloud),
         threaded=True,
         request_handler=MotoRequestHandler,
     )
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    over.endpoint = f"http://127.0.0.1:{server.server_port}"
+    cloud.endpoint = f"http://127.0.0.1:{server.server_port}"
     try:
-        yield over
+        yield cloud
     finally:
         server.shutdown()
         thread.join()
-        for owner, name, value in before:
+        for owner, name, value in originals:
             setattr(owner, name, value)
         for cached in (parsing.get_model_map, parsing.get_name_type_map):
             cached.cache_clear()

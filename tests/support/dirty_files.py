@@ -1,6 +1,6 @@
-"""A source of dirty files, the same for the same seed: what no loader may trip over.
+"""Dirty source files for tests of the loaders, reproducible by seed.
 
-Each line is a record by the rules, or is not; some files have names that are traps.
+Lines are valid or broken records. Some file names contain special characters.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from raw_lines import event, song
 
 MUTATIONS: Final = 150
 LONG_LINE: Final = 10_000_000
-LINES_A_FILE: Final = 25
+LINES_PER_FILE: Final = 25
 
 Make = Callable[..., bytes]
 
@@ -31,7 +31,7 @@ VALUES: Final[tuple[object, ...]] = (
     *("\\N", "\\.", "a\tb", "a,b", "\u2028", "\x1b[31m", "\x7f", "Ã\x83Â©", "\ufeff"),
     *("\u00a0", "\u00a07\u200b", "Ã\x82Â\xa0", "\u180e"),
 )
-"""What takes the place of each value in turn."""
+"""Replacements for the values of a record."""
 
 BROKEN: Final = (
     *(b"{", b"}", b"[]", b"null", b"1", b'"text"', b"{}", b"[{}]", b"{]", b"\xff"),
@@ -43,51 +43,25 @@ BROKEN: Final = (
 
 NAMES: Final = (
     *("it's.json", 'quote".json', "*.json", "[a-z].json", "{a,b}.json", "a b .json"),
-    *(
-        "new\nline.json",
-        "tab\t.json",
-        "cr\r.json",
-        "\x1b[31mred.json",
-        "back\\slash.json",
-    ),
-    *(
-        "a..b.json",
-        "x/...json/..a/b.json",
-        "%2e%2e%2fpasswd.json",
-        "-rf.json",
-        "~.json",
-    ),
-    *(
-        "; drop table raw.staging_events; --.json",
-        "$(id).json",
-        "`id`.json",
-        "$files.json",
-    ),
-    *(
-        "{{ 1 / 0 }}.json",
-        "{% raw %}.json",
-        "%s.json",
-        "_hidden.json",
-        "#.json",
-        "?.json",
-    ),
-    *(
-        "year=2018/month=__HIVE_DEFAULT_PARTITION__/a.json",
-        "folder=x/a.json",
-        "nul.json",
-    ),
-    *("ü ♫ 🎵.json", "a\u0308.json", "\u202egpj.json", "LOUD.json", "a:b@c+d,e=f.json"),
-    *("x" * 250 + ".json", "/".join(["d" * 200] * 5) + "/deep.json", "zip.json.gz"),
+    *("new\nline.json", "tab\t.json", "cr\r.json", "\x1b[31mred.json"),
+    *("back\\slash.json", "a..b.json", "x/...json/..a/b.json"),
+    *("%2e%2e%2fpasswd.json", "-rf.json", "~.json"),
+    *("; drop table raw.staging_events; --.json", "$(id).json", "`id`.json"),
+    *("$files.json", "{{ 1 / 0 }}.json", "{% raw %}.json", "%s.json", "_hidden.json"),
+    *("#.json", "?.json", "year=2018/month=__HIVE_DEFAULT_PARTITION__/a.json"),
+    *("folder=x/a.json", "nul.json", "ü ♫ 🎵.json", "a\u0308.json", "\u202egpj.json"),
+    *("LOUD.json", "a:b@c+d,e=f.json", "x" * 250 + ".json"),
+    *("/".join(["d" * 200] * 5) + "/deep.json", "zip.json.gz"),
 )
 
 
-def a_song(number: int = 1, **others: object) -> bytes:
-    """Return a line of the catalogue, as ``event`` gives one of a log."""
+def numbered_song(number: int = 1, **others: object) -> bytes:
+    """Return a line of the catalogue, with the signature of ``event``."""
     return json.dumps(json.loads(song(f"SO{number}")) | others).encode()
 
 
 def with_each_value(make: Make) -> list[bytes]:
-    """Put odd values into a record's columns, so that each column gets some of them."""
+    """Return records with one odd value each, so that each column gets some of them."""
     columns = list(json.loads(make()))
     return [
         make(**{columns[(number + turn) % len(columns)]: value})
@@ -119,8 +93,8 @@ def with_odd_keys(make: Make) -> list[bytes]:
     ]
 
 
-def of_odd_form(make: Make) -> list[bytes]:
-    """Return records that are written oddly, or are very long."""
+def in_odd_forms(make: Make) -> list[bytes]:
+    """Return records in unusual formatting, and very long ones."""
     text = make()
     return [
         b" \t" + text + b"\r",
@@ -136,50 +110,48 @@ def of_odd_form(make: Make) -> list[bytes]:
     ]
 
 
-def mutated(make: Make, chance: random.Random) -> bytes:
-    """Change a few bytes of a record, wherever chance has it."""
+def mutated(make: Make, rng: random.Random) -> bytes:
+    """Return a record with one to three random byte changes."""
     text = bytearray(make())
-    for _ in range(chance.randint(1, 3)):
-        at = chance.randrange(len(text))
-        new = chance.choice(
-            [b"", b"\xff", b'"', b"\\", b"0", b",", b"}", b"\x00", b"\xc3"]
-        )
-        text[at : at + chance.randint(0, 2)] = new
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(len(text))
+        new = rng.choice([b"", b"\xff", b'"', b"\\", b"0", b",", b"}", b"\0", b"\xc3"])
+        text[at : at + rng.randint(0, 2)] = new
     return bytes(text).replace(b"\n", b" ")
 
 
-def lines_of_part(make: Make, chance: random.Random) -> list[bytes]:
-    """Return all lines for the files of a part, in an order by chance."""
+def lines_of_part(make: Make, rng: random.Random) -> list[bytes]:
+    """Return all lines for the files of a part, in random order."""
     lines = [
         *with_each_value(make),
         *with_odd_keys(make),
-        *of_odd_form(make),
-        *(mutated(make, chance) for _ in range(MUTATIONS)),
+        *in_odd_forms(make),
+        *(mutated(make, rng) for _ in range(MUTATIONS)),
         *BROKEN,
         *(make(number) for number in range(2, 100)),
         b"",
         b" \t ",
     ]
-    chance.shuffle(lines)
+    rng.shuffle(lines)
     return lines
 
 
 def write_dirty_files(root: Path, seed: int) -> Path:
-    """Write the source below a root, and give the root."""
-    chance = random.Random(seed)  # noqa: S311 -- no secret
-    for part, make in (("log_data", event), ("song_data", a_song)):
-        lines = lines_of_part(make, chance)
+    """Write the files below a root, and return the root."""
+    rng = random.Random(seed)  # noqa: S311 -- not for security
+    for part, make in (("log_data", event), ("song_data", numbered_song)):
+        lines = lines_of_part(make, rng)
         files = [
-            lines[n : n + LINES_A_FILE] for n in range(0, len(lines), LINES_A_FILE)
+            lines[n : n + LINES_PER_FILE] for n in range(0, len(lines), LINES_PER_FILE)
         ]
         names = [*NAMES, *(f"{number}.json" for number in range(len(files)))]
         for number, name in enumerate(names):
             path = root / part / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            end = chance.choice([b"", b"\n", b"\r\n"])
+            end = rng.choice([b"", b"\n", b"\r\n"])
             content = b"\n".join(files[number % len(files)]) + end
             if number >= len(files):
-                content = make(1000 + number) + b"\n" + chance.choice(BROKEN)
+                content = make(1000 + number) + b"\n" + rng.choice(BROKEN)
             path.write_bytes(
                 gzip.compress(content) if name.endswith(".gz") else content
             )

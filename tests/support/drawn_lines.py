@@ -1,4 +1,4 @@
-"""Compare what an engine's loader reads of single lines with the rules."""
+"""Compare how an engine's loader reads single lines with the Python rules."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def assert_read_as_the_rules(
     in_engine: Callable[[RawTable, Values], tuple[Any, ...]],
     exactly: Callable[[tuple[Any, ...]], list[str]],
 ) -> None:
-    """Load one line per file, so that the engine's parser reads each that it may.
+    """Load one line per file, and compare records and rejects with the rules.
 
-    ``in_engine`` returns a record's values in the engine's types, and ``exactly`` a
+    ``in_engine`` returns a record's values in the engine's types. ``exactly`` returns a
     row as texts that are equal for equal values only.
     """
     write_source(

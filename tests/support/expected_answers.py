@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Write the oracle's answers, which an analysis must give, as files of CSV."""
+"""Write the oracle's answers, which the analyses must return, as CSV files."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as folder:
         if options.data is None:
-            sample = str(Path(folder) / "sample")
-            write_sample(replace(SAMPLE, out=Path(sample)))
-            options.data = Path(sample)
+            options.data = Path(folder) / "sample"
+            write_sample(replace(SAMPLE, out=options.data))
         count = write(options.data, options.out)
         if options.out == EXPECTED:
             questions_page.write()
@@ -38,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def write(data: Path, out: Path) -> int:
-    """Write the answers about a folder of data in place of those there; count them."""
+    """Replace the answers in ``out`` with those for ``data``; return their number."""
     out.mkdir(parents=True, exist_ok=True)
     for path in out.glob("*.csv"):
         path.unlink()

@@ -1,4 +1,4 @@
-"""A small dbt project that tries dbt's features, and what came of it on an engine."""
+"""A small dbt project that tries dbt's features on an engine."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ flags: {send_anonymous_usage_stats: false}
     "models/probe.yml": """\
 models:
   - name: numbers
-    description: Kept of the table.
+    description: Description of the table.
     config: {materialized: table, persist_docs: {relation: true, columns: true}}
     columns:
       - name: id
-        description: Kept of the column.
+        description: Description of the column.
         data_tests:
           - not_null
           - accepted_values: {name: data_right, arguments: {values: [1], quote: false}}
@@ -112,8 +112,8 @@ def write_project(folder: Path) -> None:
 
 
 def statuses(*arguments: str) -> dict[str, str]:
-    """Run a command of dbt; give the status of each node by its name."""
-    from dbt.cli.main import dbtRunner  # noqa: PLC0415 -- it takes seconds
+    """Run a dbt command; return the status of each node by name."""
+    from dbt.cli.main import dbtRunner  # noqa: PLC0415 -- slow import
 
     done = dbtRunner().invoke(["--quiet", "--log-level-file", "debug", *arguments])
     results: Any = getattr(done.result, "results", None) or []
@@ -121,17 +121,13 @@ def statuses(*arguments: str) -> dict[str, str]:
 
 
 def read(target: Path, name: str) -> Any:
-    """Read a file that dbt wrote, empty where it wrote none."""
+    """Return the JSON of a file that dbt wrote, or {} if it does not exist."""
     path = target / name
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def said(*, holds: bool) -> str:
-    return "yes" if holds else "no"
-
-
 def main(target: Path, logs: Path) -> dict[str, str]:
-    """Run the probe where the profile says; give what holds of each feature."""
+    """Run the probe on the profile's target; return "yes" or "no" for each feature."""
     first = statuses("seed")
     built = statuses("run")
     tested = statuses("test", "--exclude", "null_wrong", "key_wrong", "foreign_wrong")
@@ -147,20 +143,20 @@ def main(target: Path, logs: Path) -> dict[str, str]:
     numbers = catalogue.get("model.probe.numbers", {})
     columns = {name.lower(): c for name, c in numbers.get("columns", {}).items()}
     comments = [
-        what
-        for what, comment in (
+        kind
+        for kind, comment in (
             ("tables", numbers.get("metadata", {}).get("comment")),
             ("columns", columns.get("id", {}).get("comment")),
         )
         if comment
     ]
     log = (logs / "dbt.log").read_text(encoding="utf-8").lower()
-    keys_are_taken = built.get("key_parent") == "success"
+    keys_are_accepted = built.get("key_parent") == "success"
     found = {
         "contracts": built.get("contract_wrong") == "error",
         "not null enforced": built.get("null_wrong") == "error",
-        "primary key enforced": keys_are_taken and built.get("key_wrong") == "error",
-        "foreign key enforced": keys_are_taken
+        "primary key enforced": keys_are_accepted and built.get("key_wrong") == "error",
+        "foreign key enforced": keys_are_accepted
         and built.get("foreign_wrong") == "error",
         "unit tests": (tested.get("unit_right"), tested.get("unit_wrong"))
         == ("pass", "fail"),
@@ -174,7 +170,7 @@ def main(target: Path, logs: Path) -> dict[str, str]:
         "source freshness": "warn" in fresh.values(),
         "grants": built.get("granted") == "success" and "grant select on" in log,
     }
-    result = {feature: said(holds=holds) for feature, holds in found.items()}
+    result = {feature: "yes" if works else "no" for feature, works in found.items()}
     return result | {"comments kept": ", ".join(comments) or "no"}
 
 

@@ -17,7 +17,7 @@ else:
 
 
 def indented(record: bytes) -> bytes:
-    """Write a record on several lines."""
+    """Return a record as JSON over several lines."""
     return json.dumps(json.loads(record), indent=2).encode()
 
 

@@ -1,4 +1,4 @@
-"""Histories of a warehouse for the law: what arrives, in which files and loads."""
+"""Random histories of a warehouse for the law: files by load, and builds."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ from raw_lines import event, song
 from recorded import short_objects
 
 FIRST_MOMENT: Final = 1541105830000
-DAY = 24 * 3600 * 1000
-"""Milliseconds of a day."""
-
-MOMENTS_A_DAY = 2
-"""Of the moments that are drawn: so an event may move to another day."""
+DAY = 24 * 3600 * 1000  # milliseconds
+MOMENTS_PER_DAY = 2
+"""Of the drawn moments, so that an event may move to another day."""
 
 LOADS: Final = 4
 BROKEN: Final = (b"{", b"[]", b'{"sessionId": "one"}', b'{"song_id": 1}')
@@ -53,14 +51,12 @@ SONG_LINES = st.fixed_dictionaries(
     }
 )
 LINES = st.one_of(EVENT_LINES, EVENT_LINES, SONG_LINES, st.sampled_from(BROKEN))
-
-
 FORMS: Final = ("lines", "array", "indented", "one after the other")
 
 
 @dataclass(frozen=True)
 class File:
-    """A file that arrives: its name among those of its history, its lines, its form."""
+    """A file that arrives: its name within its history, its lines and its form."""
 
     name: str
     lines: list[Any]
@@ -71,24 +67,24 @@ FILES = st.builds(
     File, NAMES, st.lists(LINES, min_size=1, max_size=4), st.sampled_from(FORMS)
 )
 HISTORIES = st.lists(st.lists(FILES, max_size=2), min_size=1, max_size=LOADS)
-"""A history: for each load the files that arrive before it."""
+"""A history: the files that arrive before each load."""
 
 BUILDS = st.sampled_from(["whole", "whole", "none", "half", "rest", "empty", "both"])
 SCHEDULES = st.lists(BUILDS, min_size=LOADS, max_size=LOADS)
-"""The build after each load: ``empty`` is ``dbt build --empty``, ``both`` is two builds
-at the same time."""
+"""The build after each load. ``empty`` is ``dbt build --empty``, ``both`` is two
+concurrent builds."""
 
 COURSES_PER_REWRITE = 5
-"""A new version of a file has every table rebuilt, which tests no increment."""
+"""A new version of a file causes a full refresh, which tests no incremental run."""
 
 
 @dataclass(frozen=True)
 class Course:
-    """Histories that share a warehouse, and what becomes of the build after a load.
+    """Histories that share a warehouse, and the build after each load.
 
-    No record of one history bears on another's, so each is an example by itself. Where
-    ``rewrites``, a name that returns in a history is a file in a new version; else only
-    in the history ``rewriter``.
+    Records of different histories are independent, so each history is an example. If
+    ``rewrites``, a file name that occurs again in a history is a new version of the
+    file. Otherwise this applies only to the history number ``rewriter``.
     """
 
     histories: list[list[list[File]]]
@@ -98,24 +94,24 @@ class Course:
 
 
 def courses(count: int, width: int, number: int) -> Iterator[Course]:
-    """Draw courses of as many histories as their width, by the number of a seed.
+    """Draw courses of ``width`` histories from the seed ``number``.
 
-    Each history is an example of its own for hypothesis, which repeats none. A course
-    as one example would be too large: of those it makes few, and these much alike.
+    Each history is one example for hypothesis, which does not repeat examples. It would
+    draw few whole courses, and similar ones, because they are large.
     """
     histories = _drawn(HISTORIES, count * width, number)
     schedules = cycle(_drawn(SCHEDULES, count, number))
-    for place, start in enumerate(range(0, len(histories), width), start=1):
-        of_course = histories[start : start + width]
+    for position, start in enumerate(range(0, len(histories), width), start=1):
+        group = histories[start : start + width]
         rewriter = None
-        if place % COURSES_PER_REWRITE == 0:
-            rewriter = next(n for n, history in enumerate(of_course) if any(history))
-            of_course[rewriter] = rewritten(of_course[rewriter])
-        yield Course(of_course, next(schedules), rewrites=False, rewriter=rewriter)
+        if position % COURSES_PER_REWRITE == 0:
+            rewriter = next(n for n, history in enumerate(group) if any(history))
+            group[rewriter] = rewritten(group[rewriter])
+        yield Course(group, next(schedules), rewrites=False, rewriter=rewriter)
 
 
 def rewritten(history: list[list[File]]) -> list[list[File]]:
-    """Return a history in which one file comes first, and again in the last load."""
+    """Return a history whose first file has a new version in the last load."""
     files = [file for load in history for file in load]
     again = [*files[-1].lines, *files[0].lines[:1]]
     loads: list[list[File]] = [[] for _ in range(LOADS)]
@@ -162,7 +158,7 @@ def files_of(course: Course, load: int) -> dict[str, bytes]:
 
 
 def in_form(lines: list[bytes], form: str) -> bytes:
-    """Return the content of a file with these records."""
+    """Return the content of a file that contains these records."""
     if form == "array":
         return b"[" + b",\n".join(lines) + b"]"
     if form == "one after the other":
@@ -173,7 +169,7 @@ def in_form(lines: list[bytes], form: str) -> bytes:
 
 
 def render(line: Any, number: int) -> bytes:
-    """Return a line of a file; its keys and names belong to one history alone."""
+    """Return a line of a file; other histories do not share its keys and names."""
     if isinstance(line, bytes):
         return line
     if "title" in line:
@@ -192,7 +188,7 @@ def render(line: Any, number: int) -> bytes:
         ts=FIRST_MOMENT
         + 10 * number
         + line["moment"]
-        + DAY * (line["moment"] // MOMENTS_A_DAY),
+        + DAY * (line["moment"] // MOMENTS_PER_DAY),
         page=line["page"],
         userId=line["user"] and str(2 * number + int(line["user"])),
         level=line["level"],
@@ -204,7 +200,7 @@ def render(line: Any, number: int) -> bytes:
 
 
 def text_of(course: Course) -> str:
-    """Write a course in JSON, one record per line, so that it can be a named case."""
+    """Return a course as JSON for tests/law_cases, one record per line."""
 
     def as_json(value: object) -> object:
         return value.decode() if isinstance(value, bytes) else vars(value)
@@ -213,7 +209,7 @@ def text_of(course: Course) -> str:
 
 
 def read_course(path: Path) -> Course:
-    """Read what ``text_of`` wrote; text is a broken line."""
+    """Return the course in a file of ``text_of``; a string is a broken line."""
     found = json.loads(path.read_text(encoding="utf-8"))
     found["histories"] = [
         [

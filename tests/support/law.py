@@ -1,4 +1,4 @@
-"""Follow a course of loads and builds, and compare the star after each whole build."""
+"""Run a course of loads and builds, and compare the tables after complete builds."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from warehouses import (
 
 CASES: Final = sorted((PROJECT / "tests" / "law_cases").glob("*.json"))
 FIND_AGAIN: Final = "what_a_run_must_find_again"
-"""The case of which most mutations of an increment are noticed."""
+"""The case that detects most mutations of incremental models."""
 
 BUILT_BY_ADDING = (
     *("int_event_versions", "songplays", "time", "sessions", "int_user_days", "users"),
 )
+"""The incremental models."""
 WHOLE = ("whole", "both")
 PARTS_OF_A_BUILD = {
     "half": ("stg_events", "int_event_versions"),
@@ -41,18 +42,13 @@ def arrive(builder: Builder, course: Course, load: int, data: Path) -> None:
 
 
 def build_beside(builder: Builder) -> None:
-    """Build in another process, and here until that one ends.
+    """Build in another process, and in this one until the other ends.
 
-    Each may fail: dbt replaces views and tables under names that both would use.
+    Either may fail, because both replace views and tables under the same names.
     """
-    command = [
-        str(Path(sys.executable).with_name("dbt")),
-        "--quiet",
-        "build",
-        *NO_TESTS,
-    ]
+    dbt = str(Path(sys.executable).with_name("dbt"))
     with subprocess.Popen(
-        [*command, "--project-dir", str(PROJECT)],
+        [dbt, "--quiet", "build", *NO_TESTS, "--project-dir", str(PROJECT)],
         env=builder.warehouse.environment
         | {"DBT_TARGET_PATH": str(builder.warehouse.folder / "beside")},
         stdout=subprocess.DEVNULL,
@@ -64,9 +60,9 @@ def build_beside(builder: Builder) -> None:
 def follow(
     builder: Builder, course: Course, data: Path, *, at_once: bool = False
 ) -> None:
-    """Load and build as a course says, and all in the end; compare each whole build.
+    """Run a course that ends in a complete build; compare each complete build.
 
-    ``at_once`` has two processes build where the course says ``both``, and last.
+    If ``at_once``, two processes build where the course says ``both`` and at the end.
     """
     shutil.rmtree(data, ignore_errors=True)
     builder.empty()
@@ -80,9 +76,6 @@ def follow(
         is_last = load == len(course.builds) - 1
         if at_once and (build == "both" or is_last):
             build_beside(builder)
-        if build in WHOLE:
+        if build in WHOLE or is_last:
             builder.build(QUICK)
             assert_the_star_is_the_oracles(builder, data)
-    if course.builds[-1] not in WHOLE:
-        builder.build(QUICK)
-        assert_the_star_is_the_oracles(builder, data)

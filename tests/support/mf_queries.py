@@ -1,4 +1,4 @@
-"""Questions to MetricFlow, in this process."""
+"""Run MetricFlow queries in this process."""
 
 from __future__ import annotations
 
@@ -15,10 +15,7 @@ Rows = list[dict[str, str]]
 
 
 def run_mf(warehouse: Warehouse, commands: list[list[str]]) -> None:
-    """Run commands of mf in this process; a test asks nothing of the network.
-
-    The project is read once for all commands.
-    """
+    """Run mf commands on one parse of the project, without the check for updates."""
     configuration = CLIConfiguration()
     with environment(warehouse.variables), pytest.MonkeyPatch.context() as patch:
         patch.chdir(warehouse.folder)

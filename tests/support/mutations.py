@@ -1,4 +1,4 @@
-"""Changes to the code of the project that break a rule, made in dbt's manifest."""
+"""Mutations: changes to dbt's manifest that break a rule of the project."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from warehouses import Builder
 class Mutation:
     """A change to one file of the project that breaks a rule.
 
-    ``killer`` names what notices it. The change leaves every ref and config as it is.
+    ``killer`` names the check that fails. The change keeps every ref and config.
     """
 
     rule: str
@@ -28,9 +28,9 @@ def mutate(
 ) -> None:
     """Change the manifest of a builder as an edit of the file would.
 
-    dbt runs the text in the manifest: nothing has to be parsed again. Without ``seen``
-    the model keeps its checksum, so that the next build is an increment. Without
-    ``parse``, earlier mutations of the manifest stay.
+    dbt runs the manifest's text and does not parse it again. Without ``seen`` the model
+    keeps its checksum, so the next build is an incremental run. Without ``parse``,
+    earlier mutations stay. Raise AssertionError if the file lacks the old text.
     """
     if parse:
         builder.parse()

@@ -1,4 +1,4 @@
-"""Crafted records for what engines do differently: dates, text, numbers, order."""
+"""Crafted records that engines treat differently: dates, text, numbers, order."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from raw_lines import event, song
 from warehouses import write_source
 
 FIRST_NUMBER = 900_101
-"""Cases have sessions and users from here on, which the sample does not reach."""
+"""First session and user of the cases, above those of the sample."""
 
 
 def at(text: str) -> int:
-    """Return the milliseconds since 1970 of a moment in UTC."""
+    """Return the milliseconds since 1970 of a time in UTC."""
     moment = datetime.fromisoformat(text).replace(tzinfo=UTC)
     return round(moment.timestamp() * 1000)
 
 
 @dataclass
 class Case:
-    """Records that share no key with those of another case."""
+    """Records that share no key with another case."""
 
     number: int
     events: list[dict[str, Any]] = field(default_factory=list)
     songs: list[dict[str, Any]] = field(default_factory=list)
 
     def play(self, title: object = None, artist: object = None, **others: Any) -> None:
-        """Add a play, in an item of its own unless one is given."""
+        """Add a play; its default ``item`` is unique."""
         user = {"userId": str(self.number), "level": "free", "gender": "F"}
         given = {"session": self.number, "item": len(self.events), "page": "NextSong"}
         self.events.append(given | user | {"song": title, "artist": artist} | others)
 
     def catalogue(self, title: object, artist: object, **others: Any) -> None:
-        """Add a song of the catalogue, of an artist of its own unless one is given."""
+        """Add a song of the catalogue; its default keys are unique."""
         key = f"{self.number}x{len(self.songs)}"
         given = {"song_id": f"SO{key}", "artist_id": f"AR{key}"}
         self.songs.append(given | {"title": title, "artist_name": artist} | others)
@@ -48,7 +48,7 @@ def moments(case: Case, *texts: str) -> None:
 
 
 def collation(case: Case) -> None:
-    """Code points decide, where a collation would put a before Z."""
+    """Text is sorted by code point: Z before a, unlike in a collation."""
     for name in ("aa", "Zz", "éé", "_z", "-z", "a z", "ÅÅ", "zé"):
         case.catalogue("t", name, artist_id="ARcollation")
     for title in ("b", "B", "ä", "_", "ß", "ss"):
@@ -61,7 +61,7 @@ def collation(case: Case) -> None:
 
 
 def time_zones(case: Case) -> None:
-    """Moments that another zone has twice, or not, or on another day."""
+    """Times that are ambiguous, missing or on another day in other time zones."""
     moments(
         case,
         "2018-03-11T09:59:59.999",
@@ -78,7 +78,7 @@ def time_zones(case: Case) -> None:
 
 
 def decimal_rounding(case: Case) -> None:
-    """Ties go away from zero, exactly, though no binary number holds them."""
+    """Ties round away from zero, although binary floats cannot represent them."""
     for length in (
         *(0.000005, 0.000015, 2.675005, 1.000025, 9999999.99999, 246.30812, -0.000005),
         *("1e-5", "5E-6", "0.00000449", "100.123455", 1e3, 0, None),
@@ -89,21 +89,21 @@ def decimal_rounding(case: Case) -> None:
 
 
 def md5_of_text(case: Case) -> None:
-    """The key of a play is an MD5 over numbers as text, however large."""
+    """The key of a play is an MD5 of numbers as text, up to 64 bits."""
     for session in (2**63 - 1, -(2**63), -1, 10**15, 12345):
         for item in (0, -1, 2**31 - 1):
             case.play(session=session, item=item)
 
 
 def integer_division(case: Case) -> None:
-    """Milliseconds are cut into seconds without a binary number in between."""
+    """Milliseconds are divided into seconds without binary floats."""
     for ts in (0, 1, 999, 1000, 1001, 1541105830796, 2**31 * 1000 + 7, 2**53 % 10**14):
         case.play(ts=ts)
     case.play(ts=253402300799999)
 
 
 def null_order(case: Case) -> None:
-    """Null comes last, whichever way an engine leans."""
+    """Nulls sort last on every engine."""
     case.play(None, None, item=1, ts=7)
     case.play("s", "a", item=1, ts=7)
     case.play("s", None, item=1, ts=7)
@@ -115,23 +115,14 @@ def null_order(case: Case) -> None:
         key = {"song_id": "SOnulls", "artist_id": "ARnulls"}
         case.catalogue(None, None, year=year, duration=duration, **key)
     for latitude, longitude in ((None, 1.0), (2.0, None), (None, None), (-0.0, 0.0)):
-        place = {"artist_latitude": latitude, "artist_longitude": longitude}
-        case.catalogue("t", "Same", artist_id="ARplaces", **place)
+        position = {"artist_latitude": latitude, "artist_longitude": longitude}
+        case.catalogue("t", "Same", artist_id="ARplaces", **position)
 
 
 def case_rules(case: Case) -> None:
-    """Upper and lower case are two texts, in every script."""
-    for artist in (
-        "Queen",
-        "QUEEN",
-        "queen",
-        "İ",
-        "i̇",
-        "\u0131",
-        "straße",
-        "STRASSE",
-        "Σ",
-    ):
+    """Upper and lower case differ, in every script."""
+    artists = ("Queen", "QUEEN", "queen", "İ", "i̇", "\u0131", "straße", "STRASSE", "Σ")
+    for artist in artists:
         case.play("One Vision", artist)
     for artist in ("Queen", "İ", "straße", "ς"):
         case.catalogue("One Vision", artist)
@@ -140,16 +131,9 @@ def case_rules(case: Case) -> None:
 
 
 def trimming(case: Case) -> None:
-    """White space of ASCII goes, at the ends; other blanks stay."""
-    for title in (
-        "\t\n\v\f\r x ",
-        " x",
-        "x\r\n",
-        "\u00a0x",
-        "x\u3000",
-        "\u200bx",
-        "x y",
-    ):
+    """ASCII white space is trimmed at both ends; other blanks stay."""
+    titles = ("\t\n\v\f\r x ", " x", "x\r\n", "\u00a0x", "x\u3000", "\u200bx", "x y")
+    for title in titles:
         case.play(title, " Trim\t")
     for title in ("x ", "\u00a0x", "x\u3000"):
         case.catalogue(title, "Trim", artist_location=" \t ")
@@ -158,7 +142,7 @@ def trimming(case: Case) -> None:
 
 
 def iso_weeks(case: Case) -> None:
-    """The last days of a year may be in the first week of the next, or the reverse."""
+    """The last days of a year may be in week 1 of the next year, or the reverse."""
     moments(
         case,
         *("2018-12-30T23:59:59.999", "2018-12-31T00:00:00", "2019-12-30T12:00:00"),
@@ -169,7 +153,7 @@ def iso_weeks(case: Case) -> None:
 
 
 def leap_days(case: Case) -> None:
-    """Also those of centuries, of which three in four have none."""
+    """Three of four years that end a century have no leap day."""
     moments(
         case,
         *("1972-02-29T00:00:00", "2000-02-29T12:00:00", "2016-02-29T23:59:59.999"),
@@ -179,7 +163,7 @@ def leap_days(case: Case) -> None:
 
 
 def emoji_and_combining_characters(case: Case) -> None:
-    """A text is its code points: two ways to write one letter are two texts."""
+    """Text is compared by code point: composed and combining letters differ."""
     family = "\U0001f468\u200d\U0001f469\u200d\U0001f467"
     twice = "\U0001f3b5é".encode().decode("latin-1").encode().decode("latin-1")
     for artist in ("é", "e\u0301", family, "\U0001f1e9\U0001f1ea", twice, "\ufeffx"):
@@ -191,14 +175,14 @@ def emoji_and_combining_characters(case: Case) -> None:
 
 
 def long_text(case: Case) -> None:
-    """As long as a text may be, and a repair that looks at each of its bytes."""
+    """The longest accepted text, and text whose every byte the repair reads."""
     for title in ("Ã\x83Â©" * 128, "Ã" + "x" * 1022, "8" * 1024, "Ã\x83" * 256):
         case.play(title, "é" * 512)
         case.catalogue(title, "é" * 512)
 
 
 def levels(case: Case) -> None:
-    """Levels change within one moment, and back, and to null; a null user has none."""
+    """Levels change within one moment, back, and to null; a null user has no level."""
     for ts, item, level in (
         *((10, 0, "free"), (10, 2, "paid"), (10, 1, "free"), (20, 3, "paid")),
         *((20, 4, "free"), (30, 5, "free"), (40, 6, None), (50, 7, "paid")),
@@ -211,7 +195,7 @@ def levels(case: Case) -> None:
 
 
 def places(case: Case) -> None:
-    """Cut at the last comma, whatever stands before it, behind it or instead."""
+    """A location is cut at its last comma, with any text before and after it."""
     for location in (
         *("New York-Newark, NY-NJ-PA", "Washington, DC-VA", "St. Louis, Lac, MO"),
         *("Nowhere, ZZ", "Portland, or", "Atlantis", ",PR", ",", "a,", "a,,GU-x", None),
@@ -241,20 +225,20 @@ MAKERS = (
 )
 
 
-def made(number: int, make: Callable[[Case], None]) -> Case:
+def make_case(number: int, make: Callable[[Case], None]) -> Case:
     case = Case(number)
     make(case)
     return case
 
 
 CASES = {
-    make.__name__: made(number, make)
+    make.__name__: make_case(number, make)
     for number, make in enumerate(MAKERS, start=FIRST_NUMBER)
 }
 
 
 def write_parity_cases(root: Path) -> None:
-    """Write all cases into log_data and song_data below a root, a file each."""
+    """Write each case to one file in log_data and one in song_data below a root."""
     logs = {
         f"{name}.json": b"\n".join(event(**record) for record in case.events)
         for name, case in CASES.items()

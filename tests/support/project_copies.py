@@ -1,4 +1,4 @@
-"""Copies of the project that tests change, and the recipes of CONTRIBUTING.md."""
+"""Copies of the project that tests change, and the recipes in CONTRIBUTING.md."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sparkify.builds import artifacts
 from warehouses import PROJECT, Warehouse, environment
 
 LEFT_OUT: Final = shutil.ignore_patterns(".*", "target*", "data", "logs", "__pycache__")
-"""What a copy of the project does not need."""
+"""Ignores files that a copy of the project does not need."""
 CONTRIBUTING: Final = (PROJECT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
 
 def keep_good_build(warehouse: Warehouse) -> None:
-    """Write what `make build` keeps of a good build, from the build that there is."""
+    """Save the artifacts of the current build, as `make build` does after success."""
     with environment(warehouse.variables):
         artifacts.keep_good_build("test")
 

@@ -1,7 +1,7 @@
-"""What other versions of this warehouse print for the course's data, and why.
+"""The page docs/published.md: row counts that public versions of the warehouse print.
 
-Each other way is a small query on the raw records, so that docs/published.md says what
-it gives on the given data, beside what the oracle says is right.
+Each variant is a query on the raw records. The page compares its result on the given
+data with the oracle's.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ COLUMNS: Final = "userId, firstName, lastName, gender, level"
 
 @dataclass(frozen=True)
 class Variant:
-    """A way to fill a table, what public versions print for it, and why."""
+    """A table, a way to fill it, the query, and the figures that others print."""
 
     table: str
     why: str
@@ -43,19 +43,19 @@ class Variant:
 
 
 def count(rest: str) -> str:
-    """Count rows."""
+    """Return a query that counts rows."""
     return f"select count(*) {rest}"
 
 
 def joined(condition: str) -> str:
-    """Count what an inner join of plays with the catalogue gives."""
+    """Return a query that counts the rows of plays joined to the catalogue."""
     return count(JOINED.format(condition=condition))
 
 
 WRONG: Final = (
     Variant(
         "songplays",
-        "inner join on title and artist: plays that the catalogue lacks are dropped",
+        "inner join on title and artist: plays without a catalogue song are dropped",
         joined(BOTH),
         "333",
     ),
@@ -73,7 +73,7 @@ WRONG: Final = (
     ),
     Variant(
         "songplays",
-        "matched through `artists` with one name each, which loses the others",
+        "matched through `artists`, which has one name per artist and loses the others",
         """\
 select count(*) from events inner join songs on song = title
 inner join (
@@ -84,44 +84,44 @@ where page = 'NextSong'""",
     ),
     Variant(
         "songplays",
-        "run twice, and no key says which rows are there already",
+        "inner join on title and artist, run twice without a key: each row is there twice",
         f"select 2 * count(*) {JOINED.format(condition=BOTH)}",
         "666",
     ),
     Variant(
         "songplays",
-        "inner join on the title alone: songs of others, and a play several times",
+        "inner join on the title only: other artists' songs match, and a play repeats",
         joined("song = title"),
         "1,144",
     ),
     Variant(
         "songplays",
-        "inner join on the artist alone: every song of his for each play",
+        "inner join on the artist only: a row for each song of the artist",
         joined("artist = artist_name"),
         "9,957",
     ),
     Variant(
         "songplays",
-        "left join on the title alone",
+        "left join on the title only",
         count("from events left join songs on song = title where page = 'NextSong'"),
         "7,154",
     ),
     Variant(
         "songplays",
-        "left join on the title alone, of all pages",
+        "left join on the title only, all pages",
         count("from events left join songs on song = title"),
         "8,390",
     ),
     Variant("songplays", "no filter on the page", count("from events"), "8,056"),
     Variant(
         "users",
-        "one row per user and level, of plays",
+        "one row per user and level, from plays",
         count(f"from (select distinct {COLUMNS} {PLAYS})"),
         "104",
     ),
     Variant(
         "users",
-        "one row per user and level, of all pages",
+        "one row per user and level, from all pages",
         count(f"from (select distinct {COLUMNS} from events where userId != '')"),
         "105",
     ),
@@ -133,13 +133,13 @@ where page = 'NextSong'""",
     ),
     Variant(
         "users",
-        "one row per user, but only of those with a play",
+        "one row per user who played a song",
         f"select count(distinct userId) {PLAYS}",
         "96",
     ),
     Variant(
         "users with a wrong level",
-        "`MIN(level)`, which is `free` for whoever ever was",
+        "`MIN(level)`, which is `free` for a user who was ever `free`",
         LEVEL % "min(level)",
     ),
     Variant(
@@ -149,7 +149,7 @@ where page = 'NextSong'""",
     ),
     Variant(
         "artists",
-        "distinct over all five columns: ids with several names or places repeat",
+        "distinct over all five columns: an id with several names or locations repeats",
         """\
 select count(*) from (
     select distinct artist_id, artist_name, artist_location, artist_latitude,
@@ -158,10 +158,10 @@ select count(*) from (
 )""",
         "10,025",
     ),
-    Variant("time", "of all pages", "select count(distinct ts) from events", "8,023"),
+    Variant("time", "from all pages", "select count(distinct ts) from events", "8,023"),
     Variant(
         "time",
-        "of the matched plays only",
+        "from the matched plays only",
         f"select count(distinct ts) {JOINED.format(condition=BOTH)}",
         "333, 319",
     ),
@@ -172,17 +172,17 @@ select count(*) from (
     ),
     Variant(
         "peak hour",
-        "inner join on the artist alone: not all plays, and these several times",
+        "inner join on the artist only: some plays are missing, others repeat",
         PEAK % JOINED.format(condition="artist = artist_name"),
     ),
     Variant(
         "peak hour",
-        "inner join on title and artist: a handful of plays decides",
+        "inner join on title and artist: the few matched plays decide",
         PEAK % JOINED.format(condition=BOTH),
     ),
     Variant(
         "peak hour",
-        "local time of California in `start_time`",
+        "`start_time` in California's local time",
         f"""\
 select hour || ' h, ' || format('{{:,}}', count(*)) || ' plays'
 from (select hour(epoch_ms(ts) - interval 8 hour) as hour {PLAYS})
@@ -202,18 +202,18 @@ artist_longitude: 'double', artist_location: 'varchar', artist_name: 'varchar',
 song_id: 'varchar', title: 'varchar', duration: 'decimal(12, 5)'})"""
 RIGHT: Final = {
     "songplays": "one row per `NextSong` event",
-    "users": "one row per user of the app, on whatever page",
+    "users": "one row per user of the app, from all pages",
     "users with a wrong level": "the level of the latest event",
     "artists": "one row per id",
-    "time": "the moments of songplays",
-    "hours listened": "durations to five places, as the logs have them",
+    "time": "the distinct start times of songplays",
+    "hours listened": "durations with five decimal places, as in the logs",
     "peak hour": "all plays, in UTC",
 }
-"""Each table and what is right; the oracle says how much that is."""
+"""The correct content of each table; the oracle computes the figures."""
 
 
 def right_of(evidence: Evidence) -> dict[str, str]:
-    """Return what is right, by the oracle."""
+    """Return the oracle's figure for each key of RIGHT."""
     hours = group_by(evidence.plays, lambda play: play.start_time.hour)
     peak = min(hours, key=lambda hour: (-len(hours[hour]), hour))
     return {
@@ -228,7 +228,7 @@ def right_of(evidence: Evidence) -> dict[str, str]:
 
 
 def counted(data: Path) -> list[str]:
-    """Return what each other way gives on a folder of data, in the order of WRONG."""
+    """Return the results of WRONG on a folder of data, in its order."""
     with duckdb.connect() as connection:
         for statement, part in ((EVENTS, "log_data"), (SONGS, "song_data")):
             files = {"files": str(data / part / "**" / "*.json")}
@@ -241,58 +241,59 @@ HEAD: Final = """\
 # The course's data: what others print, and what is right
 
 Many public repositories build this warehouse from the same data, `s3://udacity-dend`,
-and print different row counts. This page says where they come from: each way to fill a
-table is a query in `tests/support/published.py`, and `make published REAL_DATA=folder`
-runs it on the raw records and writes this page. A test compares the page with the
-queries where the data are present.
+and print different row counts. This page explains them. Each variant of a table is a
+query in `tests/support/published.py`. `make published REAL_DATA=folder` runs the queries
+on the raw records and writes this page. If the data are present, a test compares the
+page with the queries.
 
-What was run here: {events} events in {log_files} log files, all that the bucket has,
-and {songs} songs in {song_files} files, a part of the bucket's 14,896. So what depends
-on the logs alone comes out here as others print it. What depends on the catalogue comes
-out otherwise, by the same mistake: what others print for it, from the whole catalogue,
-stands beside it and was not run here.
+The queries ran on {events} events in {log_files} log files, all of the bucket, and on
+{songs} songs in {song_files} files, a part of the bucket's 14,896. So a count that
+depends on the logs only is equal to the published one. A count that depends on the
+catalogue is smaller. The published count is from the whole catalogue, which was not
+available here.
 
-| table | how it is filled | others print | gives here | right here |
+| table | how it is filled | others print | result here | right here |
 |---|---|---|---|---|
 """
 TAIL: Final = """
-One version prints a peak hour of 17 h with 10,050 plays, more than there are at all: a
-join that repeats plays. Which one is not known here.
+One version prints a peak hour of 17 h with 10,050 plays, more than all plays. A join
+must have repeated plays. It is not known which join.
 
-What follows from it:
+What follows:
 
-- **Most plays match no song.** {matched} of {plays} plays name a title and an artist
-  that these {songs} songs have. An inner join keeps those and loses the rest, and
-  whatever is counted afterwards (users, moments, the peak hour) is of those few. Here
-  `songplays` keeps every play, and `song_id` is null where nothing matches.
-- **A user is a key, a level is not.** {changing} users change their level; a row per
-  user and level makes each of them two, and a join to such a table doubles their plays.
-  Here `users` has the latest level, `songplays` the level at the play, and
-  `user_level_history` all of it.
-- **A duration is not a key.** Logs and catalogue contain different recordings of one
-  song. Here it decides only between several songs of one title and artist.
-- **Local time is not in the data.** `ts` counts milliseconds in UTC; a database that
-  turns it into the time of its own zone moves the peak hour.
+- **Most plays match no song.** {matched} of {plays} plays have the title and artist of
+  one of these {songs} songs. An inner join drops all other plays. Counts of its result
+  (users, start times, the peak hour) describe only the matched plays. Here `songplays`
+  keeps every play, and `song_id` is null for a play without a match.
+- **The key of users is the user, not user and level.** {changing} users change their
+  level. With a row per user and level, they are counted twice, and a join repeats their
+  plays. Here `users` has the latest level, `songplays` the level at the play, and
+  `user_level_history` all levels with their periods.
+- **A duration is not a key.** Logs and catalogue contain different recordings of the
+  same song. Here the duration only decides between several songs of one title and
+  artist.
+- **The data do not contain local time.** `ts` is in milliseconds, in UTC. A database
+  that converts it to its own time zone changes the peak hour.
 - **Text is repaired.** {repaired} plays have a title or artist that is UTF-8 encoded
   twice (`Caf\u00c3\u0083\u00c2\u00a9` for `Caf\u00e9`).
 
-The right numbers are the oracle's (`tests/oracle`), in plain Python; `make test
-REAL_DATA=folder` compares the warehouse with it, value by value, on every engine.
+The right figures are the oracle's (`tests/oracle`), in plain Python. `make test
+REAL_DATA=folder` compares each value of the warehouse with the oracle, on every engine.
 """
 
 
 def page(data: Path) -> str:
-    """Write the page about a folder of data."""
+    """Return the page about a folder of data."""
     records = read_folder(data)
     evidence = evidence_of(records)
     right = right_of(evidence)
     lines: list[str] = []
-    gives = list(zip(WRONG, counted(data), strict=True))
+    results = list(zip(WRONG, counted(data), strict=True))
     for table, how in RIGHT.items():
         lines += [
-            f"| {table} | {way.why} | {way.printed} | {found} | |"
-            for way, found in gives
-            if way.table == table
+            f"| {table} | {variant.why} | {variant.printed} | {found} | |"
+            for variant, found in results
+            if variant.table == table
         ]
         lines.append(f"| {table} | **{how}** | | | **{right[table]}** |")
     levels = group_by(

@@ -1,4 +1,4 @@
-"""docs/questions.md: all questions, and what one answer looks like."""
+"""The page docs/questions.md: all questions, and one answer as an example."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ make analyses CHECK=1 EXPECTED=data/expected
 
 
 def described(name: str) -> Answer:
-    """Return the expected answer about the sample, as text, with what the yml says."""
+    """Return the expected answer for the sample, with question and types of the yml."""
     (found,) = yaml.safe_load((ANALYSES / f"{name}.yml").read_text(encoding="utf-8"))[
         "analyses"
     ]
@@ -107,7 +107,7 @@ def _value(text: str, column: Column) -> object:
 
 
 def page() -> str:
-    """Write the page."""
+    """Return the page."""
     lists: list[str] = []
     for module, heading in HEADINGS.items():
         lists += ["", f"## {heading}", ""]
@@ -124,5 +124,5 @@ def page() -> str:
 
 
 def write(path: Path = PAGE) -> None:
-    """Write the page to its place."""
+    """Write the page to a file."""
     path.write_text(page(), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Lines of raw files for the tests: records, and what is not quite one."""
+"""Lines of raw files for tests: valid and almost valid records."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ VALUES = st.one_of(
 
 @st.composite
 def lines_of(draw: st.DrawFn, table: RawTable) -> bytes:
-    """Draw a line that is often a record, and often not quite one."""
+    """Draw a line that is a valid or an almost valid record."""
     record = json.loads(event() if table is EVENTS else song())
     names = st.sampled_from([*record, "extra", "TS", "Song_id"])
     record |= draw(st.dictionaries(names, VALUES, max_size=3))
@@ -57,8 +57,8 @@ def lines_of(draw: st.DrawFn, table: RawTable) -> bytes:
     text = json.dumps(
         record, ensure_ascii=draw(st.booleans()), separators=separators
     ).encode(errors="surrogatepass")
-    spoil = draw(st.integers(0, 19))
-    spoils = {
+    number = draw(st.integers(0, 19))
+    defects = {
         0: lambda: text[: draw(st.integers(0, len(text)))],
         1: lambda: text[:-1] + b",}",
         2: lambda: text.replace(b"null", b"NaN", 1),
@@ -72,4 +72,4 @@ def lines_of(draw: st.DrawFn, table: RawTable) -> bytes:
         10: lambda: b"\x0b" + text,
         11: lambda: text.replace(b"200", b"0200", 1),
     }
-    return spoils.get(spoil, lambda: text)().replace(b"\n", b" ").replace(b"\r", b" ")
+    return defects.get(number, lambda: text)().replace(b"\n", b" ").replace(b"\r", b" ")

@@ -1,4 +1,4 @@
-"""An event and a song as the oracle reads them, from which tests make others."""
+"""An event and a song in the oracle's types, from which tests derive others."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What runs have shown: kept beside docs/reliability.md, which is made of nothing else.
+"""Results of test runs, from which docs/reliability.md is generated.
 
-A run is recorded only where RECORD_RUNS is set, as ``make law``, ``make kill`` and
-``make reliability`` do, so that ``make test`` leaves the repository as it is.
+``make law``, ``make kill`` and ``make reliability`` set RECORD_RUNS. Without it, as in
+``make test``, results are not recorded.
 """
 
 from __future__ import annotations
@@ -22,27 +22,26 @@ PACKAGES: Final = {
     "redshift": ("dbt-core", "dbt-redshift", "redshift-connector", "boto3"),
     "spark": ("dbt-core", "dbt-spark", "pyspark"),
 }
-"""What an engine's figures hold for, by name of package."""
+"""The packages whose versions an engine's figures are valid for."""
 
 _OF_THIS_PROCESS: dict[tuple[str, str], dict[str, dict[str, int]]] = {}
 
 
 def record(run: str, *, engine: str, what: str, tried: int, **counts: int) -> None:
-    """Note what a run tried on an engine, how often, and what came of it.
+    """Record how often a run tried something on an engine, and the outcomes.
 
-    ``run`` is one of ``test_reliability.RUNS``; ``what`` says in a few words what was
-    tried, and ``counts`` how often which thing was seen, by a name that is read in the
-    page with blanks for underscores. Within one process the figures of the same
-    ``what`` add up; a later process puts its own in their place. Where versions have
-    changed since, all of the run's former figures go.
+    ``run`` is one of ``test_reliability.RUNS``. ``what`` describes the trial.
+    ``counts`` has the number of each outcome; the page writes its name with blanks.
+    Figures of the same ``what`` add up within a process, and replace those of earlier
+    processes. If package versions changed, all earlier figures of the run are deleted.
     """
     if not os.environ.get("RECORD_RUNS"):
         return
-    mine = _OF_THIS_PROCESS.setdefault((run, engine), {})
-    sums = mine.setdefault(what, {})
+    results = _OF_THIS_PROCESS.setdefault((run, engine), {})
+    sums = results.setdefault(what, {})
     for name, count in {"tried": tried, **counts}.items():
         sums[name] = sums.get(name, 0) + count
-    _write(run, engine, mine)
+    _write(run, engine, results)
 
 
 def _write(run: str, engine: str, results: dict[str, dict[str, int]]) -> None:
@@ -55,9 +54,9 @@ def _write(run: str, engine: str, results: dict[str, dict[str, int]]) -> None:
     }
     path = FOLDER / f"{run}-{engine}.json"
     if path.exists():
-        before = json.loads(path.read_text(encoding="utf-8"))
-        if before["versions"] == found["versions"]:
-            results = before["results"] | results
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        if earlier["versions"] == found["versions"]:
+            results = earlier["results"] | results
     found["results"] = dict(sorted(results.items()))
     FOLDER.mkdir(parents=True, exist_ok=True)
     text = short_objects(json.dumps(found, indent=2, ensure_ascii=False))
@@ -74,7 +73,7 @@ def short_objects(text: str) -> str:
 
 
 def recorded() -> list[dict[str, Any]]:
-    """Return what is recorded, run by run."""
+    """Return the recorded runs, sorted by file name."""
     return [
         json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(FOLDER.glob("*.json"))

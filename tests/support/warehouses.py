@@ -1,4 +1,4 @@
-"""Warehouses for tests: made, loaded and built in this process, and compared."""
+"""Make, load, build and compare warehouses in the process of the tests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PARTS: Final = ("log_data", "song_data")
 NO_UNIT_TESTS: Final = ("--exclude-resource-type", "unit_test")
 NO_TESTS: Final = ("--exclude-resource-type", "test", *NO_UNIT_TESTS)
 QUICK: Final = "--no-write-json"
-"""Nothing reads what dbt would write of the manifest, a third of its time."""
+"""dbt then writes no manifest, which takes a third of its time."""
 DROP_SCHEMAS: Final = (
     "drop schema if exists analytics, analytics_builds, analytics_intermediate,"
     " analytics_staging, raw cascade"
@@ -47,28 +47,28 @@ sparkify:
   target: elsewhere
   outputs:
     elsewhere: {{type: duckdb, path: "{elsewhere}", schema: analytics, threads: 1}}
-    test: {{type: {engine}, {place}, schema: analytics, threads: 2}}
+    test: {{type: {engine}, {location}, schema: analytics, threads: 2}}
 """
-"""As users have it: the default target is not the one that a test builds."""
+"""The default target is not the target of the tests, as users may have it."""
 QUICK_JAVA: Final = (
     "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=512m"
     " -Dderby.system.durability=test -XX:-UsePerfData"
 )
-"""What makes Java quick where it works for minutes: it compiles once, syncs nothing.
+"""Java options for runs of a few minutes: one compiler tier, no synced writes.
 
-Where it compiles once, its room for code is a fifth of what it is else; once that is
-full, Java compiles no more, and Spark takes many times as long, or stops.
+With one tier, the default code cache is five times smaller. When the cache is full,
+Java stops compiling, and Spark takes many times as long or stops.
 """
 QUICK_SPARK: Final = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
-"""To generate code and to compile it takes longer than to run it this once."""
+"""Generating and compiling code takes longer than one run without it."""
 
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A warehouse with a folder of its own, and a profile there that names it."""
+    """A warehouse with its own folder, which contains its profile."""
 
     folder: Path
     engine: str
@@ -77,56 +77,52 @@ class Warehouse:
 
     @property
     def path(self) -> Path:
-        """The file of a warehouse in DuckDB."""
+        """Return the file of a DuckDB warehouse."""
         return self.folder / "warehouse.duckdb"
 
     @property
     def database(self) -> str:
-        """The database of a warehouse in PostgreSQL or Redshift."""
+        """Return the database of a PostgreSQL or Redshift warehouse."""
         return "test_" + hashlib.md5(str(self.folder).encode()).hexdigest()  # noqa: S324
 
     @property
     def bucket(self) -> str:
-        """The bucket that replaces a folder, for an engine that reads only S3."""
+        """Return the bucket that replaces a folder of data on Redshift."""
         return self.database.replace("_", "-")
 
     @property
     def lake(self) -> Path:
-        """The lake of a warehouse in Spark."""
+        """Return the lake of a Spark warehouse."""
         return self.folder / "lake"
 
-    def place(self) -> str:
-        """Return the keys of the profile that say where the warehouse is."""
-        if self.engine == "spark":
-            keys = yaml.safe_load(
-                (PROJECT / "profiles.example.yml")
-                .read_text(encoding="utf-8")
-                .replace("{{ env_var('SPARKIFY_LAKE', 'data/lake') }}", str(self.lake))
-            )["sparkify"]["outputs"]["spark"]
+    def location(self) -> str:
+        """Return the keys of the profile that locate the warehouse, as YAML."""
+        example = (PROJECT / "profiles.example.yml").read_text(encoding="utf-8")
+        lake = "{{ env_var('SPARKIFY_LAKE', 'data/lake') }}"
+        profile = yaml.safe_load(example.replace(lake, str(self.lake)))["sparkify"]
+        keys = profile["outputs"][self.engine]
+        if self.engine in ("duckdb", "spark"):
             del keys["type"], keys["schema"], keys["threads"]
-            java = "spark.driver.extraJavaOptions"
-            keys["server_side_parameters"] |= QUICK_SPARK
-            keys["server_side_parameters"][java] += f" {QUICK_JAVA}"
-            return json.dumps(keys)[1:-1]
-        example = yaml.safe_load((PROJECT / "profiles.example.yml").read_text())
-        if self.engine == "duckdb":
-            keys = example["sparkify"]["outputs"]["duckdb"]
-            del keys["type"], keys["schema"], keys["threads"]
-            keys |= {"path": str(self.path), "module_paths": [str(PROJECT / "scripts")]}
-            keys["settings"] = {"memory_limit": "80%"}
+            if self.engine == "duckdb":
+                keys["path"] = str(self.path)
+                keys["module_paths"] = [str(PROJECT / "scripts")]
+                keys["settings"] = {"memory_limit": "80%"}
+            else:
+                parameters = keys["server_side_parameters"]
+                parameters |= QUICK_SPARK
+                parameters["spark.driver.extraJavaOptions"] += f" {QUICK_JAVA}"
             return json.dumps(keys)[1:-1]
         if self.stand_in is not None:
             here = self.stand_in
-            own = example["sparkify"]["outputs"]["redshift"]
             names = ("retries", "drop_without_cascade", "allow_concurrent_drops")
-            # By IAM, each connection would read all of botocore's endpoints first: half
-            # the time of a build. The commands of the README connect so.
+            # With IAM, each connection first reads all of botocore's endpoints, half
+            # the time of a build. The commands of the README use IAM.
             return (
                 f"method: database, sslmode: disable, password: '{here.password}',"
                 f" cluster_id: {here.cluster}, region: {here.region},"
                 f" host: {here.host}, port: {here.port}, user: {here.user},"
                 f" dbname: {self.database},"
-                f" {json.dumps({name: own[name] for name in names})[1:-1]}"
+                f" {json.dumps({name: keys[name] for name in names})[1:-1]}"
             )
         return (
             f"host: '{self.server}', port: 5432, user: postgres, password: '',"
@@ -135,7 +131,7 @@ class Warehouse:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment variables that lead a command to this warehouse."""
+        """Return the environment variables that select this warehouse."""
         found = {}
         if self.stand_in is not None:
             found = dict(self.stand_in.environment)
@@ -150,29 +146,29 @@ class Warehouse:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of a command on this warehouse in another process."""
+        """Return the environment of another process that uses this warehouse."""
         return os.environ | self.variables
 
     @property
     def target(self) -> dict[str, Any]:
-        """The target of the profile."""
+        """Return the target of the profile."""
         profile = yaml.safe_load((self.folder / "profiles.yml").read_text("utf-8"))
         target: dict[str, Any] = profile["sparkify"]["outputs"]["test"]
         return target
 
     @property
     def session(self) -> Any:
-        """The session of this process on the lake of a warehouse in Spark."""
+        """Return this process's session on the lake of a Spark warehouse."""
         return spark_session.start(self.target)
 
     def empty_lake(self) -> None:
-        """Leave nothing in the lake of a warehouse in Spark."""
+        """Drop everything in the lake of a Spark warehouse."""
         open_loader(self.target).reset()
         for (schema,) in self.query("show schemas like 'analytics*'"):
             self.query(f"drop schema {schema} cascade")
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Return the rows of a query; names are quoted as PostgreSQL does."""
+        """Return the rows of a query; double quotes enclose names."""
         if self.engine == "duckdb":
             with duckdb.connect(str(self.path), read_only=True) as connection:
                 return connection.execute(sql).fetchall()
@@ -181,13 +177,11 @@ class Warehouse:
         if self.engine == "spark":
             rows = self.session.sql(sql.replace('"', "`")).collect()
             return [tuple(row) for row in rows]
-        with psycopg.connect(
-            host=self.server, user="postgres", dbname=self.database
-        ) as other_connection:
+        with connect_postgres(self.server, self.database) as other_connection:
             return other_connection.execute(sql.encode()).fetchall()
 
     def raw_tables(self) -> list[str]:
-        """List the tables in the schema raw; none where there is no warehouse yet."""
+        """Return the sorted names of the tables in schema raw, [] before the first load."""
         if self.engine == "duckdb" and not self.path.exists():
             return []
         if self.engine == "spark":
@@ -201,17 +195,23 @@ class Warehouse:
         return [row[0] for row in rows]
 
     def dbt(self, *arguments: str, project: Path = PROJECT) -> Done:
-        """Run a command of dbt in this process, parsed afresh."""
+        """Run a dbt command in this process, with a new parse."""
         return Builder(self, project).dbt(*arguments, parse=True)
 
 
 @contextlib.contextmanager
 def environment(variables: dict[str, str]) -> Iterator[None]:
-    """Set environment variables for a while."""
+    """Set environment variables within a context."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
             patch.setenv(name, value)
         yield
+
+
+def connect_postgres(server: str, database: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(
+        host=server, user="postgres", dbname=database, autocommit=True
+    )
 
 
 def make_warehouse(
@@ -220,25 +220,25 @@ def make_warehouse(
     server: str = "",
     stand_in: StandIn | None = None,
 ) -> Warehouse:
-    """Make an empty warehouse; a server is the folder of its socket."""
+    """Make an empty warehouse; ``server`` is the folder of PostgreSQL's socket."""
     folder.mkdir(parents=True, exist_ok=True)
     warehouse = Warehouse(folder, engine, server, stand_in)
     if stand_in is not None:
         stand_in.create_database(warehouse.database)
     if engine == "postgres":
-        with psycopg.connect(
-            host=server, user="postgres", dbname="postgres", autocommit=True
-        ) as connection:
+        with connect_postgres(server, "postgres") as connection:
             connection.execute(f"create database {warehouse.database}".encode())
     profile = PROFILE.format(
-        engine=engine, place=warehouse.place(), elsewhere=folder / "elsewhere.duckdb"
+        engine=engine,
+        location=warehouse.location(),
+        elsewhere=folder / "elsewhere.duckdb",
     )
     (folder / "profiles.yml").write_text(profile, encoding="utf-8")
     return warehouse
 
 
 def copy_of(warehouse: Warehouse, folder: Path) -> Warehouse:
-    """Copy a warehouse in DuckDB, with what dbt knows of it, into a new folder."""
+    """Copy a DuckDB warehouse and its target folder into a new folder."""
     copy = make_warehouse(folder)
     shutil.copy(warehouse.path, copy.path)
     shutil.copytree(warehouse.folder / "target", copy.folder / "target")
@@ -264,7 +264,7 @@ def write_source(
 
 
 def documented_rights() -> list[set[str]]:
-    """Return the actions of docs/redshift.md's policies: to load, and to build."""
+    """Return the actions of the policies in docs/redshift.md: to load, to build."""
     page = (PROJECT / "docs" / "redshift.md").read_text(encoding="utf-8")
     policies = [json.loads(text.split("```")[0]) for text in page.split("```json")[1:]]
     return [
@@ -274,13 +274,13 @@ def documented_rights() -> list[set[str]]:
 
 
 def put_into_bucket(stand_in: StandIn, bucket: str, data: Path) -> str:
-    """Copy log_data and song_data below data/ in a bucket, and return its address."""
+    """Copy log_data and song_data to data/ in a bucket; return the bucket's address."""
     s3 = stand_in.s3()
     stand_in.buckets.make(bucket)
     for part in PARTS:
         for path in sorted((data / part).rglob("*.json*")):
             key = f"data/{path.relative_to(data).as_posix()}"
-            # As S3 does, a client's upload notes a checksum of what it holds.
+            # An upload by a client stores a checksum of the content, as in S3.
             s3.put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
     return f"s3://{bucket}"
 
@@ -290,7 +290,7 @@ def put_into_bucket(stand_in: StandIn, bucket: str, data: Path) -> str:
 
 @dataclass(frozen=True)
 class Done:
-    """How a command of dbt ended in this process."""
+    """The result of a dbt command in this process."""
 
     returncode: int
     stdout: str
@@ -298,7 +298,7 @@ class Done:
 
     @property
     def statuses(self) -> dict[str, str]:
-        """The status of each node that ran, by its name."""
+        """Return the status of each node that ran, by name."""
         return {
             found.node.name: str(found.status)
             for found in getattr(self.result.result, "results", None) or []
@@ -306,25 +306,25 @@ class Done:
 
 
 _MANIFESTS: dict[str, tuple[str, bytes]] = {}
-"""What dbt made of the project, by engine: the database it is for, and its bytes."""
+"""The parsed project by engine: the name of its database, and the manifest."""
 
 
 def write_into(warehouse: Warehouse, sql: str) -> None:
-    """Change the star behind dbt's back."""
+    """Change a DuckDB warehouse without dbt."""
     with duckdb.connect(str(warehouse.path)) as connection:
         connection.execute(sql)
 
 
 @dataclass
 class Builder:
-    """Loads and builds a warehouse in this process; dbt's parse is paid for once."""
+    """Loads and builds a warehouse in this process, and parses the project once."""
 
     warehouse: Warehouse
     project: Path = PROJECT
     manifest: Any = None
 
     def empty(self) -> None:
-        """Leave nothing in the warehouse."""
+        """Delete the content of the warehouse."""
         if self.warehouse.engine == "duckdb":
             self.warehouse.path.unlink(missing_ok=True)
         elif self.warehouse.stand_in is not None:
@@ -336,11 +336,8 @@ class Builder:
         elif self.warehouse.engine == "spark":
             self.warehouse.empty_lake()
         else:
-            with psycopg.connect(
-                host=self.warehouse.server,
-                user="postgres",
-                dbname=self.warehouse.database,
-                autocommit=True,
+            with connect_postgres(
+                self.warehouse.server, self.warehouse.database
             ) as connection:
                 connection.execute(DROP_SCHEMAS)
 
@@ -348,11 +345,11 @@ class Builder:
         bucket = self.warehouse.bucket
         stand_in.buckets.make(bucket)
         stand_in.buckets.empty(bucket)
-        for part in PARTS:  # as an empty folder is there too
+        for part in PARTS:  # as an empty folder exists
             stand_in.buckets.put(bucket, f"data/{part}/.keep", b"")
 
     def load(self, data: Path, *options: str) -> None:
-        """Load a folder; Redshift reads it from a bucket."""
+        """Load a folder; on Redshift, load its copy in a bucket."""
         source = ["--data", str(data)]
         if self.warehouse.stand_in is not None:
             here = put_into_bucket(self.warehouse.stand_in, self.warehouse.bucket, data)
@@ -361,44 +358,44 @@ class Builder:
             assert bootstrap.main([*source, *options]) == 0
 
     def close(self) -> None:
-        """Close the database that dbt keeps open. A fork must not inherit it."""
+        """Close the database that dbt keeps open, which a fork must not inherit."""
         DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
         gc.collect()
 
     def parse(self) -> None:
-        """Parse the project, or take what was parsed of it on the same engine."""
+        """Parse the project, or reuse its manifest from the same engine."""
         engine, database = self.warehouse.engine, self.warehouse.database
         if self.project == PROJECT and engine in _MANIFESTS:
-            # All databases of the tests have names of one length.
-            of, content = _MANIFESTS[engine]
+            # The names of all test databases have the same length.
+            old, content = _MANIFESTS[engine]
             self.manifest = Manifest.from_msgpack(
-                content.replace(of.encode(), database.encode())
+                content.replace(old.encode(), database.encode())
             )
             self.manifest.build_flat_graph()
             return
         done = self.dbt("parse", parse=True)
         assert done.returncode == 0, done.stdout
         self.manifest = done.result.result
-        gc.freeze()  # Each command collects garbage: it need not look at all of this.
+        gc.freeze()  # Garbage collection in later commands then skips the manifest.
         if self.project == PROJECT:
             _MANIFESTS[engine] = database, self.manifest.to_msgpack()
 
     def dbt(self, *arguments: str, parse: bool = False) -> Done:
-        """Run a command of dbt; ``parse`` has dbt parse the project itself."""
+        """Run a dbt command; with ``parse``, dbt parses the project itself."""
         if self.manifest is None and not parse:
             self.parse()
-        said = io.StringIO()
-        with environment(self.warehouse.variables), contextlib.redirect_stdout(said):
+        output = io.StringIO()
+        with environment(self.warehouse.variables), contextlib.redirect_stdout(output):
             result = dbtRunner(None if parse else self.manifest).invoke(
                 ["--quiet", *arguments, "--project-dir", str(self.project)]
             )
         self.close()
         if result.exception is not None:
-            said.write(str(result.exception))
-        return Done(0 if result.success else 1, said.getvalue(), result)
+            output.write(str(result.exception))
+        return Done(0 if result.success else 1, output.getvalue(), result)
 
     def build(self, *arguments: str, tests: tuple[str, ...] = NO_TESTS) -> None:
-        """Run dbt build, without tests unless they are asked for; it must succeed."""
+        """Run dbt build, by default without tests, and assert that it succeeds."""
         done = self.dbt("build", *tests, *arguments)
         assert done.returncode == 0, done.stdout
 
@@ -406,7 +403,7 @@ class Builder:
 def assert_table_is_the_oracles(
     warehouse: Warehouse, star: Star | Listening, table: str
 ) -> None:
-    """Compare a table with the oracle's: rows, values, and types of values."""
+    """Compare the rows of a table with the oracle's: values and their types."""
     expected = star.tables()[table]
     columns = ", ".join(expected.columns)
     found = warehouse.query(f'select {columns} from analytics."{table}"')
@@ -420,23 +417,23 @@ def assert_table_is_the_oracles(
 def assert_the_star_is_the_oracles(
     builder: Builder, data: Path, tables: tuple[str, ...] = (*TABLES, *LISTENING)
 ) -> None:
-    """Compare tables with what the oracle makes of the files below a folder."""
+    """Compare tables with the oracle's for the files below a folder."""
     records = read_folder(data)
     star = build_star(records)
     listening = build_listening(records, star)
     for table in tables:
-        of = star if table in TABLES else listening
-        assert_table_is_the_oracles(builder.warehouse, of, table)
+        expected = star if table in TABLES else listening
+        assert_table_is_the_oracles(builder.warehouse, expected, table)
 
 
 # --- Warehouses that tests share ------------------------------------------------------
 
 
 def build_sample(warehouse: Warehouse, data: Path, tests: tuple[str, ...] = ()) -> None:
-    """Load data and run dbt build with all its tests, as a user would.
+    """Load data and run dbt build with all tests, as users do.
 
-    What dbt writes of a parse is in the warehouse's folder, where other commands find
-    it; ``tests`` are options that leave out some tests.
+    dbt's files stay in the target folder for other commands. ``tests`` are options that
+    exclude tests.
     """
     builder = Builder(warehouse)
     builder.load(data)
@@ -446,24 +443,24 @@ def build_sample(warehouse: Warehouse, data: Path, tests: tuple[str, ...] = ()) 
 
 
 def build_grown(warehouse: Warehouse, data: Path, later: Path) -> None:
-    """Build data from nothing, compare, add what is in a later folder, build again.
+    """Build data, compare, add the files of ``later`` and build again.
 
-    The first build runs dbt's tests of data. The second is an increment. On Spark each
-    build is a full one: there is only the second, with the tests.
+    The first build runs the data tests. The second is an incremental run. On Spark all
+    builds are full ones, so only the second runs, with the data tests.
     """
     builder = Builder(warehouse)
     builder.load(data)
-    adds = warehouse.engine != "spark"
-    if adds:
+    is_incremental = warehouse.engine != "spark"
+    if is_incremental:
         builder.build(tests=NO_UNIT_TESTS)
         assert_the_star_is_the_oracles(builder, data)
     shutil.copytree(later, data, dirs_exist_ok=True)
     builder.load(data)
-    builder.build(tests=NO_TESTS if adds else NO_UNIT_TESTS)
+    builder.build(tests=NO_TESTS if is_incremental else NO_UNIT_TESTS)
     compile_analyses(builder)
 
 
 def compile_analyses(builder: Builder) -> None:
-    """Write the SQL of all analyses into the target folder of a warehouse."""
+    """Compile all analyses into the target folder of a warehouse."""
     done = builder.dbt("compile", "--select", "resource_type:analysis")
     assert done.returncode == 0, done.stdout

@@ -6,8 +6,8 @@
     meta = {'is_bounded_by_sort': true}
 ) }}
 
-{# Plays are replaced session by session: a number is found faster than a hash. They are
-   affected by new records of the session's events and by new songs with their title. #}
+{# Plays are replaced by session, because a number is found faster than a hash. New
+   versions of the session's events and new songs with their title affect them. #}
 {% set changes = ['int_event_versions', 'int_song_candidates'] %}
 
 with
