@@ -84,7 +84,7 @@ where page = 'NextSong'""",
     ),
     Variant(
         "songplays",
-        "inner join on title and artist, run twice without a key: each row is there twice",
+        "inner join on title and artist, run twice without a key: each row twice",
         f"select 2 * count(*) {JOINED.format(condition=BOTH)}",
         "666",
     ),
@@ -242,9 +242,9 @@ HEAD: Final = """\
 
 Many public repositories build this warehouse from the same data, `s3://udacity-dend`,
 and print different row counts. This page explains them. Each variant of a table is a
-query in `tests/support/published.py`. `make published REAL_DATA=folder` runs the queries
-on the raw records and writes this page. If the data are present, a test compares the
-page with the queries.
+query in `tests/support/published.py`. `make published REAL_DATA=folder` runs the
+queries on the raw records and writes this page. If the data are present, a test
+compares the page with the queries.
 
 The queries ran on {events} events in {log_files} log files, all of the bucket, and on
 {songs} songs in {song_files} files, a part of the bucket's 14,896. So a count that

@@ -181,7 +181,7 @@ class Warehouse:
             return other_connection.execute(sql.encode()).fetchall()
 
     def raw_tables(self) -> list[str]:
-        """Return the sorted names of the tables in schema raw, [] before the first load."""
+        """Return the sorted names of the raw tables, [] before the first load."""
         if self.engine == "duckdb" and not self.path.exists():
             return []
         if self.engine == "spark":
