@@ -194,7 +194,7 @@ def test_last_line_dropped_by_parser_is_loaded(
 def test_large_file_of_any_form_is_read(
     warehouse: Warehouse, load: Load, tmp_path: Path
 ) -> None:
-    """DuckDB itself reads files above 64 KiB. Zero bytes after gzip data are padding."""
+    """DuckDB itself reads files above 64 KiB; zero bytes after gzip are padding."""
     events = [event(item=item, song=f"{item}" * 200) for item in range(200)]
     lines, array = b"\n".join(events), b"[" + b", ".join(events) + b"]"
     noise = os.urandom(1 << 16).hex().encode()
@@ -404,9 +404,7 @@ def test_dry_run_prints_plan_and_changes_nothing(
     assert warehouse.raw_tables() == []
 
 
-FOLDER_TEST = (
-    "tests/loaders/test_bootstrap.py::test_source_folders_may_have_other_names[duckdb]"
-)
+PARTS_TEST = "tests/loaders/test_bootstrap.py::test_parts_may_have_other_names[duckdb]"
 
 
 @pytest.mark.parametrize(
@@ -414,11 +412,11 @@ FOLDER_TEST = (
     [
         "duckdb",
         "postgres",
-        pytest.param("spark", marks=pytest.mark.long(guard=FOLDER_TEST)),
+        pytest.param("spark", marks=pytest.mark.long(guard=PARTS_TEST)),
     ],
     indirect=True,
 )
-def test_source_folders_may_have_other_names(
+def test_parts_may_have_other_names(
     warehouse: Warehouse, load: Load, tmp_path: Path
 ) -> None:
     root = write_source(tmp_path / "data", {"a.json": event()}, {"s.json": song()})
