@@ -1,6 +1,6 @@
--- Text repaired and trimmed (docs/decisions/0002). Nearly all text needs neither, which
--- its two ends and one letter tell. In the form of an address every byte has its own
--- sign, so that replacing never meets halves of two bytes.
+-- Repair and trim text (docs/decisions/0002). Nearly all text needs neither: the first
+-- and last character and the letter Ã decide. In a URL-encoded text each byte is one
+-- code, so a replacement cannot match halves of two bytes.
 create temp macro slowly_cleaned(text) as coalesce(
     case
         when

@@ -1,12 +1,11 @@
--- The events of the star by hand, straight from the JSON, as fast as DuckDB can: what the
--- project is compared with, with star.sql after it. `folder` is a variable: the data's.
+-- The events of the star by hand, read from the JSON as fast as DuckDB can. star.sql
+-- follows. The benchmark compares the project with both. `folder` is a variable.
 --
--- It leaves out what the project does beside: raw tables and their history (so it can
--- load no second time, and add nothing), the quarantine (a record that breaks a rule
--- stops it), file names, gzip, and the last ties between records that differ only in
--- columns that are in none of the five tables.
+-- It has no raw tables and no load history, so it cannot add files later. It has no
+-- quarantine: a record that breaks a rule stops it. It has no file names and no gzip, and
+-- does not break ties between records that differ only in columns that no table has.
 
--- Parsed once, with declared columns; no column that no table needs.
+-- Parsed once, with only the columns that the tables need.
 create temp table events as
 select
     sessionid as session_id,
@@ -44,8 +43,8 @@ from read_json(
     }
 );
 
--- Of an event that was delivered again the latest record holds. To look for such first
--- is cheaper than to rank all: as a rule there are none.
+-- The latest record of an event counts. Finding repeated events first is cheaper than
+-- ranking all events: usually none is repeated.
 create temp table repeated as
 select session_id, item_in_session
 from events

@@ -1,7 +1,7 @@
--- The same by hand, with what the design keeps, and no more: every raw record with its
--- file, once each line is known to be one that no parser reads in two ways, and every
--- event, cleaned, for a later run to add to. What it costs over events.sql is what
--- the design costs. `plain_event` is a variable: the pattern of such a line.
+-- The same by hand, with the data that the project keeps: every raw record with its
+-- file, after a check of each line, and every cleaned event for later incremental runs.
+-- The time above that of events.sql is the cost of the design. The variable
+-- `plain_event` is the pattern of a line that all parsers read in the same way.
 
 create table raw_events as
 select
@@ -106,7 +106,7 @@ order by
     session_id, item_in_session, start_time desc, artist_name, first_name, gender,
     last_name, duration_seconds, level, location, song_title, user_agent, user_id;
 
--- What star.sql reads: it has nothing left to clean.
+-- The input of star.sql, already cleaned.
 create temp view events as
 select
     *,

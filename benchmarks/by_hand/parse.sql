@@ -1,5 +1,5 @@
--- Only parses the JSON, with declared columns: the least work of a program that reads
--- all data. Every column is part of a sum, so that DuckDB cannot skip it. Lengths of
+-- Only parse the JSON, with declared columns: the minimum for a program that reads all
+-- data. Every column is part of a sum, so that DuckDB cannot skip it. Lengths of
 -- text are the cheapest sum. `folder` is a variable.
 select
     count(*) as event_count,

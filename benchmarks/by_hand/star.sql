@@ -1,5 +1,5 @@
--- The five tables of the star by hand, from `events`. On generated data its rows are the
--- project's, which benchmarks/same_rows.py checks. It tests nothing.
+-- The five tables of the star by hand, from `events`, without tests. On generated data
+-- they have the same rows as the project's tables (checked by benchmarks/same_rows.py).
 
 create temp table catalogue as
 select
@@ -87,8 +87,8 @@ from
         group by user_id
     );
 
--- The songs that are heard are few: each is cleaned once and looked up once, and only
--- what has several candidates is weighed for every play.
+-- Few songs are played: each title is cleaned and looked up once. Only titles with
+-- several candidates are compared for every play.
 create temp table candidates as
 select
     heard.song_title,

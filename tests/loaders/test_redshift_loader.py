@@ -719,7 +719,7 @@ def small(redshift: Redshift) -> None:
     redshift.write("song_data/s.json", song())
 
 
-def before_the_load(
+def act_before_load(
     monkeypatch: pytest.MonkeyPatch, action: Callable[[], object]
 ) -> None:
     """Call ``action`` just before the next load submits its batch."""
@@ -754,7 +754,7 @@ def test_rerun_after_lost_response_loads_once(
 ) -> None:
     small(redshift)
     fail = redshift.stand_in.fail_next
-    before_the_load(
+    act_before_load(
         monkeypatch, lambda: fail("BatchExecuteStatement", "lost answer", times)
     )
     assert redshift.load(*WAYS[way]) == status
@@ -786,7 +786,7 @@ def test_load_fails_after_concurrent_load(
         redshift.write("log_data/b.json", event(item=99))
         assert redshift.load("--manifest", STAGING) == 0
 
-    before_the_load(monkeypatch, load_something_else)
+    act_before_load(monkeypatch, load_something_else)
     assert redshift.load("--manifest", STAGING) == 2
     assert "Another load was committed" in capsys.readouterr().err
     assert redshift.counts() == (3, 52, 0)
