@@ -1,4 +1,4 @@
-"""The analyses: each says what it asks, and what comes of it is what is expected."""
+"""Test the analyses: questions, expected answers, printed tables, the command."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -38,51 +39,49 @@ BAD = "\N{REPLACEMENT CHARACTER}"
 NOON = datetime(2018, 11, 21, 12, 0, 0, 796_000)  # noqa: DTZ001 -- UTC without a zone
 
 
-def described(path: Path) -> dict[str, object]:
-    """Return what the yml beside an analysis says of it."""
+def described(path: Path) -> dict[str, Any]:
+    """Return the entry of an analysis in the yml beside it."""
     text = path.with_suffix(".yml").read_text(encoding="utf-8")
     (found,) = yaml.safe_load(text)["analyses"]
     assert found["name"] == path.stem
     return dict(found)
 
 
-# ----------------------------------------------------------------- what each one says
+# ------------------------------------------------------------- questions and columns
 
 
-def test_an_analysis_opens_with_its_question() -> None:
+def test_analysis_opens_with_its_question() -> None:
     for path in QUESTIONS:
         text = path.read_text(encoding="utf-8")
         opening = " ".join(re.sub(r"^{# |#}.*", "", text, flags=re.DOTALL).split())
-        question = str(described(path)["description"]).strip()
+        question = described(path)["description"].strip()
         assert question.endswith("?"), path.stem
         assert opening.startswith(question), path.stem
 
 
-def test_analysis_orders_all_rows_uniquely() -> None:
-    """Text is compared by code point wherever rows are put in order."""
+def test_analysis_sorts_text_by_code_point() -> None:
+    """An analysis has at most one order by."""
     for path in QUESTIONS:
         text = path.read_text(encoding="utf-8")
         assert len(re.findall(r"^order by", text, re.MULTILINE)) <= 1, path.stem
         texts = "|".join(
             column["name"]
-            for column in described(path)["columns"]  # type: ignore[attr-defined]
+            for column in described(path)["columns"]
             if column["data_type"] == "varchar"
         )
         if texts:
             assert not re.search(rf"\b({texts}) (asc|desc)", text), path.stem
 
 
-def test_every_question_describes_columns_of_its_answer(
-    sample_data: Path,
-) -> None:
+def test_analysis_describes_columns_of_its_answer(sample_data: Path) -> None:
     found = answers(read_folder(sample_data))
     assert {path.stem for path in QUESTIONS} == set(found)
     for path in QUESTIONS:
-        names = tuple(c["name"] for c in described(path)["columns"])  # type: ignore[attr-defined]
+        names = tuple(c["name"] for c in described(path)["columns"])
         assert names == found[path.stem].columns
 
 
-def test_the_page_lists_every_question() -> None:
+def test_questions_page_lists_every_analysis() -> None:
     text = questions_page.PAGE.read_text(encoding="utf-8")
     assert text == questions_page.page(), "run make expected"
     assert all(f"](../analyses/{path.name})" in text for path in QUESTIONS)
@@ -92,16 +91,16 @@ def test_the_page_lists_every_question() -> None:
 # ---------------------------------------------------------------- expected answers
 
 
-def test_the_expected_answers_are_what_the_oracle_says(
+def test_expected_answers_are_those_of_oracle(
     sample_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "of_before.csv").touch()
+    (tmp_path / "obsolete.csv").touch()
     command = ["--data", str(sample_data), "--out", str(tmp_path)]
     assert expected_answers.main(command) == 0
     assert f"Wrote {len(QUESTIONS)} answers" in capsys.readouterr().out
-    written_now = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    there = {path.name: path.read_bytes() for path in analyses.EXPECTED.iterdir()}
-    assert there == written_now, "run make expected"
+    new = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    committed = {path.name: path.read_bytes() for path in analyses.EXPECTED.iterdir()}
+    assert committed == new, "run make expected"
     assert all(len(read_csv(path)[1]) > 0 for path in analyses.EXPECTED.iterdir())
 
 
@@ -126,21 +125,17 @@ def answer_of(*rows: tuple[object, ...]) -> Answer:
 
 @pytest.fixture
 def expected(tmp_path: Path) -> Path:
-    """The expected answer: a row of values and a row of nulls."""
+    """Write the expected answer: a row of values and a row of nulls."""
     write_csv(tmp_path / "x.csv", [column.name for column in COLUMNS], [GOOD, NULLS])
     return tmp_path / "x.csv"
 
 
-def test_the_expected_answer_is_no_difference(expected: Path) -> None:
+def test_equal_answer_has_no_differences(expected: Path) -> None:
     assert differences(answer_of(GOOD, NULLS), expected) == []
 
 
-def changed(place: int, value: object) -> tuple[object, ...]:
-    return (*GOOD[:place], value, *GOOD[place + 1 :])
-
-
 @pytest.mark.parametrize(
-    ("place", "value", "reported"),
+    ("position", "value", "reported"),
     [
         (0, None, 'Row 1, song_title: expected a, "b"\nc, found null.'),
         (1, 2, "Row 1, play_count: expected 1, found 2."),
@@ -157,20 +152,21 @@ def changed(place: int, value: object) -> tuple[object, ...]:
     ],
 )
 def test_different_value_or_type_is_reported(
-    place: int, value: object, reported: str, expected: Path
+    position: int, value: object, reported: str, expected: Path
 ) -> None:
-    found = differences(answer_of(changed(place, value), NULLS), expected)
+    changed = (*GOOD[:position], value, *GOOD[position + 1 :])
+    found = differences(answer_of(changed, NULLS), expected)
     assert reported in "\n".join(found)
 
 
-def test_text_that_is_empty_is_not_null(expected: Path) -> None:
+def test_empty_text_differs_from_null(expected: Path) -> None:
     empty = ("", *NULLS[1:])
     assert differences(answer_of(GOOD, empty), expected) == [
         "Row 2, song_title: expected null, found no text."
     ]
 
 
-def test_the_order_of_rows_counts(expected: Path) -> None:
+def test_different_row_order_is_reported(expected: Path) -> None:
     assert differences(answer_of(NULLS, GOOD), expected) != []
 
 
@@ -181,13 +177,13 @@ def test_missing_and_extra_rows_are_reported(expected: Path) -> None:
     assert more.startswith("Row 3 is not expected; found a, ")
 
 
-def test_only_some_of_many_differences_are_told(expected: Path) -> None:
+def test_list_of_many_differences_is_cut(expected: Path) -> None:
     reported = differences(answer_of(GOOD, NULLS, *[GOOD] * 1000), expected)
     assert len(reported) == MAX_REPORTED + 1
     assert reported[-1] == "… 995 more differences"
 
 
-def test_other_columns_and_a_missing_file_are_told(expected: Path) -> None:
+def test_other_columns_and_missing_file_are_reported(expected: Path) -> None:
     turned = Answer("x", "What?", COLUMNS[::-1], ())
     (reported,) = differences(turned, expected)
     assert reported.startswith("The columns are is_matched, play_date,")
@@ -198,7 +194,7 @@ def test_other_columns_and_a_missing_file_are_told(expected: Path) -> None:
 # ---------------------------------------------------------------------------- tables
 
 
-def test_a_table_is_drawn_for_people() -> None:
+def test_printed_table_has_aligned_columns() -> None:
     columns = (
         Column("session_id", "bigint"),
         Column("song_title", "varchar"),
@@ -229,7 +225,7 @@ def test_long_text_is_cut() -> None:
     assert table(found, "").splitlines()[-1] == "  " + "x" * 39 + "…"
 
 
-def test_a_long_table_is_cut() -> None:
+def test_long_table_is_cut() -> None:
     columns = (Column("hour", "integer"),)
     rows = tuple((number,) for number in range(111))
     lines = table(Answer("x", "When?", columns, rows), " (all)").splitlines()
@@ -253,26 +249,26 @@ def test_csv_file_follows_rfc_4180(tmp_path: Path) -> None:
 def warehouse(
     sample_warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory
 ) -> Warehouse:
-    """A copy of the sample's warehouse: dbt opens it for writing."""
+    """Return a copy of the sample's warehouse, which dbt opens for writing."""
     return copy_of(sample_warehouse, tmp_path_factory.mktemp("asked") / "warehouse")
 
 
 def run(warehouse: Warehouse, *arguments: str) -> int:
-    """Run the command in this process."""
+    """Run the command in this process, and return its exit status."""
     with environment(warehouse.variables):
         code = analyses.main(arguments)
     Builder(warehouse).close()
     return code
 
 
-def test_all_answers_about_the_sample_are_as_expected(
+def test_all_answers_about_sample_are_as_expected(
     warehouse: Warehouse, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run(warehouse, "--check") == 0
-    said = capfd.readouterr().out
-    every = len(QUESTIONS)
-    assert f"{every} of {every} answers are as expected.\n" in said
-    assert said.count("\n") == every + 1
+    printed = capfd.readouterr().out
+    count = len(QUESTIONS)
+    assert f"{count} of {count} answers are as expected.\n" in printed
+    assert printed.count("\n") == count + 1
 
 
 def test_answers_are_printed_or_written_as_requested(
@@ -281,7 +277,7 @@ def test_answers_are_printed_or_written_as_requested(
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """With a song whose title holds a quote."""
+    """The title of the chosen song contains a quote."""
     evidence = evidence_of(read_folder(sample_data))
     title = next(p.song_title for p in evidence.plays if "'" in (p.song_title or ""))
     play = evidence.plays_of_users[0]
@@ -295,26 +291,26 @@ def test_answers_are_printed_or_written_as_requested(
         *(warehouse, "--only", names, "--vars", yaml.safe_dump(chosen)),
         *("--csv", str(tmp_path)),
     )
-    said = capfd.readouterr()
-    assert code == 0, said
-    assert re.findall(r"^\w.*\?", said.out, re.MULTILINE) == [
+    printed = capfd.readouterr()
+    assert code == 0, printed
+    assert re.findall(r"^\w.*\?", printed.out, re.MULTILINE) == [
         "Who listened to song X?",
         "What did user U hear in session S?",
     ]
-    for oracles in (
+    for answer in (
         who_listened_to_a_song(evidence, title),
         what_a_user_heard_in_a_session(evidence, play.user_id, play.session_id),
     ):
-        assert oracles.rows
-        path = tmp_path / f"{names.split(',')[oracles.columns[0] == 'user_id']}.csv"
+        assert answer.rows
+        path = tmp_path / f"{names.split(',')[answer.columns[0] == 'user_id']}.csv"
         names_found, rows = read_csv(path)
-        assert tuple(names_found) == oracles.columns
-        assert rows == [[written(value) for value in row] for row in oracles.rows]
+        assert tuple(names_found) == answer.columns
+        assert rows == [[written(value) for value in row] for row in answer.rows]
 
 
 @pytest.fixture
 def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A warehouse that was never built, which this process takes as its own."""
+    """Make this process use a warehouse that was never built."""
     (tmp_path / "profiles.yml").write_text(
         "sparkify:\n  target: test\n  outputs:\n    test:"
         f" {{type: duckdb, path: {tmp_path / 'none.duckdb'}, schema: analytics}}\n",
@@ -325,7 +321,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_warehouse_that_is_not_built_is_told(
+def test_unbuilt_warehouse_is_reported(
     empty: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert analyses.main([]) == 2
@@ -336,7 +332,7 @@ def test_a_warehouse_that_is_not_built_is_told(
     assert not (empty / "none.duckdb").exists()
 
 
-def test_a_name_that_no_analysis_has_is_told() -> None:
+def test_unknown_analysis_is_reported() -> None:
     done = subprocess.run(
         [
             *(sys.executable, str(PROJECT / "scripts" / "analyses.py")),
@@ -347,16 +343,14 @@ def test_a_name_that_no_analysis_has_is_told() -> None:
         check=False,
     )
     assert done.returncode == 2
-    said = done.stderr
-    assert said.startswith(
-        "error: Analysis most_played_song does not exist.\nUse one of: "
-    )
-    assert "most_played_songs" in said
+    error = "error: Analysis most_played_song does not exist.\nUse one of: "
+    assert done.stderr.startswith(error)
+    assert "most_played_songs" in done.stderr
 
 
 @pytest.fixture
 def as_expected(empty: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A warehouse whose answers are those of a folder, but that it has no dbt."""
+    """Return a folder of expected answers, and answer alike without dbt."""
 
     def ask(names: list[str], *_: object) -> list[Answer]:
         return [
@@ -399,7 +393,7 @@ def test_answers_about_other_data_are_not_compared(
     assert advice.startswith("Write answers for its data with make expected")
 
 
-def test_a_folder_that_cannot_be_written_is_told(
+def test_unwritable_folder_is_reported(
     as_expected: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (as_expected / "file").touch()

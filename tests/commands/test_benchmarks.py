@@ -1,4 +1,4 @@
-"""benchmarks/: that it runs and compares what is equal; never how fast it is."""
+"""Test that the benchmarks run and compare equal rows. No test checks the speed."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ BY_HAND = (
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Generated data, some of whose plays are delivered again."""
+    """Return the folder of generated data, in which some plays are repeated."""
     made = Data(tmp_path_factory.mktemp("bench"), Sizes(EVENTS)).events(EVENTS)
-    deliver_again(made)
+    repeat_plays(made)
     return made
 
 
@@ -58,13 +58,13 @@ def test_run_measures_compares_rows_and_writes_page(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "work"
-    deliver_again(Data(folder, Sizes(EVENTS)).events(EVENTS))
+    repeat_plays(Data(folder, Sizes(EVENTS)).events(EVENTS))
     arguments = ["--events", str(EVENTS), "--runs", "1", "--folder", str(folder)]
     arguments += ["--out", str(tmp_path / "out"), "--only", "build,songs"]
     assert run.main(arguments) == 0, capsys.readouterr().err
     results = Results(folder / "results.jsonl")
     (build,) = results.last("build")
-    # Deliveries that are repeated give no play more, and the later record holds.
+    # A repeated play adds no row: the later record replaces the earlier one.
     for table in [
         *build.notes["same_rows"].values(),
         *build.notes["kept_same_rows"].values(),
@@ -73,8 +73,8 @@ def test_run_measures_compares_rows_and_writes_page(
         assert table["differing"] == 0
     assert all(cost["wall"] > 0 < cost["peak"] for cost in build.costs.values())
     profile = build.notes["profile"]
-    whole = build.costs["project"]["wall"]
-    assert sum(profile["phases"].values()) == pytest.approx(whole, abs=0.01)
+    total = build.costs["project"]["wall"]
+    assert sum(profile["phases"].values()) == pytest.approx(total, abs=0.01)
     assert all(seconds > 0 for seconds in profile["phases"].values())
     assert profile["nodes"]["model songplays"] > 0
     page = (tmp_path / "out" / "results.md").read_text(encoding="utf-8")
@@ -84,14 +84,14 @@ def test_run_measures_compares_rows_and_writes_page(
         row.measure not in ("build", "songs") for row in report.ROWS
     )
     assert (tmp_path / "out" / "results.svg").read_text("utf-8").startswith("<svg")
-    # What is measured already is not measured again.
+    # The second run measures nothing.
     capsys.readouterr()
     assert run.main(arguments) == 0
     assert capsys.readouterr().out == ""
 
 
-def deliver_again(data: Path) -> None:
-    """Add a file with plays that are in the data, some of them later and otherwise."""
+def repeat_plays(data: Path) -> None:
+    """Add a file that repeats plays of the data, every second one later and changed."""
     first = min((data / "log_data").rglob("*.json"))
     events = [json.loads(line) for line in first.read_text("utf-8").splitlines()]
     plays = [event for event in events if event["page"] == "NextSong"]
@@ -105,7 +105,7 @@ def deliver_again(data: Path) -> None:
 
 
 def round_of(measure: str, **walls: float) -> Round:
-    """Return a round with these seconds by the clock, and notes like a measure's."""
+    """Return a round with these wall-clock seconds and the notes of a measure."""
     costs = {name: {"wall": w, "cpu": w, "peak": 1e9} for name, w in walls.items()}
     same = {"time": {"rows": 1, "other_rows": 1, "differing": 0}}
     notes: dict[str, Any] = {"same_rows": same, "kept_same_rows": same}
@@ -140,7 +140,7 @@ MET = [
 
 
 def test_every_measure_is_on_page_with_its_bar() -> None:
-    assert list(ROUNDS) == sorted(MEASURES, key=list(ROUNDS).index)
+    assert ROUNDS.keys() == MEASURES.keys()
     rounds = {name: [round_of(name, **walls)] for name, walls in ROUNDS.items()}
     assert {row.measure for row in report.ROWS} == set(MEASURES)
     figures = [row.figure(rounds[row.measure][0]) for row in report.ROWS]
@@ -171,27 +171,27 @@ def test_rounds_are_kept_by_measure_size_and_project(tmp_path: Path) -> None:
     assert len(results.of("build", 10, "a")) == 2
 
 
-def test_a_process_is_timed_with_what_it_printed(tmp_path: Path) -> None:
-    work = "import time; print('begun'); time.sleep(0.2); b = bytearray(10 ** 8)"
+def test_process_is_timed_with_its_output(tmp_path: Path) -> None:
+    work = "import time; print('started'); time.sleep(0.2); b = bytearray(10 ** 8)"
     cost = timed([sys.executable, "-c", work], tmp_path, {}, tmp_path / "log")
     assert isinstance(cost, Cost)
-    assert 0 < cost.moment_of("begun") < cost.wall - 0.2
+    assert 0 < cost.moment_of("started") < cost.wall - 0.2
     assert cost.peak > 10**8
 
 
 def test_row_by_row_loads_every_play(tmp_path: Path, postgres_server: str) -> None:
     data = Data(tmp_path, Sizes(200)).events(200)
-    where = f"host={postgres_server} user=postgres"
-    with psycopg.connect(f"{where} dbname=postgres", autocommit=True) as server:
+    postgres = f"host={postgres_server} user=postgres"
+    with psycopg.connect(f"{postgres} dbname=postgres", autocommit=True) as server:
         server.execute("create database row_by_row")
-    assert row_by_row.main([str(data), f"{where} dbname=row_by_row"]) == 0
+    assert row_by_row.main([str(data), f"{postgres} dbname=row_by_row"]) == 0
     lines = [
         json.loads(line)
         for path in (data / "log_data").rglob("*.json")
         for line in path.read_text("utf-8").splitlines()
     ]
     plays = [line for line in lines if line["page"] == "NextSong"]
-    with psycopg.connect(f"{where} dbname=row_by_row") as database:
+    with psycopg.connect(f"{postgres} dbname=row_by_row") as database:
         for table, count in (
             ("songplays", len(plays)),
             ("time", len({play["ts"] for play in plays})),

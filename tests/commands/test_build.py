@@ -1,4 +1,4 @@
-"""The command behind ``make build``: what it says and how it ends."""
+"""Test ``make build``: its output, its exit status and the saved target."""
 
 from __future__ import annotations
 
@@ -33,17 +33,15 @@ LATE = "assert_event_times_are_plausible"
 
 
 def test_builds_end_with_row_counts_and_failures(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     warehouse = make_warehouse(tmp_path / "warehouse")
-    remembered = tmp_path / ".env"
-    monkeypatch.setattr(project, "ENVIRONMENT", remembered)
-    # Unit tests take half the time, and read nothing of the warehouse.
-    left_out = {"build": NO_UNIT_TESTS}
+    env_file = tmp_path / ".env"
+    monkeypatch.setattr(project, "ENVIRONMENT", env_file)
+    # Unit tests take half the time and do not read the warehouse.
+    options = {"build": NO_UNIT_TESTS}
     monkeypatch.setattr(
-        dbt_build, "run_dbt", lambda *a, **k: run_dbt(*a, *left_out.get(a[0], ()), **k)
+        dbt_build, "run_dbt", lambda *a, **k: run_dbt(*a, *options.get(a[0], ()), **k)
     )
     play = event(page="NextSong", userId="1", level="free", gender="F", song="a")
     data = write_source(
@@ -52,7 +50,7 @@ def test_builds_end_with_row_counts_and_failures(
     command = ["--target", "test", "--data", str(data)]
     with environment(warehouse.variables):
         assert build.main(command) == 0
-    said = capfd.readouterr()
+    printed = capfd.readouterr()
     for line in (
         "files                    2  2 new",
         "records                  2  2 new",
@@ -60,56 +58,54 @@ def test_builds_end_with_row_counts_and_failures(
         "songplays                1  rows",
         "artists                  1  rows",
     ):
-        assert line in said.out
-    assert "rejected_records" in said.out.split("Next, try")[1]
-    assert remembered.read_text() == "DBT_TARGET=test\n"
+        assert line in printed.out
+    assert "rejected_records" in printed.out.split("Next, try")[1]
+    assert env_file.read_text() == "DBT_TARGET=test\n"
     manifest = (warehouse.folder / "target/manifest.json").read_bytes()
     good = warehouse.folder / "target/last_good/test/manifest.json"
     assert good.read_bytes() == manifest
     assert not ChangedCode(good, Manifest.from_dict(json.loads(manifest))).is_tested
 
     other = json.loads(manifest)
-    other["macros"]["macro.sparkify.clean_text"]["macro_sql"] = "as it was before"
+    other["macros"]["macro.sparkify.clean_text"]["macro_sql"] = "an earlier version"
     good.write_text(json.dumps(other))
-    # What a source may send tomorrow: an unknown level, gender and page,
-    # and a moment in seconds. Of four warnings, none keeps a model from being built.
-    odd = [
+    # An unknown level, gender and page, and a time in seconds: four warnings, no error.
+    unknown = [
         event(userId="2", level="PAID", gender="f", page="Radio", session=9),
         event(userId="2", level="PAID", page="NextSong", session=9, itemInSession=2),
         event(userId="2", level="free", session=10, ts=1541106106),
     ]
-    write_source(data, {"b.json": b"\n".join(odd)})
+    write_source(data, {"b.json": b"\n".join(unknown)})
     with environment(warehouse.variables):
         assert build.main(command) == 0
-    said = capfd.readouterr()
-    assert "songplays                2  rows" in said.out
-    assert "warnings                 4  listed below" in said.out
+    printed = capfd.readouterr()
+    assert "songplays                2  rows" in printed.out
+    assert "warnings                 4  listed below" in printed.out
     listing = "List the rows: dbt show --limit -1 --select"
     for line in (
         f'gender_is_known: gender "f", row_count 1. {listing} gender_is_known',
         f'level_is_known: level "PAID", row_count 2. {listing} level_is_known',
         f'page_is_known: page "Radio", row_count 1. {listing} page_is_known',
     ):
-        assert line in said.out
-    assert f'{LATE}: source_path "log_data/b.json", loaded_at ' in said.out
-    assert "event_count 1, first_start_time 1970-01-18 20:05:06.106" in said.out
+        assert line in printed.out
+    assert f'{LATE}: source_path "log_data/b.json", loaded_at ' in printed.out
+    assert "event_count 1, first_start_time 1970-01-18 20:05:06.106" in printed.out
     for model in ("int_event_versions", "songplays"):
-        assert (
-            f"{model}: full refresh, because a macro changed (clean_text)." in said.out
-        )
+        refresh = f"{model}: full refresh, because a macro changed (clean_text)."
+        assert refresh in printed.out
     assert good.read_bytes() != json.dumps(other).encode()
 
     good.unlink()
     Builder(warehouse).close()
     write_into(warehouse, "update raw.load_history set loaded_count = loaded_count + 1")
-    left_out["build"] = ("--select", "assert_every_raw_record_is_accounted_for")
+    options["build"] = ("--select", "assert_every_raw_record_is_accounted_for")
     with environment(warehouse.variables):
         assert build.main(command) == 1
-    said = capfd.readouterr()
-    assert "records                  5  0 new" in said.out
-    assert "in quarantine            1  0 new" in said.out
-    assert "Build failed: assert_every_raw_record_is_accounted_for.\n" in said.out
-    assert "Traceback" not in said.out + said.err
+    printed = capfd.readouterr()
+    assert "records                  5  0 new" in printed.out
+    assert "in quarantine            1  0 new" in printed.out
+    assert "Build failed: assert_every_raw_record_is_accounted_for.\n" in printed.out
+    assert "Traceback" not in printed.out + printed.err
     assert not good.exists()
     Builder(warehouse).close()
 
@@ -118,7 +114,7 @@ def test_builds_end_with_row_counts_and_failures(
     guard="tests/commands/test_build.py::test_builds_end_with_row_counts_and_failures"
 )
 @pytest.mark.parametrize("engine", ["postgres", "redshift", "spark"])
-def test_each_engine_reports_what_a_test_warns_of(
+def test_each_engine_reports_rows_of_warnings(
     built_warehouse: Callable[[str, str], Warehouse], engine: str
 ) -> None:
     builder = Builder(built_warehouse(engine, "grown"))
@@ -126,9 +122,9 @@ def test_each_engine_reports_what_a_test_warns_of(
     done = builder.dbt("test", *logged, "--select", LATE, "page_is_known")
     assert done.returncode == 0, done.stdout
     assert done.statuses[LATE] == done.statuses["page_is_known"] == "warn"
-    said = (builder.warehouse.folder / "logs" / "dbt.log").read_text(encoding="utf-8")
-    assert re.search(rf"warning: {LATE}: source_path .*, event_count \d+, first_", said)
-    assert re.search(r'warning: page_is_known: page ".*", row_count \d', said)
+    log = (builder.warehouse.folder / "logs" / "dbt.log").read_text(encoding="utf-8")
+    assert re.search(rf"warning: {LATE}: source_path .*, event_count \d+, first_", log)
+    assert re.search(r'warning: page_is_known: page ".*", row_count \d', log)
 
 
 def test_build_of_unknown_folder_returns_2(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a build notes of itself, and two builds of one warehouse at a time."""
+"""Test the records that a build writes, and concurrent builds of one warehouse."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def play(item: int, user: int = 7) -> bytes:
 
 
 def grow(builder: Builder, data: Path, number: int) -> None:
-    """Load one more file of two plays, one of them of a user of its own."""
+    """Load one more file: a play of user 7, and a play of a new user."""
     lines = play(2 * number) + b"\n" + play(2 * number + 1, 100 + number)
     write_source(data, {f"{number}.json": lines}, {"s.json": song()})
     builder.load(data)
@@ -46,7 +46,7 @@ LAW = "tests/rules/test_law.py::test_star_does_not_depend_on_history[duckdb]"
 def test_partial_runs_and_duplicate_keys_cause_full_refresh(
     builder: Builder, tmp_path: Path
 ) -> None:
-    """No run with --empty or --sample replaces rows, or hides rows from a later run."""
+    """A run with --empty or --sample neither replaces rows nor hides new ones."""
     data = tmp_path / "data"
     grow(builder, data, 0)
     builder.build("--empty")
@@ -73,11 +73,11 @@ def test_partial_runs_and_duplicate_keys_cause_full_refresh(
     assert builder.dbt("build", "--select", "users").returncode == 1
     assert_is_refreshed(builder, "its user_id was not unique")
     assert_the_star_is_the_oracles(builder, data)
-    assert_another_schema_is_built_from_this_one(builder, tmp_path / "state")
+    assert_other_schema_is_built_from_this_one(builder, tmp_path / "state")
 
 
-def assert_another_schema_is_built_from_this_one(builder: Builder, state: Path) -> None:
-    """By dbt clone, and by --defer, which finds no notes of upstream models there."""
+def assert_other_schema_is_built_from_this_one(builder: Builder, state: Path) -> None:
+    """Use dbt clone, then --defer, which finds no notes of upstream models there."""
     builder.manifest.write(str(state / "manifest.json"))
     other = ("--vars", "schema_of_changes: other", "--state", str(state))
     users = "select user_id, level, last_seen_at from {}.users order by user_id"
@@ -93,20 +93,20 @@ def assert_another_schema_is_built_from_this_one(builder: Builder, state: Path) 
         assert builder.warehouse.query(users.format("other")) == expected
 
 
-def test_only_a_build_records_test_results(
+def test_only_build_records_test_results(
     sample_warehouse: Warehouse, tmp_path: Path
 ) -> None:
     builder = Builder(copy_of(sample_warehouse, tmp_path / "copy"))
     recorded = "select build_id, count(*) from analytics_builds.test_results group by 1"
-    before = builder.warehouse.query(recorded)
-    assert len(before) == 1
+    previous = builder.warehouse.query(recorded)
+    assert len(previous) == 1
     for command in (
         ["test", "--select", "users"],
         ["show", "--inline", "select 1 as one"],
         ["docs", "generate", "--select", "users", "--empty-catalog"],
     ):
         assert builder.dbt(*command, parse=True).returncode == 0
-        assert builder.warehouse.query(recorded) == before
+        assert builder.warehouse.query(recorded) == previous
     assert builder.dbt("build", "--select", "users", parse=True).returncode == 0
     assert len(builder.warehouse.query(recorded)) == 2
 
@@ -118,7 +118,7 @@ def assert_is_refreshed(builder: Builder, reason: str) -> None:
 
 
 @contextmanager
-def own_connection(builder: Builder) -> Iterator[psycopg.Connection]:
+def connect_to(builder: Builder) -> Iterator[psycopg.Connection]:
     with psycopg.connect(
         host=builder.warehouse.server,
         user="postgres",
@@ -128,25 +128,25 @@ def own_connection(builder: Builder) -> Iterator[psycopg.Connection]:
 
 
 @pytest.mark.parametrize("warehouse", ["postgres"], indirect=True)
-def test_two_builds_at_a_time_double_no_row(builder: Builder, tmp_path: Path) -> None:
-    """The other build is one transaction, which writes what this one is to write."""
+def test_concurrent_builds_duplicate_no_row(builder: Builder, tmp_path: Path) -> None:
+    """The other build is one transaction that writes the same rows first."""
     data = tmp_path / "data"
     grow(builder, data, 0)
     builder.build(QUICK)
     grow(builder, data, 1)
     builder.build(QUICK, "--select", "+songplays", "--exclude", "songplays")
-    with own_connection(builder) as other:
+    with connect_to(builder) as other:
         other.execute("create table kept as table analytics_builds.songplays")
         other.execute("create table old as table analytics.songplays")
     builder.build(QUICK, "--select", "songplays")
-    with own_connection(builder) as other:
+    with connect_to(builder) as other:
         other.execute("create table made as table analytics.songplays")
         other.execute("create table note as table analytics_builds.songplays")
         other.execute("truncate analytics.songplays, analytics_builds.songplays")
         other.execute("insert into analytics.songplays table old")
         other.execute("insert into analytics_builds.songplays table kept")
 
-    with own_connection(builder) as other, own_connection(builder) as watcher:
+    with connect_to(builder) as other, connect_to(builder) as watcher:
         watcher.autocommit = True
         other.execute("lock table analytics_builds.songplays in exclusive mode")
         build = threading.Thread(

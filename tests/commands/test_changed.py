@@ -1,4 +1,4 @@
-"""``make changed`` and ``make diff``: a change beside the last good build."""
+"""Test ``make changed`` and ``make diff``: a change against the last good build."""
 
 from __future__ import annotations
 
@@ -48,20 +48,20 @@ NEW_COLUMN = """
 
 
 def change_users(project: Path) -> None:
-    """Lose a user, rename another, add a column, and give it a schema.
+    """Drop a user, rename another, add a column, and move the table to a new schema.
 
-    A unit test of the plays, which read them, fails.
+    A unit test of plays, which is downstream, fails.
     """
     plays = project / "models/marts/listening/plays.yml"
-    asked = "11,2018,Sunday,F,true"
-    assert asked in plays.read_text()
-    plays.write_text(plays.read_text().replace(asked, "11,2018,Monday,F,true"))
+    expected = "11,2018,Sunday,F,true"
+    assert expected in plays.read_text()
+    plays.write_text(plays.read_text().replace(expected, "11,2018,Monday,F,true"))
     model = project / "models/marts/core/users.sql"
-    before, after = model.read_text().rsplit(COLUMNS, 1)
-    assert before.startswith("{{ config(")
-    before = before.replace("{{ config(", "{{ config(schema = 'extra', ", 1)
-    after = after.replace("where recency = 1", "where recency = 1 and user_id != 3")
-    model.write_text(before + CHANGED_COLUMNS + after)
+    head, tail = model.read_text().rsplit(COLUMNS, 1)
+    assert head.startswith("{{ config(")
+    head = head.replace("{{ config(", "{{ config(schema = 'extra', ", 1)
+    tail = tail.replace("where recency = 1", "where recency = 1 and user_id != 3")
+    model.write_text(head + CHANGED_COLUMNS + tail)
     description = model.with_suffix(".yml")
     column = "\n      - name: gender\n"
     assert column in description.read_text()
@@ -72,25 +72,25 @@ def change_users(project: Path) -> None:
 
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the project, in which the command runs dbt."""
+    """Return a copy of the project in which the command runs dbt."""
     folder = shutil.copytree(PROJECT, tmp_path / "copy", ignore=LEFT_OUT)
     monkeypatch.setattr(dbt_run, "PROJECT", folder)
     return folder
 
 
-def assert_a_change_is_reported(
+def assert_change_is_reported(
     warehouse: Warehouse, copy: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Change the copy of the project, and compare what the commands print of it."""
+    """Change the copy of the project, and check the output of both commands."""
     keep_good_build(warehouse)
     users = "select * from analytics.users order by user_id"
     builds = "select count(*) from analytics_builds.users"
-    before = warehouse.query(users), warehouse.query(builds)
+    previous = warehouse.query(users), warehouse.query(builds)
     capfd.readouterr()
     with environment(warehouse.variables):
         assert changed.main(["build"]) == 0
-        said = capfd.readouterr()
-        assert said.out == "Nothing changed since the last good build.\n", said.err
+        out, err = capfd.readouterr()
+        assert out == "Nothing changed since the last good build.\n", err
         assert changed.main(["diff"]) == 2
         assert capfd.readouterr().err.startswith(
             "error: The changes have not been built.\n"
@@ -98,23 +98,23 @@ def assert_a_change_is_reported(
 
         change_users(copy)
         assert changed.main(["build"]) == 1
-        said = capfd.readouterr()
-        assert "analytics_changed: building plays, users" in said.out
-        assert "relationships_songplays_user_id__user_id__ref_users_" in said.out
-        assert "view_keeps_plays_without_user_or_song." in said.out
+        printed = capfd.readouterr()
+        assert "analytics_changed: building plays, users" in printed.out
+        assert "relationships_songplays_user_id__user_id__ref_users_" in printed.out
+        assert "view_keeps_plays_without_user_or_song." in printed.out
         assert changed.main(["diff", "--markdown"]) == 0
     lines = [" ".join(line.split()) for line in capfd.readouterr().out.splitlines()]
-    count = len(before[0])
+    count = len(previous[0])
     assert f"| users | {count} | {count - 1} | 0 | 1 | 1 |" in lines
     assert "- users.family_name is new." in lines
-    (name,) = [name for user, name, *_ in before[0] if user == 2]
+    (name,) = [name for user, name, *_ in previous[0] if user == 2]
     renamed = "first_name: 1 value changed: {} -> Renamed"
     assert "- users." + renamed.format(f"user_id 2: {name}") in lines
     assert any(line.startswith("| plays |") and "| 0 |" in line for line in lines)
     assert f"- Listeners, Users: {count} -> {count - 1}" in lines
     assert any(line.startswith("- plays_by_gender: row ") for line in lines)
     Builder(warehouse).close()
-    assert (warehouse.query(users), warehouse.query(builds)) == before
+    assert (warehouse.query(users), warehouse.query(builds)) == previous
     tables = "select table_name from information_schema.tables where table_schema ="
     assert warehouse.query(f"{tables} 'analytics_changed_extra'") == [("users",)]
     assert warehouse.query(f"{tables} 'analytics_extra'") == []
@@ -132,7 +132,7 @@ def test_effect_of_change_is_reported(
         "create schema analytics_changed_extra;"
         " create table analytics_changed_extra.left_over as select 1 as id",
     )
-    assert_a_change_is_reported(warehouse, copy, capfd)
+    assert_change_is_reported(warehouse, copy, capfd)
 
 
 def test_model_in_schema_to_be_dropped_is_rejected(
@@ -166,12 +166,10 @@ def test_effect_of_change_is_reported_on_redshift(
     builder.load(sample_data)
     done = builder.dbt("build", *NO_TESTS, parse=True)
     assert done.returncode == 0, done.stdout
-    assert_a_change_is_reported(warehouse, copy, capfd)
+    assert_change_is_reported(warehouse, copy, capfd)
 
 
-def test_change_without_good_build_is_an_error(
-    tmp_path: Path,
-) -> None:
+def test_change_without_good_build_is_an_error(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "scripts/changed.py", "build"],
         env=make_warehouse(tmp_path).environment,

@@ -1,4 +1,4 @@
-"""The dashboards: drawn from the sample, compared with the warehouse, opened."""
+"""Test the dashboards against the warehouse of the sample, and in a browser."""
 
 from __future__ import annotations
 
@@ -27,14 +27,7 @@ import redshift_sql
 from conftest import empty_warehouse
 from sparkify.boards import layout
 from sparkify.boards.drawing import QUIET
-from warehouses import (
-    PROJECT,
-    Builder,
-    Warehouse,
-    copy_of,
-    environment,
-    make_warehouse,
-)
+from warehouses import PROJECT, Builder, Warehouse, copy_of, environment, make_warehouse
 
 BOARDS = [path.stem for path in layout.boards()]
 DRAWN = [path.stem for path in layout.drawn_boards()]
@@ -48,7 +41,7 @@ BY_DAY = (
     " left join analytics.plays on play_date = date_day"
     " and level is not distinct from at_level group by date_day, at_level"
 )
-# What a mark of a chart says of itself is what this asks of the warehouse.
+# Each query returns the values of the marks of a chart.
 VALUES = {
     ("overview", "by_day"): f"select count(songplay_id) from {BY_DAY}",
     ("overview", "top_songs"): "select count(*) from analytics.plays"
@@ -102,20 +95,17 @@ select
     0
 from analytics_builds.test_results
 """
-"""A second build, in which one test failed and one warned."""
-OF_THE_BUILD = {
+"""Insert a later build, in which one test failed and one warned."""
+CHARTS_OF_BUILDS = {
     *("latest_load", "by_load", "table_rows"),
     *("tests", "unwell", "all_well", "test_history"),
 }
-VALUES_OF = (
-    "tests/commands/test_dashboards.py::test_a_chart_shows_what_the_warehouse_holds"
-)
-"""The test in ``make test`` that looks at the values of a drawn board."""
+GUARD = "tests/commands/test_dashboards.py::test_charts_show_values_of_warehouse"
 
 
 @pytest.fixture(scope="module")
 def target_path() -> Iterator[Path]:
-    """A target path in the project, which is where dct takes one."""
+    """Yield a target path inside the project, as dct requires."""
     parent = PROJECT / "target"
     parent.mkdir(exist_ok=True)
     with TemporaryDirectory(prefix="test_dashboards-", dir=parent) as folder:
@@ -126,14 +116,14 @@ def target_path() -> Iterator[Path]:
 def warehouse(
     sample_warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory
 ) -> Warehouse:
-    """A copy of the sample's warehouse: the command opens it for writing."""
+    """Return a copy of the sample's warehouse, which the command opens for writing."""
     return copy_of(sample_warehouse, tmp_path_factory.mktemp("boards") / "warehouse")
 
 
 def variables_of(warehouse: Warehouse, target_path: Path) -> dict[str, str]:
     """Return the environment variables of the command on a warehouse."""
-    place = {"DBT_TARGET_PATH": str(target_path.relative_to(PROJECT))}
-    return warehouse.variables | QUIET | place
+    target = {"DBT_TARGET_PATH": str(target_path.relative_to(PROJECT))}
+    return warehouse.variables | QUIET | target
 
 
 def draw(warehouse: Warehouse, target_path: Path, out: Path, *formats: str) -> Path:
@@ -148,7 +138,7 @@ def draw(warehouse: Warehouse, target_path: Path, out: Path, *formats: str) -> P
 def drawn(
     warehouse: Warehouse, target_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """The folder of the dashboards of the sample."""
+    """Return the folder of the sample's dashboards."""
     with duckdb.connect(str(warehouse.path)) as connection:
         connection.execute(LATER_BUILD)
     return draw(warehouse, target_path, tmp_path_factory.mktemp("drawn"), "html")
@@ -159,7 +149,7 @@ Charts = dict[str, str]
 
 @pytest.fixture(scope="module")
 def boards(drawn: Path) -> dict[str, Charts]:
-    """What the file of each board holds of its charts."""
+    """Return the charts of each board, as its file contains them."""
     return {
         board: charts_of((drawn / f"{board}.html").read_text(encoding="utf-8"))
         for board in DRAWN
@@ -177,25 +167,25 @@ def charts_of(dom: str) -> Charts:
     return charts
 
 
-FOOTS = ("Data as of", "No test of the latest build")
+FOOTERS = ("Data as of", "No test of the latest build")
 
 
 def texts(chart: str) -> list[str]:
-    """List the texts that a chart shows."""
+    """Return the texts of a chart."""
     found = re.findall(r"<text.*?</text>", chart, re.DOTALL)
     plain = (html.unescape(re.sub(r"<[^>]+>", "", text)).strip() for text in found)
-    # The foot of the page follows its last chart.
-    return [text for text in plain if text and not text.startswith(FOOTS)]
+    # The footer of the page follows its last chart.
+    return [text for text in plain if text and not text.startswith(FOOTERS)]
 
 
 def marks(chart: str) -> list[int]:
-    """List the numbers that the marks of a chart stand for, each mark once."""
+    """Return the sorted values of the marks of a chart."""
     drawn = r'data-dct-role="\w+" aria-label="([^"]*; [A-Z][A-Za-z ]*: ([\d,]+))[;"]'
     found = dict(re.findall(drawn, chart))
     return sorted(int(number.replace(",", "")) for number in found.values())
 
 
-def test_no_chart_of_a_board_is_empty(boards: dict[str, Charts]) -> None:
+def test_no_chart_is_empty(boards: dict[str, Charts]) -> None:
     for board, charts in boards.items():
         planned = yaml.safe_load((layout.CHARTS / f"{board}.yml").read_text("utf-8"))
         left_out = {"nothing", "all_well"}  # shown for empty choices
@@ -212,7 +202,7 @@ def test_no_chart_of_a_board_is_empty(boards: dict[str, Charts]) -> None:
                 assert planned["charts"][name]["title"] in texts(chart)
 
 
-def test_a_chart_shows_what_the_warehouse_holds(
+def test_charts_show_values_of_warehouse(
     boards: dict[str, Charts], warehouse: Warehouse
 ) -> None:
     for (board, chart), sql in VALUES.items():
@@ -220,7 +210,7 @@ def test_a_chart_shows_what_the_warehouse_holds(
         assert marks(boards[board][chart]) == expected, (board, chart)
 
 
-def test_a_headline_is_the_count_of_the_warehouse(
+def test_headline_is_count_of_warehouse(
     boards: dict[str, Charts], warehouse: Warehouse
 ) -> None:
     for (board, chart), sql in HEADLINES.items():
@@ -228,9 +218,7 @@ def test_a_headline_is_the_count_of_the_warehouse(
         assert texts(boards[board][chart])[0] == f"{expected:,}", (board, chart)
 
 
-def test_heat_map_has_every_hour_and_weekday(
-    boards: dict[str, Charts],
-) -> None:
+def test_heat_map_has_every_hour_and_weekday(boards: dict[str, Charts]) -> None:
     chart = boards["overview"]["by_hour"]
     assert len(re.findall(r'aria-roledescription="rect mark" ', chart)) == 24 * 7
 
@@ -242,8 +230,8 @@ def test_latest_build_and_its_failed_tests_come_first(
         "select count(*) from analytics_builds.test_results where build_id = 'later'"
     )
     shown = texts(boards["quality"]["tests"])
-    said = f"{count - 1} of {count} passed in the build of 2100-01-02 08:30 UTC"
-    assert said in shown
+    summary = f"{count - 1} of {count} passed in the build of 2100-01-02 08:30 UTC"
+    assert summary in shown
     table = shown[shown.index("Failed") + 1 :]
     assert (table[0], table[4]) == ("several tables", "1")
     unwell = texts(boards["quality"]["unwell"])
@@ -255,8 +243,7 @@ def test_latest_build_and_its_failed_tests_come_first(
 
 
 OPENED = (
-    "tests/commands/test_dashboards.py"
-    "::test_a_browser_shows_what_the_file_holds[overview]"
+    "tests/commands/test_dashboards.py::test_browser_shows_charts_of_file[overview]"
 )
 
 
@@ -269,7 +256,7 @@ OPENED = (
         for board in DRAWN
     ],
 )
-def test_a_browser_shows_what_the_file_holds(
+def test_browser_shows_charts_of_file(
     board: str, drawn: Path, boards: dict[str, Charts], tmp_path: Path
 ) -> None:
     page = chromium.open_page(drawn / f"{board}.html", tmp_path)
@@ -280,7 +267,7 @@ def test_a_browser_shows_what_the_file_holds(
         assert (marks(shown[name]), texts(shown[name])) == (marks(chart), texts(chart))
 
 
-def test_index_leads_to_every_board_the_overview_first(drawn: Path) -> None:
+def test_index_links_every_board_overview_first(drawn: Path) -> None:
     page = (drawn / "index.html").read_text(encoding="utf-8")
     found = re.findall(r'(?:href|src)="([^"]+)"', page)
     names = ("{}.html", "{}.png", "{}_phone.png", "{}/")
@@ -290,7 +277,7 @@ def test_index_leads_to_every_board_the_overview_first(drawn: Path) -> None:
         assert (drawn / f"{board}.html").stat().st_size > 50_000
 
 
-def test_static_board_shows_no_filters_and_no_links(drawn: Path) -> None:
+def test_static_board_has_no_filters_or_links(drawn: Path) -> None:
     page = (drawn / "overview.html").read_text(encoding="utf-8")
     assert "Region:" not in page
     assert "/song/?" not in page
@@ -308,7 +295,7 @@ def test_phone_board_has_all_charts_in_one_column() -> None:
 
 
 def rows_in(rows: list[Any]) -> Iterator[dict[str, Any]]:
-    """Yield the parts of a layout that hold others."""
+    """Yield the parts of a layout that contain other parts."""
     for row in rows:
         if isinstance(row, dict):
             yield row
@@ -316,7 +303,7 @@ def rows_in(rows: list[Any]) -> Iterator[dict[str, Any]]:
 
 
 def charts_in(rows: list[Any]) -> list[str]:
-    """List the charts of a layout."""
+    """Return the names of the charts of a layout."""
     of_parts = [
         name
         for row in rows_in(rows)
@@ -325,8 +312,8 @@ def charts_in(rows: list[Any]) -> list[str]:
     return [name for name in [*rows, *of_parts] if isinstance(name, str)]
 
 
-@pytest.mark.long(guard=VALUES_OF)
-def test_the_picture_of_every_board_is_drawn(
+@pytest.mark.long(guard=GUARD)
+def test_picture_of_every_board_is_drawn(
     warehouse: Warehouse, target_path: Path, tmp_path: Path
 ) -> None:
     draw(warehouse, target_path, tmp_path, "png", "csv")
@@ -341,7 +328,7 @@ def test_the_picture_of_every_board_is_drawn(
     assert sum(int(row["plays"]) for row in rows) == plays
 
 
-def test_an_exposure_says_what_its_board_depends_on() -> None:
+def test_exposure_lists_dependencies_of_its_board() -> None:
     described = yaml.safe_load((PROJECT / "models/_exposures.yml").read_text("utf-8"))
     names = [exposure["name"] for exposure in described["exposures"]]
     assert sorted(names) == sorted(BOARDS)
@@ -356,7 +343,7 @@ def test_an_exposure_says_what_its_board_depends_on() -> None:
 
 
 def board_sql(board: str) -> Iterator[str]:
-    """Yield the queries of a board, with those that it shares with others."""
+    """Yield the queries of a board and of the board that it extends."""
     planned: dict[str, Any] = yaml.safe_load(
         (layout.CHARTS / f"{board}.yml").read_text("utf-8")
     )
@@ -366,9 +353,9 @@ def board_sql(board: str) -> Iterator[str]:
         yield query if isinstance(query, str) else query["sql"]
 
 
-def test_redshift_refuses_nothing_of_a_board() -> None:
+def test_redshift_accepts_every_board_query() -> None:
     for sql in (sql for board in BOARDS for sql in board_sql(board)):
-        plain = re.sub(r"{{ (filter)\(.*?\) }}", "1 = 1", sql)
+        plain = re.sub(r"{{ filter\(.*?\) }}", "1 = 1", sql)
         plain = re.sub(r"{{ queries\.(\w+) }}", r"\1", plain)
         plain = re.sub(r"{{ ref\('(\w+)'\) }}", r'analytics."\1"', plain)
         plain = re.sub(r"{{ source\('(\w+)', '(\w+)'\) }}", r'"\1"."\2"', plain)
@@ -376,7 +363,7 @@ def test_redshift_refuses_nothing_of_a_board() -> None:
         assert redshift_sql.check(plain) == [], plain
 
 
-@pytest.mark.long(guard=VALUES_OF)
+@pytest.mark.long(guard=GUARD)
 @pytest.mark.parametrize("engine", ["postgres", "redshift", "spark"])
 def test_every_engine_draws_the_same_boards(
     engine: str,
@@ -393,14 +380,12 @@ def test_every_engine_draws_the_same_boards(
     for board in DRAWN:
         page = (folder / f"{board}.html").read_text(encoding="utf-8")
         for name, chart in charts_of(page).items():
-            if name not in OF_THE_BUILD:
+            if name not in CHARTS_OF_BUILDS:
                 assert marks(chart) == marks(boards[board][name]), name
                 assert texts(chart) == texts(boards[board][name]), name
 
 
-def test_an_empty_warehouse_is_reported_by_the_command(
-    tmp_path: Path, target_path: Path
-) -> None:
+def test_empty_warehouse_is_reported(tmp_path: Path, target_path: Path) -> None:
     empty = make_warehouse(tmp_path / "empty")
     done = subprocess.run(
         [sys.executable, "scripts/dashboard.py", "render"],
@@ -415,7 +400,7 @@ def test_an_empty_warehouse_is_reported_by_the_command(
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.long(guard=VALUES_OF)
+@pytest.mark.long(guard=GUARD)
 def test_served_board_applies_filters_and_holds_no_lock(
     warehouse: Warehouse, target_path: Path
 ) -> None:
@@ -451,7 +436,7 @@ def test_served_board_applies_filters_and_holds_no_lock(
 
 
 def answer_of(port: int, page: str) -> str:
-    """Return the answer of a server, once it answers."""
+    """Return a page of the server. Fail if it is not served within two minutes."""
     url = f"http://localhost:{port}/{page}"
     for _ in range(600):
         try:

@@ -1,4 +1,4 @@
-"""make explain: each rule that can decide, files and lines, and figures of metrics."""
+"""Test ``make explain``: deciding rules, files and lines, and values of metrics."""
 
 from __future__ import annotations
 
@@ -95,14 +95,14 @@ CATALOGUE: Final[list[tuple[str, str, str, dict[str, object]]]] = [
 
 @pytest.fixture(scope="module")
 def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
-    """A builder of the small warehouse of the cases above, built once."""
-    made = make_warehouse(tmp_path_factory.mktemp("explain"))
+    """Return the builder of a small warehouse of the cases above."""
+    warehouse = make_warehouse(tmp_path_factory.mktemp("explain"))
     songs = b"\n".join(
         song(key, title=title, artist_name=name, **others)
         for key, title, name, others in CATALOGUE
     )
-    data = write_source(made.folder / "data", LOGS, {"songs.json": songs})
-    builder = Builder(made)
+    data = write_source(warehouse.folder / "data", LOGS, {"songs.json": songs})
+    builder = Builder(warehouse)
     builder.load(data)
     builder.build()
     (data / "log_data" / "gone.json").unlink()
@@ -111,7 +111,7 @@ def builder(tmp_path_factory: pytest.TempPathFactory) -> Builder:
 
 @pytest.fixture
 def asked(builder: Builder) -> Iterator[Asked]:
-    """That warehouse, as the command asks it."""
+    """Yield that warehouse as the command queries it."""
     with environment(builder.warehouse.variables):
         yield Asked("test", builder.manifest)
         builder.close()
@@ -125,7 +125,7 @@ def key_of(builder: Builder, session: int, item: int) -> str:
     return str(row[0])
 
 
-# --------------------------------------------------------------------- rows, by rules
+# ------------------------------------------------------------------------------- rows
 
 
 @pytest.mark.parametrize(
@@ -242,10 +242,9 @@ def test_every_rule_decides_in_a_test() -> None:
     assert {rule.says for rules in known for rule in rules} == tried
 
 
-def test_rules_in_python_make_the_whole_sample(
+def test_rules_in_python_equal_models_on_sample(
     sample_warehouse: Warehouse, sample_data: Path
 ) -> None:
-    """The SQL of the models and the rules that explain it are one."""
     events, songs = (
         [
             cleaned(table, dict(zip(names, read.values, strict=True)))
@@ -279,7 +278,7 @@ def test_rules_in_python_make_the_whole_sample(
 def firsts(
     records: Iterable[Record], key: tuple[str, ...], rules: tuple[Rule, ...]
 ) -> list[Record]:
-    """Return the record that wins of each key."""
+    """Return the record of each key that ranks first."""
     of_key = defaultdict(list)
     for record in records:
         of_key[tuple(record[name] for name in key)].append(record)
@@ -329,7 +328,7 @@ def test_other_figures_have_no_rules_in_python(
 
 
 @pytest.mark.long(
-    guard="tests/commands/test_explain.py::test_the_page_shows_what_the_command_prints"
+    guard="tests/commands/test_explain.py::test_page_shows_output_of_command"
 )
 def test_every_metric_can_be_explained(builder: Builder, asked: Asked) -> None:
     for metric in builder.manifest.metrics.values():
@@ -337,10 +336,10 @@ def test_every_metric_can_be_explained(builder: Builder, asked: Asked) -> None:
 
 
 @pytest.mark.long(
-    guard="tests/commands/test_explain.py::test_the_page_shows_what_the_command_prints"
+    guard="tests/commands/test_explain.py::test_page_shows_output_of_command"
 )
 @pytest.mark.parametrize("engine", ["postgres", "redshift", "spark"])
-def test_each_engine_explains_its_crafted_cases(
+def test_each_engine_explains_parity_cases(
     built_warehouse: Callable[[str, str], Warehouse], engine: str
 ) -> None:
     grown = Builder(built_warehouse(engine, "grown"))
@@ -389,7 +388,7 @@ def test_each_engine_explains_its_crafted_cases(
         ),
     ],
 )
-def test_what_is_unknown_is_one_sentence(
+def test_unknown_name_or_day_is_reported(
     builder: Builder,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -403,13 +402,13 @@ def test_what_is_unknown_is_one_sentence(
     )
     with environment(builder.warehouse.variables):
         assert explain.main(arguments) == 2
-    said = capsys.readouterr()
-    assert said.err.startswith(f"error: {expected}")
-    assert said.out == ""
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"error: {expected}")
+    assert printed.out == ""
     builder.close()
 
 
-def test_records_newer_than_the_build_are_told(
+def test_records_newer_than_build_are_reported(
     builder: Builder, tmp_path: Path
 ) -> None:
     copy = copy_of(builder.warehouse, tmp_path / "warehouse")
@@ -427,7 +426,7 @@ def test_records_newer_than_the_build_are_told(
 # -------------------------------------------------------------------------- docs page
 
 
-def test_the_page_shows_what_the_command_prints(
+def test_page_shows_output_of_command(
     builder: Builder,
     sample_warehouse: Warehouse,
     sample_data: Path,
@@ -446,7 +445,7 @@ def test_the_page_shows_what_the_command_prints(
         re.MULTILINE | re.DOTALL,
     )
     assert len(blocks) == 3
-    # A copy: dbt opens the file for writing, which locks it.
+    # dbt opens the file for writing, which locks it.
     copy = copy_of(sample_warehouse, tmp_path / "sample")
     with environment(copy.variables):
         asked = Asked("test", builder.manifest)

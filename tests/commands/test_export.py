@@ -1,4 +1,4 @@
-"""``make export``: tables as files of Parquet and CSV."""
+"""Test ``make export``, which writes tables as Parquet and CSV files."""
 
 from __future__ import annotations
 
@@ -33,22 +33,19 @@ def test_written_table_has_values_and_types(tmp_path: Path, kind: str) -> None:
     table = agate.Table(ROWS, list(TYPES), [*kinds, agate.Boolean()])
     path = tmp_path / f"songplays.{kind}"
     export.write(table, path, TYPES)
-    options = (
-        ""
-        if kind == "parquet"
-        else f", columns = {TYPES}, auto_detect = false, header = true"
-    )
+    options = f", columns = {TYPES}, auto_detect = false, header = true"
+    options = options if kind == "csv" else ""
     with duckdb.connect() as connection:
         found = connection.execute(f"select * from read_{kind}('{path}'{options})")
         assert found.fetchall() == ROWS
 
 
-SHORT = (
+GUARD = (
     "tests/commands/test_export.py::test_written_table_has_values_and_types[parquet]"
 )
 
 
-@pytest.mark.long(guard=SHORT)
+@pytest.mark.long(guard=GUARD)
 def test_every_table_is_exported(sample_warehouse: Warehouse, tmp_path: Path) -> None:
     warehouse = copy_of(sample_warehouse, tmp_path / "warehouse")
     with environment(warehouse.variables):

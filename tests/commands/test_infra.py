@@ -1,7 +1,7 @@
-"""The CloudFormation templates: what they let in, what they may read, what they cost.
+"""Test the CloudFormation templates: network access, rights of roles, and cost.
 
-Each form that a template can take is worked out by ``templates.resolve``, and what a
-role may do is asked of its policies as IAM would be asked.
+``templates.resolve`` resolves each form of a template. ``may`` evaluates the policies
+of a role as IAM does.
 """
 
 from __future__ import annotations
@@ -30,10 +30,7 @@ EXTRAS: Final = {
     "ExternalDatabase": "sparkify",
     "FinalSnapshot": "Snapshot",
 }
-YOUR_NETWORK: Final = {
-    "VpcId": "vpc-0123",
-    "SubnetIds": "subnet-0a,subnet-0b",
-}
+YOUR_NETWORK: Final = {"VpcId": "vpc-0123", "SubnetIds": "subnet-0a,subnet-0b"}
 PROVISIONED: Final = {"Provisioned": "true"}
 LAKE: Final = DATA | {"LakeBucket": "scratch", "LakePrefix": "lake"}
 FORMS: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
@@ -52,12 +49,12 @@ FORMS: Final[Mapping[tuple[str, str], Mapping[str, str]]] = {
 }
 _, REDSHIFT = read_template("redshift")
 _, EMR = read_template("emr")
-PLACES = ("Data", "Manifest", "Lake")
-LARGEST_TEMPLATE = 51_200
-"""Bytes of a template that CloudFormation takes without a bucket."""
+LOCATIONS = ("Data", "Manifest", "Lake")
+MAX_TEMPLATE_BYTES = 51_200
+"""Size of a template that CloudFormation accepts without a bucket."""
 
 STATEMENT: Final = {"Sid", "Effect", "Action", "Resource", "Condition"}
-"""What a statement of a policy may have."""
+"""The keys that a statement of a policy may have."""
 
 Template = Mapping[str, Any]
 
@@ -71,7 +68,7 @@ def form(*values: Mapping[str, str], of: Template = REDSHIFT) -> dict[str, Any]:
 
 
 def all_forms() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the resources of each form that a template can take, by its name."""
+    """Yield the name and the resources of each form of the templates."""
     for (template, name), values in FORMS.items():
         of = REDSHIFT if template == "redshift" else EMR
         yield f"{template}-{name}", form(values, of=of)
@@ -89,40 +86,38 @@ def strings(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
+def statements_of(role: Template) -> list[dict[str, Any]]:
+    return [s for p in role["Policies"] for s in p["PolicyDocument"]["Statement"]]
+
+
+def matches(text: str, patterns: str | list[str]) -> bool:
+    return any(fnmatch.fnmatchcase(text, pattern) for pattern in strings(patterns))
+
+
 def may(role: Template, action: str, resource: str, **context: str) -> bool:
     """Return whether a role's policies allow an action, by IAM's rules used here."""
-    for policy in role["Policies"]:
-        for statement in policy["PolicyDocument"]["Statement"]:
-            assert set(statement) <= STATEMENT
-            assert statement["Effect"] == "Allow"
-            condition = statement.get("Condition", {"StringLike": {}})
-            assert set(condition) == {"StringLike"}
-            if (
-                any(
-                    fnmatch.fnmatchcase(action, allowed)
-                    for allowed in strings(statement["Action"])
-                )
-                and any(
-                    fnmatch.fnmatchcase(resource, allowed)
-                    for allowed in strings(statement["Resource"])
-                )
-                and all(
-                    any(fnmatch.fnmatchcase(context.get(key, ""), p) for p in allowed)
-                    for key, allowed in (
-                        (key.removeprefix("s3:"), strings(value))
-                        for key, value in condition["StringLike"].items()
-                    )
-                )
-            ):
-                return True
+    for statement in statements_of(role):
+        assert set(statement) <= STATEMENT
+        assert statement["Effect"] == "Allow"
+        condition = statement.get("Condition", {"StringLike": {}})
+        assert set(condition) == {"StringLike"}
+        if (
+            matches(action, statement["Action"])
+            and matches(resource, statement["Resource"])
+            and all(
+                matches(context.get(key.removeprefix("s3:"), ""), allowed)
+                for key, allowed in condition["StringLike"].items()
+            )
+        ):
+            return True
     return False
 
 
-# --- What COPY and the jobs may do ---------------------------------------------------
+# --- Rights of COPY and of jobs ------------------------------------------------------
 
 
-def test_copy_reads_the_one_prefix_and_nothing_else() -> None:
-    (role,) = (form(DATA)["CopyRole"]["Properties"],)
+def test_copy_reads_only_its_prefix() -> None:
+    role = form(DATA)["CopyRole"]["Properties"]
     bucket = "arn:aws:s3:::raw-data"
     assert may(role, "s3:GetObject", f"{bucket}/sparkify/log_data/2018/11/a.json")
     assert may(role, "s3:ListBucket", bucket, prefix="sparkify/log_data")
@@ -148,7 +143,7 @@ def test_copy_reads_whole_bucket_without_prefix() -> None:
     assert not may(role, "s3:GetObject", "arn:aws:s3:::udacity-dend-2/a.json")
 
 
-def test_copy_reads_manifests_where_they_are_asked_for() -> None:
+def test_copy_reads_manifests_only_if_requested() -> None:
     manifest = "arn:aws:s3:::scratch/manifests/1.json"
     assert not may(form(DATA)["CopyRole"]["Properties"], "s3:GetObject", manifest)
     role = form(DATA, EXTRAS)["CopyRole"]["Properties"]
@@ -205,7 +200,7 @@ def test_job_may_change_two_databases_only() -> None:
     assert not may(role, "glue:DeleteDatabase", f"{catalogue}:database/${{RawTables}}")
 
 
-def test_every_role_trusts_one_service_of_aws_alone() -> None:
+def test_every_role_trusts_only_aws_services() -> None:
     for name, resources in all_forms():
         roles = of_type(resources, "AWS::IAM::Role")
         assert roles, name
@@ -222,21 +217,20 @@ def test_every_role_trusts_one_service_of_aws_alone() -> None:
                 ), name
 
 
-def test_no_role_may_do_anything_or_anywhere() -> None:
+def test_no_role_has_wildcard_actions_or_resources() -> None:
     for name, resources in all_forms():
         for role in of_type(resources, "AWS::IAM::Role").values():
             assert not {"ManagedPolicyArns", "PermissionsBoundary"} & set(role), name
-            for policy in role["Policies"]:
-                for statement in policy["PolicyDocument"]["Statement"]:
-                    # No NotAction, NotResource or Deny: what is not named is refused.
-                    assert set(statement) <= STATEMENT, name
-                    assert statement["Effect"] == "Allow", name
-                    assert "*" not in str(statement).replace("/*", ""), name
-                    for action in strings(statement["Action"]):
-                        assert action.split(":")[0] in ("s3", "glue", "redshift"), name
+            for statement in statements_of(role):
+                # No NotAction, NotResource or Deny: IAM denies all other actions.
+                assert set(statement) <= STATEMENT, name
+                assert statement["Effect"] == "Allow", name
+                assert "*" not in str(statement).replace("/*", ""), name
+                for action in strings(statement["Action"]):
+                    assert action.split(":")[0] in ("s3", "glue", "redshift"), name
 
 
-# --- Who gets in ---------------------------------------------------------------------
+# --- Network access ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("size", [{}, PROVISIONED], ids=["serverless", "provisioned"])
@@ -263,8 +257,8 @@ def test_no_open_range_and_no_nat_gateway() -> None:
         for kind in ("AWS::EC2::NatGateway", "AWS::EC2::VPCEndpoint", "AWS::EC2::EIP"):
             assert not of_type(resources, kind), name
         for group in of_type(resources, "AWS::EC2::SecurityGroup").values():
-            (way_out,) = group["SecurityGroupEgress"]
-            assert way_out["CidrIp"] == "127.0.0.1/32", name
+            (egress,) = group["SecurityGroupEgress"]
+            assert egress["CidrIp"] == "127.0.0.1/32", name
             for rule in group.get("SecurityGroupIngress", ()):
                 assert ipaddress.ip_network(rule["CidrIp"]).prefixlen >= 16, name
         for rule in of_type(resources, "AWS::EC2::SecurityGroupIngress").values():
@@ -273,12 +267,12 @@ def test_no_open_range_and_no_nat_gateway() -> None:
 
 def test_every_ingress_rule_has_one_port_and_description() -> None:
     for name, resources in all_forms():
-        ways_in = list(of_type(resources, "AWS::EC2::SecurityGroupIngress").values())
+        rules = list(of_type(resources, "AWS::EC2::SecurityGroupIngress").values())
         for group in of_type(resources, "AWS::EC2::SecurityGroup").values():
             assert group["GroupDescription"], name
             assert all(rule["Description"] for rule in group["SecurityGroupEgress"])
-            ways_in += group.get("SecurityGroupIngress", ())
-        for rule in ways_in:
+            rules += group.get("SecurityGroupIngress", ())
+        for rule in rules:
             assert rule["Description"], name
             ports = rule["IpProtocol"], rule["FromPort"], rule["ToPort"]
             assert ports == ("tcp", 5439, 5439), name
@@ -306,7 +300,7 @@ def test_template_rejects_wide_range() -> None:
             check(REDSHIFT, "Address", address)
 
 
-def test_what_is_public_waits_for_its_way_in() -> None:
+def test_public_warehouse_requires_gateway_attachment() -> None:
     for size, name in (({}, "Workgroup"), (PROVISIONED, "Cluster")):
         opened = form(DATA, size, OPEN)[name]["Properties"]
         assert "GatewayAttachment" in str(opened["Tags"])
@@ -320,15 +314,15 @@ def test_subnets_are_in_network_without_overlap() -> None:
     zones = {str(subnet["AvailabilityZone"]) for subnet in subnets}
     assert len(zones) == 2
     ranges = [ipaddress.IPv4Network(subnet["CidrBlock"]) for subnet in subnets]
-    whole = ipaddress.IPv4Network(network["CidrBlock"])
-    assert all(one.subnet_of(whole) for one in ranges)
+    network_range = ipaddress.IPv4Network(network["CidrBlock"])
+    assert all(a.subnet_of(network_range) for a in ranges)
     assert not any(a.overlaps(b) for a in ranges for b in ranges if a is not b)
 
 
-# --- What is encrypted, written down, limited, kept ----------------------------------
+# --- Encryption, logs, limits, snapshots ---------------------------------------------
 
 
-def test_a_cluster_is_encrypted_and_asks_for_tls() -> None:
+def test_cluster_is_encrypted_and_requires_tls() -> None:
     resources = form(DATA, PROVISIONED)
     cluster = resources["Cluster"]["Properties"]
     assert cluster["Encrypted"] is True
@@ -338,13 +332,13 @@ def test_a_cluster_is_encrypted_and_asks_for_tls() -> None:
     assert {"ParameterName": "require_ssl", "ParameterValue": "true"} in parameters
 
 
-def test_a_workgroup_asks_for_tls() -> None:
+def test_workgroup_requires_tls() -> None:
     """Redshift Serverless always encrypts its storage."""
     parameters = form(DATA)["Workgroup"]["Properties"]["ConfigParameters"]
     assert {"ParameterKey": "require_ssl", "ParameterValue": "true"} in parameters
 
 
-def test_no_password_is_in_a_template() -> None:
+def test_template_contains_no_password() -> None:
     assert form(DATA)["Namespace"]["Properties"]["ManageAdminPassword"] is True
     cluster = form(DATA, PROVISIONED)["Cluster"]["Properties"]
     assert cluster["ManageMasterPassword"] is True
@@ -374,8 +368,8 @@ def test_default_is_smallest_capacity() -> None:
     cluster = form(DATA, PROVISIONED)["Cluster"]["Properties"]
     assert (cluster["NodeType"], cluster["ClusterType"]) == ("ra3.large", "single-node")
     assert "NumberOfNodes" not in cluster
-    three = form(DATA, PROVISIONED, {"Nodes": "3"})["Cluster"]["Properties"]
-    assert (three["ClusterType"], three["NumberOfNodes"]) == ("multi-node", "3")
+    large = form(DATA, PROVISIONED, {"Nodes": "3"})["Cluster"]["Properties"]
+    assert (large["ClusterType"], large["NumberOfNodes"]) == ("multi-node", "3")
 
 
 def test_cluster_is_paused_and_its_extras_limited() -> None:
@@ -449,8 +443,8 @@ UNTAGGED: Final = {
 }
 
 
-def test_a_template_makes_kinds_that_have_rules_here() -> None:
-    """A new kind needs rules of its own: who reaches it, what is encrypted, logged."""
+def test_templates_create_only_known_resource_types() -> None:
+    """A new type needs its own tests of access, encryption and logs."""
     kinds = {r["Type"] for _, form in all_forms() for r in form.values()}
     assert kinds == TAGGED | UNTAGGED
 
@@ -463,11 +457,11 @@ def test_every_taggable_resource_has_project_tag() -> None:
                 assert {"Key": "project", "Value": "sparkify"} in tags, name
 
 
-# --- The templates and what uses them ------------------------------------------------
+# --- Users of the templates ----------------------------------------------------------
 
 
 @pytest.mark.parametrize("template", [REDSHIFT, EMR], ids=["warehouse", "jobs"])
-def test_the_forms_show_every_resource_and_output(template: Template) -> None:
+def test_forms_cover_every_resource_and_output(template: Template) -> None:
     seen: set[str] = set()
     for (name, _), values in FORMS.items():
         if template is (REDSHIFT if name == "redshift" else EMR):
@@ -476,13 +470,13 @@ def test_the_forms_show_every_resource_and_output(template: Template) -> None:
     assert seen == set(template["Resources"]) | set(template["Outputs"])
 
 
-def test_a_template_is_small_enough_to_be_sent() -> None:
+def test_template_is_below_limit_of_cloudformation() -> None:
     for name in ("redshift", "emr"):
         text, _ = read_template(name)
-        assert len(text.encode()) < LARGEST_TEMPLATE, name
+        assert len(text.encode()) < MAX_TEMPLATE_BYTES, name
 
 
-def test_every_default_is_one_that_its_parameter_takes() -> None:
+def test_every_default_is_valid_for_its_parameter() -> None:
     for template in (REDSHIFT, EMR):
         for parameter, default in defaults(template).items():
             if default is not None:
@@ -492,20 +486,20 @@ def test_every_default_is_one_that_its_parameter_takes() -> None:
 def test_up_writes_all_target_variables_except_password() -> None:
     text = (PROJECT / "profiles.example.yml").read_text(encoding="utf-8")
     outputs = yaml.safe_load(text)["sparkify"]["outputs"]
-    asked = set(re.findall(r"SPARKIFY_REDSHIFT_\w+", str(outputs["redshift_password"])))
+    read = set(re.findall(r"SPARKIFY_REDSHIFT_\w+", str(outputs["redshift_password"])))
     engine = aws_warehouse.REDSHIFT
     written = {engine.variable(output) for output in engine.outputs}
-    assert len(asked) > 5
-    assert asked - written == {"SPARKIFY_REDSHIFT_PASSWORD"}
+    assert len(read) > 5
+    assert read - written == {"SPARKIFY_REDSHIFT_PASSWORD"}
 
 
-def test_up_knows_its_outputs_in_the_templates() -> None:
+def test_templates_have_outputs_that_up_reads() -> None:
     for engine in aws_warehouse.ENGINES.values():
         _, template = read_template(engine.template)
         assert set(engine.outputs) <= set(template["Outputs"])
 
 
-def test_the_docs_name_every_option_and_parameter(
+def test_docs_name_every_option_and_parameter(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     page = (PROJECT / "docs" / "infrastructure.md").read_text(encoding="utf-8")
@@ -515,13 +509,13 @@ def test_the_docs_name_every_option_and_parameter(
     assert len(options) > 10
     assert [option for option in sorted(options) if f"`{option}" not in page] == []
     settable = set(REDSHIFT["Parameters"]) | set(EMR["Parameters"])
-    by_option = {f"{place}{part}" for place in PLACES for part in ("Bucket", "Prefix")}
+    by_option = {f"{name}{part}" for name in LOCATIONS for part in ("Bucket", "Prefix")}
     by_option |= {"Address", "ExternalDatabase", "Provisioned", "FinalSnapshot"}
     assert by_option < settable
     named = settable - by_option
     assert [name for name in sorted(named) if f"`{name}`" not in page] == []
 
 
-def test_the_docs_name_the_limit_that_up_sets() -> None:
+def test_docs_name_limit_that_up_sets() -> None:
     page = (PROJECT / "docs" / "infrastructure.md").read_text(encoding="utf-8")
     assert f"{warehouse_facts.RPU_HOURS} RPU-hours a day" in page

@@ -1,4 +1,4 @@
-"""The dbt packages come from the hub, or stand-ins do that behave alike."""
+"""Test that dbt packages come from the hub, or from stand-ins that behave alike."""
 
 import hashlib
 import http.server
@@ -38,7 +38,7 @@ tiny:
 
 
 class Hub(http.server.ThreadingHTTPServer):
-    """A package hub on the loopback, which has dbt_utils in two versions."""
+    """A package hub on the loopback interface with two versions of dbt_utils."""
 
     def __init__(self) -> None:
         """Listen on a free port."""
@@ -46,10 +46,9 @@ class Hub(http.server.ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}/"
         self.downloads_url = self.url
         self.status = 200
-        self.asked: list[str] = []
 
     def page(self, path: str) -> bytes:
-        """Return what the hub has at a path."""
+        """Return the page at a path."""
         if path == "/api/v1/index.json":
             return json.dumps(["dbt-labs/dbt_utils"]).encode()
         if path.endswith(".tar.gz"):
@@ -68,19 +67,18 @@ class Hub(http.server.ThreadingHTTPServer):
 
 
 class HubHandler(http.server.BaseHTTPRequestHandler):
-    """Answers what dbt asks of a hub."""
+    """Answers dbt's requests."""
 
     server: Hub
 
     def do_GET(self) -> None:
         """Send a page of the hub."""
-        self.server.asked.append(self.path)
         self.send_response(self.server.status)
         self.end_headers()
         self.wfile.write(self.server.page(self.path))
 
     def log_message(self, *_: object) -> None:
-        """Keep quiet."""
+        """Print nothing."""
 
 
 def tarball(file: str, text: str) -> bytes:
@@ -98,7 +96,7 @@ def tarball(file: str, text: str) -> bytes:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a dbt project that names dbt_utils, and stand in it."""
+    """Write a dbt project that requires dbt_utils, and work in its folder."""
     (tmp_path / "dbt_project.yml").write_text(PROJECT)
     (tmp_path / "profiles.yml").write_text(PROFILES)
     (tmp_path / "packages.yml").write_text(PACKAGES)
@@ -108,7 +106,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def closed_hub(monkeypatch: pytest.MonkeyPatch) -> str:
-    """Point at a hub on a closed port."""
+    """Set the hub's URL to a closed port, and return it."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
@@ -119,11 +117,11 @@ def closed_hub(monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """Run a hub, and point at it."""
+    """Run a hub, and set dbt's URL of the hub to it."""
     with Hub() as server:
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         monkeypatch.setenv("DBT_PACKAGE_HUB_URL", server.url)
-        # In one process dbt reads the variable once, and asks for each page once.
+        # dbt reads the variable once per process, and caches each page.
         registry = "dbt.clients.registry"
         monkeypatch.setattr(f"{registry}.DEFAULT_REGISTRY_BASE_URL", server.url)
         monkeypatch.setattr(f"{registry}._get_cached.cache", {})
@@ -150,14 +148,14 @@ def test_without_hub_one_line_names_stand_in(
 ) -> None:
     for _ in range(2):
         assert install(project) == 0
-        said = capsys.readouterr()
-        assert "dbt_packages/ contains a stand-in of dbt_utils" in said.out
-        assert said.out.count("\n") == 1
-        assert said.err == ""
+        printed = capsys.readouterr()
+        assert "dbt_packages/ contains a stand-in of dbt_utils" in printed.out
+        assert printed.out.count("\n") == 1
+        assert printed.err == ""
         assert version_in(project) == "0.0.0-stand-in"
 
 
-def test_failing_hub_downloads_give_the_stand_in(
+def test_failing_hub_downloads_install_stand_in(
     project: Path,
     hub: Hub,
     closed_hub: str,
@@ -165,7 +163,7 @@ def test_failing_hub_downloads_give_the_stand_in(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("DBT_PACKAGE_HUB_URL", hub.url)
-    # dbt waits for a hub; other threads of this process wait by time.sleep as well.
+    # dbt need not wait. Other threads of this process still use time.sleep.
     monkeypatch.setattr(
         "dbt_common.utils.connection.time", SimpleNamespace(sleep=lambda _: None)
     )
@@ -192,14 +190,14 @@ def test_real_package_replaces_stand_in_and_stays(
 
 
 @pytest.mark.usefixtures("hub")
-def test_versions_that_do_not_agree_are_an_error(
+def test_incompatible_versions_are_an_error(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (project / "packages.yml").write_text(PACKAGES.replace("1.3.0", "1.5.0"))
     assert install(project) == 2
-    said = capsys.readouterr()
-    assert "version for package dbt-labs/dbt_utils" in said.err
-    assert said.err.count("\n") == 2
+    printed = capsys.readouterr()
+    assert "version for package dbt-labs/dbt_utils" in printed.err
+    assert printed.err.count("\n") == 2
 
 
 KEYS = """
@@ -227,7 +225,7 @@ select * from (
 ) as rows (low, high, "Order")
 """
 
-# Each test says in `finds` how many rows dbt_utils' own would find.
+# `finds` is the number of rows that the test of dbt_utils itself returns.
 PAIRS_YML = """
 models:
   - name: pairs
@@ -261,11 +259,11 @@ models:
           arguments: {expression: "\\"Order\\" <> 'c'"}
           config: {meta: {finds: 0}}
       - dbt_utils.expression_is_true:
-          name: an_or_is_negated_as_a_whole
+          name: an_or_is_negated_in_parentheses
           arguments: {expression: low > 2 or low < 3}
           config: {meta: {finds: 0}}
       - dbt_utils.expression_is_true:
-          name: stored_rows_are_whole
+          name: stored_rows_have_all_columns
           arguments: {expression: low <= high}
           config: {meta: {finds: 1}, store_failures: true}
     columns:
@@ -284,7 +282,7 @@ models:
 
 @pytest.mark.usefixtures("closed_hub")
 def test_stand_in_behaves_like_dbt_utils_documentation(project: Path) -> None:
-    """All in one `dbt build`, since dbt's start takes longest."""
+    """One `dbt build` runs all cases, because dbt's start takes longest."""
     assert install(project) == 0
     for path, text in {
         "models/keys.sql": KEYS,
@@ -309,7 +307,7 @@ def test_stand_in_behaves_like_dbt_utils_documentation(project: Path) -> None:
 
     with duckdb.connect("tiny.duckdb") as connection:
         keys = connection.sql("from keys order by row_number").fetchall()
-        stored = "from main_dbt_test__audit.stored_rows_are_whole"
+        stored = "from main_dbt_test__audit.stored_rows_have_all_columns"
         assert connection.sql(stored).fetchall() == [(2, 1, None)]
     null = "_dbt_utils_surrogate_key_null_"
     assert keys == [

@@ -1,4 +1,4 @@
-"""What `mf` answers about the metrics is what the oracle counts, on each engine."""
+"""Test that `mf` returns the oracle's values of the metrics on each engine."""
 
 from __future__ import annotations
 
@@ -13,14 +13,7 @@ import pytest
 from mf_queries import Rows, rows_of, run_mf
 from oracle import Listening, build_listening, read_folder
 from oracle.listening import Play
-from warehouses import (
-    NO_TESTS,
-    PROJECT,
-    Builder,
-    Warehouse,
-    copy_of,
-    make_warehouse,
-)
+from warehouses import NO_TESTS, PROJECT, Builder, Warehouse, copy_of, make_warehouse
 
 METRICS = (
     *("plays", "matched_plays", "listeners", "listening_seconds", "listening_hours"),
@@ -33,10 +26,7 @@ BY_WEEK = (
 )
 BY_DAY = ["--metrics", "plays,listeners", "--group-by", "metric_time__day"]
 QUERIES = {
-    "all": [
-        "--metrics",
-        ",".join(METRICS),
-    ],
+    "all": ["--metrics", ",".join(METRICS)],
     "day": BY_DAY,
     "level": ["--metrics", "plays,listening_hours", "--group-by", "play__level"],
     "gender": ["--metrics", "plays,paid_share", "--group-by", "play__gender"],
@@ -54,11 +44,11 @@ DOCUMENTED = [
     if line.startswith("mf ")
 ]
 
-# The spinner of mf sets its thread as Python did of old.
+# The spinner of mf calls a deprecated method of threads.
 pytestmark = pytest.mark.filterwarnings("ignore:setDaemon:DeprecationWarning")
 
 ON_DUCKDB = (
-    "tests/commands/test_metrics.py::test_each_metric_is_what_the_oracle_counts[duckdb]"
+    "tests/commands/test_metrics.py::test_each_metric_equals_the_oracles[duckdb]"
 )
 
 
@@ -72,7 +62,7 @@ ON_DUCKDB = (
 def asked(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Rows]:
-    """What mf answers about the sample, each question's rows by its name."""
+    """Return the rows that mf returns for each query about the sample, by its name."""
     here = tmp_path_factory.mktemp(f"metrics_{request.param}") / "warehouse"
     if request.param == "duckdb":
         warehouse = copy_of(request.getfixturevalue("sample_warehouse"), here)
@@ -82,13 +72,13 @@ def asked(
         builder = Builder(warehouse)
         builder.load(request.getfixturevalue("sample_data"))
         builder.dbt("build", *NO_TESTS, parse=True)
-    # As profiles.example.yml has it: mf asks the profile's default target.
+    # mf uses the default target of the profile, as in profiles.example.yml.
     profile = here / "profiles.yml"
     default = "target: \"{{ env_var('DBT_TARGET', 'sample') }}\""
     assert default in (PROJECT / "profiles.example.yml").read_text("utf-8")
     text = profile.read_text("utf-8").replace("target: elsewhere", default)
     profile.write_text(text, encoding="utf-8")
-    # It looks for what dbt made in the folder `target` beside the project's file.
+    # mf reads the artifacts in the folder `target` beside dbt_project.yml.
     shutil.copy(PROJECT / "dbt_project.yml", here)
     commands = [["validate-configs"], *DOCUMENTED]
     commands += [
@@ -101,7 +91,7 @@ def asked(
 
 @pytest.fixture(scope="module")
 def listening(sample_data: Path) -> Listening:
-    """The oracle's marts of the sample."""
+    """Return the oracle's marts of the sample."""
     return build_listening(read_folder(sample_data))
 
 
@@ -117,7 +107,7 @@ def paid_share(plays: list[Play]) -> float:
     return sum(play.level == "paid" for play in plays) / len(plays)
 
 
-def test_each_metric_is_what_the_oracle_counts(
+def test_each_metric_equals_the_oracles(
     asked: dict[str, Rows], listening: Listening
 ) -> None:
     plays = listening.plays
@@ -146,7 +136,7 @@ def test_each_metric_is_what_the_oracle_counts(
     assert float(found["upgrades"]) > 0
 
 
-def test_metrics_by_day_are_the_oracles(
+def test_metrics_by_day_equal_the_oracles(
     asked: dict[str, Rows], listening: Listening
 ) -> None:
     found = {
@@ -161,23 +151,23 @@ def test_metrics_by_day_are_the_oracles(
     }
 
 
-def test_metrics_by_week_are_the_oracles(
+def test_metrics_by_week_equal_the_oracles(
     asked: dict[str, Rows], listening: Listening
 ) -> None:
     found = {row["metric_time__week"][:10]: row for row in asked["week"]}
     assert len(found) > 3
     for week, row in found.items():
         users = [u for u in listening.user_weeks if str(u.week_start_date) == week]
-        kept = sum(user.has_plays and user.had_plays_before for user in users)
-        before = sum(user.had_plays_before for user in users)
+        retained = sum(user.has_plays and user.had_plays_before for user in users)
+        previous = sum(user.had_plays_before for user in users)
         changed = [(user.level_at_start, user.level_at_end) for user in users]
         at_start = [user.level_at_start for user in users]
         expected = {
             "weekly_listeners": sum(user.has_plays for user in users),
             "listeners": sum(user.has_plays for user in users),
             "new_listeners": sum(user.is_first_with_plays for user in users),
-            "retained_listeners": kept,
-            "retention_rate": ratio(kept, before),
+            "retained_listeners": retained,
+            "retention_rate": ratio(retained, previous),
             "conversion_rate": ratio(
                 changed.count(("free", "paid")), at_start.count("free")
             ),
@@ -190,11 +180,11 @@ def test_metrics_by_week_are_the_oracles(
         )
 
 
-def ratio(part: int, whole: int) -> float:
-    return part / whole if whole else 0
+def ratio(part: int, total: int) -> float:
+    return part / total if total else 0
 
 
-def test_metrics_by_level_are_the_oracles(
+def test_metrics_by_level_equal_the_oracles(
     asked: dict[str, Rows], listening: Listening
 ) -> None:
     found = {row["play__level"]: row for row in asked["level"]}
@@ -205,7 +195,7 @@ def test_metrics_by_level_are_the_oracles(
         assert float(row["listening_hours"]) == pytest.approx(hours(plays))
 
 
-def test_metrics_by_gender_are_the_oracles(
+def test_metrics_by_gender_equal_the_oracles(
     asked: dict[str, Rows], listening: Listening
 ) -> None:
     found = {row["play__gender"]: row for row in asked["gender"]}
@@ -230,5 +220,5 @@ def test_upgrades_join_the_listener(
     assert found == expected
 
 
-def test_the_page_shows_commands() -> None:
+def test_metrics_page_shows_commands() -> None:
     assert len(DOCUMENTED) > 4

@@ -1,4 +1,4 @@
-"""A board, a metric and an answer that bear one name have one value."""
+"""Test that boards, metrics and answers of the same name have the same value."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ANSWER_COLUMNS: Final = {
     "upgrade_count": "upgrades",
     "downgrade_count": "downgrades",
 }
-"""Names in analyses, which count in the singular, and the metrics of the same name."""
+"""The metric of each count in an analysis."""
 DIMENSIONS: Final = {
     "play_date": "metric_time__day",
     "week_start_date": "metric_time__week",
@@ -44,17 +44,17 @@ DIMENSIONS: Final = {
     "artist_name": "play__artist_name",
 }
 LABELS: Final = {"weekday_name", "state_code"}
-"""Columns that belong to a dimension beside them."""
+"""Columns that repeat a dimension of the same row."""
 TIME_LENGTH: Final = {"play_date": 10, "week_start_date": 10, "month": 7}
 ROUNDING: Final = 0.0051
-"""An analysis rounds to two decimal places."""
+"""Largest difference: an analysis rounds to two decimal places."""
 
 Key = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Figure:
-    """The values of one name by its dimensions, and who gives them."""
+    """The values of one metric by its dimensions, from one source."""
 
     source: str
     name: str
@@ -79,30 +79,30 @@ def metric_names() -> set[str]:
 def figures_of(
     source: str, columns: list[str], rows: list[list[Any]], names: set[str]
 ) -> Iterator[Figure]:
-    """Yield the figures of a table: keys first, then values that bear a known name."""
+    """Yield a figure per column with a known name. The columns before it are keys."""
     named = [ANSWER_COLUMNS.get(column, column) for column in columns]
     first = next((n for n, name in enumerate(named) if name in names), len(named))
     keys = [n for n in range(first) if columns[n] not in LABELS]
     dimensions = tuple(columns[n] for n in keys)
     if not DIMENSIONS.keys() >= set(dimensions):
         return
-    for place, name in enumerate(named):
+    for n, name in enumerate(named):
         if name in names:
             values = {
-                tuple(written(columns[n], row[n]) for n in keys): float(row[place] or 0)
+                tuple(written(columns[k], row[k]) for k in keys): float(row[n] or 0)
                 for row in rows
             }
             yield Figure(source, name, dimensions, values)
 
 
 def written(dimension: str, value: object) -> str:
-    """Write the value of a dimension alike, whoever gave it."""
+    """Return the value of a dimension as text that is the same in each source."""
     text = "" if value is None else str(value)
     return text[: TIME_LENGTH.get(dimension, len(text))]
 
 
 def answers(names: set[str]) -> Iterator[Figure]:
-    """Yield the figures of the expected answers, which tests compare with analyses."""
+    """Yield the figures of the expected answers."""
     for path in sorted(EXPECTED.glob("*.csv")):
         with path.open(encoding="utf-8", newline="") as file:
             columns, *rows = csv.reader(file)
@@ -110,9 +110,9 @@ def answers(names: set[str]) -> Iterator[Figure]:
 
 
 def boards(warehouse: Warehouse, names: set[str]) -> Iterator[Figure]:
-    """Yield the figures of the boards' queries, without filters.
+    """Yield the figures of the boards without filters.
 
-    A figure of the board weekly that has no dimension is of the last week.
+    The headline of the board weekly is of the last week.
     """
     with duckdb.connect(str(warehouse.path), read_only=True) as connection:
         for path in layout.boards():
@@ -130,7 +130,7 @@ def boards(warehouse: Warehouse, names: set[str]) -> Iterator[Figure]:
 
 
 def in_duckdb(sql: str) -> str:
-    """Return the SQL of a board with the names of its tables."""
+    """Return the SQL of a board with the names of DuckDB's tables."""
     sql = re.sub(r"{{ ref\('(\w+)'\) }}", r"analytics.\1", sql)
     sql = re.sub(r"{{ source\('raw', '(\w+)'\) }}", r"raw.\1", sql)
     return re.sub(r"{{ source\('builds', '(\w+)'\) }}", r"analytics_builds.\1", sql)
@@ -139,7 +139,7 @@ def in_duckdb(sql: str) -> str:
 def metrics(
     warehouse: Warehouse, asked: Mapping[Key, set[str]], folder: Path
 ) -> Iterator[Figure]:
-    """Yield what mf answers about metrics by dimensions."""
+    """Yield the figures that mf returns for metrics by dimensions."""
     files = {dimensions: folder / f"{n}.csv" for n, dimensions in enumerate(asked)}
     commands = []
     for dimensions, names in asked.items():

@@ -1,4 +1,4 @@
-"""dbt's own settings do what dbt documents of them."""
+"""Test that dbt's settings have their documented effect."""
 
 from __future__ import annotations
 
@@ -28,14 +28,12 @@ def test_failures_are_stored_in_separate_schema(
     sample_warehouse: Warehouse, tmp_path: Path
 ) -> None:
     builder = Builder(copy_of(sample_warehouse, tmp_path / "warehouse"))
-    tables = (
-        "select table_schema from information_schema.tables where table_name = '{}'"
-    ).format
+    query = "select table_schema from information_schema.tables where table_name = '{}'"
     done = builder.dbt("test", "--select", STORED, "--store-failures")
     assert done.returncode == 0, done.stdout
-    found = builder.warehouse.query(tables(STORED))
+    found = builder.warehouse.query(query.format(STORED))
     assert found == [("analytics_dbt_test__audit",)]
-    assert builder.warehouse.query(tables("artists")) == [("analytics",)]
+    assert builder.warehouse.query(query.format("artists")) == [("analytics",)]
 
 
 @only_duckdb
@@ -54,35 +52,32 @@ def test_test_runs_only_with_all_its_tables(builder: Builder) -> None:
 
 
 @pytest.mark.parametrize(
-    "named", [None, "mine.duckdb", "below/mine.duckdb", "~/mine.duckdb", "/mine.duckdb"]
+    "path", [None, "mine.duckdb", "below/mine.duckdb", "~/mine.duckdb", "/mine.duckdb"]
 )
 def test_dbt_and_loader_open_same_file(
-    named: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = (PROJECT / "profiles.example.yml").read_text(encoding="utf-8")
     (tmp_path / "profiles.yml").write_text(text, encoding="utf-8")
-    elsewhere = tmp_path / "models"
-    elsewhere.mkdir()
-    monkeypatch.chdir(elsewhere)
+    (tmp_path / "models").mkdir()
+    monkeypatch.chdir(tmp_path / "models")
     monkeypatch.setenv("DBT_PROFILES_DIR", "..")
-    if named:
-        monkeypatch.setenv("SPARKIFY_DUCKDB", named)
+    if path:
+        monkeypatch.setenv("SPARKIFY_DUCKDB", path)
     else:
         monkeypatch.delenv("SPARKIFY_DUCKDB", raising=False)
     flags.set_from_args(Namespace(profiles_dir=".."), {})
     set_invocation_context(dict(os.environ))
     target = yaml.safe_load(text)["sparkify"]["outputs"]["duckdb"]
-    of_dbt = Path(ProfileRenderer({}).render_data(target)["path"]).expanduser()
-    assert Path(read_target("duckdb")["path"]) == of_dbt.resolve()
-    expected = Path(named or "data/sparkify.duckdb").expanduser()
-    assert of_dbt.resolve() == tmp_path / expected
+    dbt_path = Path(ProfileRenderer({}).render_data(target)["path"]).expanduser()
+    assert Path(read_target("duckdb")["path"]) == dbt_path.resolve()
+    expected = Path(path or "data/sparkify.duckdb").expanduser()
+    assert dbt_path.resolve() == tmp_path / expected
 
 
 @only_duckdb
 def test_dbt_waits_for_file_and_names_its_user(
-    builder: Builder,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    builder: Builder, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = builder.warehouse.path
     holder = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(1); input()"

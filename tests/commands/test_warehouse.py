@@ -1,4 +1,4 @@
-"""``scripts/warehouse.py`` against a CloudFormation of moto's, and how it fails."""
+"""Test ``scripts/warehouse.py`` and its errors with moto's CloudFormation."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ DATA = ("--data", "s3://raw-data/sparkify")
 HOST = "sparkify.123456789012.eu-central-1.redshift-serverless.amazonaws.com"
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:redshift!sparkify"
 LOADER = create_loader()
-OUT_OF_REACH = "http://127.0.0.1:9"
+UNREACHABLE = "http://127.0.0.1:9"
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[CloudFormation]:
-    """A server of CloudFormation, for all tests of this file."""
+    """Yield a server of CloudFormation for all tests of this file."""
     with start_cloudformation() as started:
         yield started
 
@@ -45,7 +45,7 @@ def server() -> Iterator[CloudFormation]:
 def aws(
     server: CloudFormation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[CloudFormation]:
-    """An account with nothing in it, which boto3 finds, and an .env of its own."""
+    """Yield an empty account that boto3 uses, with its own .env."""
     server.clear()
     before = dict(os.environ)
     for name in before:
@@ -65,26 +65,21 @@ def aws(
     monkeypatch.setattr(project, "ENVIRONMENT", tmp_path / ".env")
     monkeypatch.setattr(stacks, "SECONDS_BETWEEN_LOOKS", 0.01)
     yield server
-    # The command takes what .env says into the process.
+    # The command loads .env into this process.
     os.environ.clear()
     os.environ.update(before)
 
 
 @pytest.fixture
 def run(aws: CloudFormation) -> Run:
-    """The command, in the empty account."""
+    """Return the command as it runs in the empty account."""
     del aws
-
-    def run(*arguments: str) -> int:
-        return warehouse.main(list(arguments))
-
-    return run
+    return lambda *arguments: warehouse.main(arguments)
 
 
 @pytest.fixture
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A boto3 that tries again at once."""
-    # Its name for the module, not time.sleep itself, on which other threads wait.
+    """Make boto3 retry at once. Other threads still use time.sleep."""
     at_once = SimpleNamespace(sleep=lambda _: None)
     monkeypatch.setattr("botocore.endpoint.time", at_once)
 
@@ -93,12 +88,12 @@ def written() -> dict[str, str | None]:
     return dotenv_values(project.ENVIRONMENT)
 
 
-def two_sentences(said: str, *parts: str) -> None:
-    """Hold an error to one line on what is wrong and one on what to do."""
-    assert said.startswith("error: ")
-    assert len(said.splitlines()) == 2
+def check_error(text: str, *parts: str) -> None:
+    """Check that an error has one line on the cause and one on what to do."""
+    assert text.startswith("error: ")
+    assert len(text.splitlines()) == 2
     for part in parts:
-        assert part in said
+        assert part in text
 
 
 # --- up, status, down ----------------------------------------------------------------
@@ -108,12 +103,12 @@ def test_up_creates_serverless_warehouse_and_writes_variables(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("up", *DATA, "--manifest", "s3://scratch/manifests") == 0
-    said = capsys.readouterr().out
-    assert "CREATE_COMPLETE        Workgroup" in said
-    assert "8 to 16 RPUs" in said
-    assert "at most 16 RPU-hours a day, then queries are rejected" in said
-    assert "no addresses from outside" in said
-    assert "make build TARGET=redshift DATA=s3://raw-data/sparkify" in said
+    printed = capsys.readouterr().out
+    assert "CREATE_COMPLETE        Workgroup" in printed
+    assert "8 to 16 RPUs" in printed
+    assert "at most 16 RPU-hours a day, then queries are rejected" in printed
+    assert "no addresses from outside" in printed
+    assert "make build TARGET=redshift DATA=s3://raw-data/sparkify" in printed
     assert written().pop("SPARKIFY_REDSHIFT_ROLE")
     assert written().items() >= {
         ("SPARKIFY_REDSHIFT_HOST", HOST),
@@ -142,14 +137,14 @@ def test_profile_finds_warehouse_by_written_variables(
     assert target["region"] == "eu-central-1"
 
 
-def test_up_names_what_the_shell_says_otherwise(
+def test_up_names_variables_that_shell_overrides(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SPARKIFY_REDSHIFT_HOST", "elsewhere")
     monkeypatch.setenv("SPARKIFY_REDSHIFT_PORT", "5439")
     assert run("up", *DATA) == 0
-    said = capsys.readouterr().out
-    assert "Variables of your shell override .env: SPARKIFY_REDSHIFT_HOST." in said
+    printed = capsys.readouterr().out
+    assert "Variables of your shell override .env: SPARKIFY_REDSHIFT_HOST." in printed
     monkeypatch.setenv("SPARKIFY_REDSHIFT_HOST", HOST)
     assert run("up") == 0
     assert "your shell" not in capsys.readouterr().out
@@ -163,17 +158,17 @@ def test_existing_env_file_becomes_private(run: Run) -> None:
     assert written()["OTHER"] == "1"
 
 
-def test_a_second_up_finds_nothing_to_change(
+def test_second_up_changes_nothing(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("up", *DATA, "--address", "203.0.113.7/32", "--rpu-hours", "4") == 0
     before = written()
     capsys.readouterr()
     assert run("up") == 0
-    said = capsys.readouterr().out
-    assert "There is nothing to change." in said
-    assert "203.0.113.7/32" in said
-    assert "at most 4 RPU-hours a day" in said
+    printed = capsys.readouterr().out
+    assert "There is nothing to change." in printed
+    assert "203.0.113.7/32" in printed
+    assert "at most 4 RPU-hours a day" in printed
     assert written() == before
 
 
@@ -195,9 +190,9 @@ def test_up_creates_cluster_and_reports_hourly_cost(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("up", *DATA, "--provisioned", "--stack", "big-one") == 0
-    said = capsys.readouterr().out
-    assert "1 x ra3.large" in said
-    assert "per hour, also while no query runs; it is paused by cron(" in said
+    printed = capsys.readouterr().out
+    assert "1 x ra3.large" in printed
+    assert "per hour, also while no query runs; it is paused by cron(" in printed
     assert written()["SPARKIFY_REDSHIFT_CLUSTER"] == "big-one"
     assert "SPARKIFY_REDSHIFT_WORKGROUP" not in written()
     assert boto3.client("redshift", "eu-central-1").describe_clusters(
@@ -211,7 +206,7 @@ def test_up_asks_before_it_deletes_tables(
     assert run("up", *DATA) == 0
     capsys.readouterr()
     assert run("up", "--provisioned") == 2
-    two_sentences(capsys.readouterr().err, "deletes Namespace", "--yes")
+    check_error(capsys.readouterr().err, "deletes Namespace", "--yes")
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("builtins.input", lambda _: "n")
     assert run("up", "--provisioned") == 2
@@ -227,9 +222,9 @@ def test_dry_run_prints_changes_and_creates_nothing(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("up", *DATA, "--dry-run") == 0
-    said = capsys.readouterr().out
-    assert "  DataPrefix        sparkify\n" in said
-    assert "Add      Workgroup          AWS::RedshiftServerless::Workgroup" in said
+    printed = capsys.readouterr().out
+    assert "  DataPrefix        sparkify\n" in printed
+    assert "Add      Workgroup          AWS::RedshiftServerless::Workgroup" in printed
     assert run("status") == 0
     assert (
         "The stack sparkify does not exist in eu-central-1." in capsys.readouterr().out
@@ -239,42 +234,42 @@ def test_dry_run_prints_changes_and_creates_nothing(
     assert run("up", "--dry-run") == 0
     assert "There is nothing to change." in capsys.readouterr().out
     assert run("up", "--dry-run", "--set", "MaxCapacity=32") == 0
-    said = capsys.readouterr().out
-    assert "Modify   Workgroup" in said
+    printed = capsys.readouterr().out
+    assert "Modify   Workgroup" in printed
     assert MADE["workgroup"]["sparkify"]["MaxCapacity"] == "16"
 
 
-def test_status_says_how_it_is(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_reports_stack_and_endpoint(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert run("up", *DATA) == 0
     capsys.readouterr()
     assert run("status") == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for part in (
         "sparkify in eu-central-1, CREATE_COMPLETE",
         f"{HOST}:5439",
         "AVAILABLE",
     ):
-        assert part in said
+        assert part in printed
 
 
-def test_down_asks_and_deletes_and_says_what_stays(
+def test_down_asks_deletes_and_lists_remaining_data(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert (
-        run("up", *DATA, "--snapshot", "--external", *("--manifest", "s3://scratch"))
-        == 0
-    )
+    options = ("--snapshot", "--external", "--manifest", "s3://scratch")
+    assert run("up", *DATA, *options) == 0
     project.save_variable("OTHER", "1")
     capsys.readouterr()
     assert run("down") == 2
-    two_sentences(capsys.readouterr().err, "with all its tables", "--yes")
+    check_error(capsys.readouterr().err, "with all its tables", "--yes")
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("builtins.input", lambda _: "")
     assert run("down") == 2
     assert "sparkify" in MADE["workgroup"]
     monkeypatch.setattr("builtins.input", lambda _: "y")
     assert run("down") == 0
-    said = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for part in (
         "bucket raw-data",
         "bucket scratch",
@@ -282,14 +277,14 @@ def test_down_asks_and_deletes_and_says_what_stays(
         "CloudWatch",
         "a snapshot",
     ):
-        assert part in said
+        assert part in printed
     assert MADE == {"namespace": {}, "workgroup": {}}
     assert written() == {"OTHER": "1"}
     assert run("down") == 0
     assert "does not exist" in capsys.readouterr().out
 
 
-def test_down_leaves_the_values_of_another_warehouse(run: Run) -> None:
+def test_down_keeps_variables_of_another_warehouse(run: Run) -> None:
     assert run("up", *DATA, "--stack", "old") == 0
     assert run("up", *DATA, "--stack", "new") == 0
     before = written()
@@ -297,14 +292,14 @@ def test_down_leaves_the_values_of_another_warehouse(run: Run) -> None:
     assert written() == before
 
 
-def test_spark_comes_up_and_goes_down(
+def test_spark_is_created_and_deleted(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spark = ("--engine", "spark")
     assert run("up", *spark, *DATA, "--lake", "s3://scratch/lake") == 0
-    said = capsys.readouterr().out
-    assert "at most 16 vCPU, 64 GB, 200 GB at once" in said
-    assert "5 minutes after a job" in said
+    printed = capsys.readouterr().out
+    assert "at most 16 vCPU, 64 GB, 200 GB at once" in printed
+    assert "5 minutes after a job" in printed
     assert written()["SPARKIFY_SPARK_LAKE"] == "s3://scratch/lake"
     assert written()["SPARKIFY_SPARK_APPLICATION"]
     assert str(written()["SPARKIFY_SPARK_ROLE"]).startswith("arn:aws:iam::")
@@ -314,7 +309,7 @@ def test_spark_comes_up_and_goes_down(
     assert written() == {}
 
 
-# --- What is refused before AWS is asked ---------------------------------------------
+# --- Errors without a request to AWS -------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -344,14 +339,11 @@ def test_spark_comes_up_and_goes_down(
         (("down", "--yes", "--stack", "a--b"), "is not a valid stack name"),
     ],
 )
-def test_a_wrong_option_is_two_sentences(
-    run: Run,
-    capsys: pytest.CaptureFixture[str],
-    arguments: tuple[str, ...],
-    wrong: str,
+def test_wrong_option_is_clear_error(
+    run: Run, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], wrong: str
 ) -> None:
     assert run(*arguments) == 2
-    two_sentences(capsys.readouterr().err, wrong)
+    check_error(capsys.readouterr().err, wrong)
     assert MADE == {"namespace": {}, "workgroup": {}}
 
 
@@ -364,11 +356,11 @@ def test_wide_or_invalid_range_is_rejected(text: str) -> None:
         address_range(text)
 
 
-def test_an_address_alone_is_a_range_of_one() -> None:
+def test_single_address_is_range_of_one() -> None:
     assert address_range("203.0.113.7") == "203.0.113.7/32"
 
 
-# --- How AWS fails -------------------------------------------------------------------
+# --- Errors of AWS -------------------------------------------------------------------
 
 
 def test_failed_creation_names_first_resource_and_reason(
@@ -378,7 +370,7 @@ def test_failed_creation_names_first_resource_and_reason(
     aws.failing[kind] = "Insufficient free\n addresses (Service: RedshiftServerless)"
     assert run("up", *DATA) == 2
     captured = capsys.readouterr()
-    two_sentences(
+    check_error(
         captured.err,
         "could not be created",
         f"Workgroup ({kind}): Insufficient free addresses (Service: Redsh",
@@ -387,9 +379,9 @@ def test_failed_creation_names_first_resource_and_reason(
     assert "CREATE_FAILED          Workgroup: Insufficient free" in captured.out
     assert not project.ENVIRONMENT.exists()
     assert run("status") == 0
-    said = capsys.readouterr().out
-    assert "ROLLBACK_COMPLETE" in said
-    assert "The stack is incomplete. Workgroup" in said
+    printed = capsys.readouterr().out
+    assert "ROLLBACK_COMPLETE" in printed
+    assert "The stack is incomplete. Workgroup" in printed
 
 
 def test_up_deletes_failed_stack_and_creates_again(
@@ -401,20 +393,20 @@ def test_up_deletes_failed_stack_and_creates_again(
     assert run("up", *DATA, "--dry-run") == 0
     assert "a failed attempt would be deleted" in capsys.readouterr().out
     assert run("up", *DATA) == 0
-    said = capsys.readouterr().out
-    assert "An earlier attempt" in said
-    assert "iam:CreateRole. Deleting its empty remains." in said
+    printed = capsys.readouterr().out
+    assert "An earlier attempt" in printed
+    assert "iam:CreateRole. Deleting its empty remains." in printed
     assert written()["SPARKIFY_REDSHIFT_HOST"] == HOST
 
 
-def test_a_failed_change_leaves_what_was(
+def test_failed_change_keeps_stack_and_variables(
     run: Run, aws: CloudFormation, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("up", *DATA) == 0
     before = written()
-    aws.failing["AWS::RedshiftServerless::Workgroup"] = "RPU 1024 is not there"
+    aws.failing["AWS::RedshiftServerless::Workgroup"] = "RPU 1024 is not available"
     assert run("up", "--set", "BaseCapacity=1024", "--set", "MaxCapacity=1024") == 2
-    two_sentences(
+    check_error(
         capsys.readouterr().err, "could not be changed", "The stack is unchanged"
     )
     assert MADE["workgroup"]["sparkify"]["BaseCapacity"] == "8"
@@ -426,13 +418,16 @@ def test_failed_deletion_names_blocking_resource(
     run: Run, aws: CloudFormation, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("up", *DATA) == 0
+    aws.failing["AWS::RedshiftServerless::Workgroup"] = "An earlier failure"
+    assert run("up", "--set", "BaseCapacity=16") == 2
+    capsys.readouterr()
     aws.failing["AWS::EC2::VPC"] = "The vpc has dependencies and cannot be deleted"
     assert run("down", "--yes") == 2
-    two_sentences(
+    check_error(
         capsys.readouterr().err, "could not be deleted. Vpc (AWS::EC2::VPC)", "manually"
     )
     assert run("up") == 2
-    two_sentences(capsys.readouterr().err, "is DELETE_FAILED. Vpc", "down, or fix it")
+    check_error(capsys.readouterr().err, "is DELETE_FAILED. Vpc", "down, or fix it")
     assert run("down", "--yes") == 0
 
 
@@ -462,7 +457,7 @@ def test_up_and_down_wait_for_running_operations(
     assert "does not exist" in capsys.readouterr().out
 
 
-def test_there_is_a_deadline(
+def test_up_waits_until_deadline_only(
     run: Run,
     aws: CloudFormation,
     monkeypatch: pytest.MonkeyPatch,
@@ -472,12 +467,10 @@ def test_there_is_a_deadline(
     aws.stack("sparkify").status = "UPDATE_IN_PROGRESS"
     monkeypatch.setattr(stacks, "MINUTES_UNTIL_DEADLINE", 0)
     assert run("up") == 2
-    two_sentences(
-        capsys.readouterr().err, "is still UPDATE_IN_PROGRESS after", "status"
-    )
+    check_error(capsys.readouterr().err, "is still UPDATE_IN_PROGRESS after", "status")
 
 
-def test_ctrl_c_says_that_aws_goes_on(
+def test_ctrl_c_reports_that_aws_continues(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupt(*_: Any, **__: Any) -> None:
@@ -488,7 +481,7 @@ def test_ctrl_c_says_that_aws_goes_on(
     assert "AWS continues" in capsys.readouterr().out
 
 
-REFUSALS = {
+AWS_ERRORS = {
     "AccessDenied": ("User x is not authorized to perform it", "administrator"),
     "ExpiredToken": ("The security token has expired", "Log in again"),
     "InvalidClientTokenId": ("The security token is invalid", "AWS_PROFILE"),
@@ -498,30 +491,30 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("code", REFUSALS)
+@pytest.mark.parametrize("code", AWS_ERRORS)
 @pytest.mark.parametrize("action", ["DescribeStacks", "CreateChangeSet"])
 @pytest.mark.usefixtures("no_waiting")
-def test_what_aws_refuses_is_two_sentences(
+def test_error_of_aws_has_advice(
     run: Run,
     aws: CloudFormation,
     capsys: pytest.CaptureFixture[str],
     action: str,
     code: str,
 ) -> None:
-    message, advice = REFUSALS[code]
+    message, advice = AWS_ERRORS[code]
     aws.refused[action] = (code, message)
     assert run("up", *DATA) == 2
-    said = capsys.readouterr().err
-    two_sentences(said, code.removesuffix("Exception"), message, advice)
-    assert "test-secret" not in said
+    printed = capsys.readouterr().err
+    check_error(printed, code.removesuffix("Exception"), message, advice)
+    assert "test-secret" not in printed
 
 
-def test_a_refusal_of_redshift_itself_is_two_sentences(
+def test_failed_usage_limit_is_clear_error(
     run: Run, aws: CloudFormation, capsys: pytest.CaptureFixture[str]
 ) -> None:
     aws.refused["CreateUsageLimit"] = ("AccessDeniedException", "no right to limit")
     assert run("up", *DATA) == 2
-    two_sentences(
+    check_error(
         capsys.readouterr().err, "daily limit cannot be set", "no right to limit"
     )
     aws.refused.clear()
@@ -529,31 +522,41 @@ def test_a_refusal_of_redshift_itself_is_two_sentences(
     assert len(cloudformation_stand_in.LIMITS) == 1
 
 
-def test_without_a_region_it_is_two_sentences(
+def test_missing_region_is_clear_error(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("AWS_REGION")
     assert run("status") == 2
-    two_sentences(capsys.readouterr().err, "You must specify a region", "AWS_REGION")
+    check_error(capsys.readouterr().err, "You must specify a region", "AWS_REGION")
     assert run("status", "--region", "eu-central-1") == 0
 
 
-def test_without_credentials_it_is_two_sentences(
-    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("variables", "parts"),
+    [
+        (
+            {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
+            ("there are no AWS credentials", "AWS_PROFILE"),
+        ),
+        ({"AWS_PROFILE": "unknown"}, ("unknown", "~/.aws/config")),
+        ({"AWS_ENDPOINT_URL": UNREACHABLE}, ("Could not connect", "Check the network")),
+    ],
+)
+@pytest.mark.usefixtures("no_waiting")
+def test_wrong_variable_is_clear_error(
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    variables: dict[str, str],
+    parts: tuple[str, ...],
 ) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.delenv(name)
+    """An empty value unsets the variable."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+        if not value:
+            monkeypatch.delenv(name)
     assert run("status") == 2
-    said = capsys.readouterr().err
-    two_sentences(said, "there are no AWS credentials", "AWS_PROFILE")
-
-
-def test_unknown_aws_profile_is_clear_error(
-    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("AWS_PROFILE", "unknown")
-    assert run("status") == 2
-    two_sentences(capsys.readouterr().err, "unknown", "~/.aws/config")
+    check_error(capsys.readouterr().err, *parts)
 
 
 @pytest.mark.usefixtures("no_waiting")
@@ -562,15 +565,6 @@ def test_answer_not_from_aws_is_clear_error(
 ) -> None:
     aws.refused["DescribeStacks"] = ("<p>Log in to the proxy first", "x\n" * 1000)
     assert run("status") == 2
-    said = capsys.readouterr().err
-    two_sentences(said, "Unable to parse response", "Check the network")
-    assert len(said) < 1000
-
-
-@pytest.mark.usefixtures("no_waiting")
-def test_no_way_to_aws_is_two_sentences(
-    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", OUT_OF_REACH)
-    assert run("status") == 2
-    two_sentences(capsys.readouterr().err, "Could not connect", "Check the network")
+    printed = capsys.readouterr().err
+    check_error(printed, "Unable to parse response", "Check the network")
+    assert len(printed) < 1000

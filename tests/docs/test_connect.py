@@ -1,4 +1,4 @@
-"""What docs/connect.md says: the descriptions of tables and columns are comments."""
+"""Test docs/connect.md: descriptions of tables and columns are comments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from warehouses import Builder, Warehouse
 
-IN_DUCKDB: Final = """
+DUCKDB_COMMENTS: Final = """
 select table_name, null, comment from duckdb_tables() where schema_name = 'analytics'
 union all
 select view_name, null, comment from duckdb_views() where schema_name = 'analytics'
@@ -17,7 +17,7 @@ union all
 select table_name, column_name, comment from duckdb_columns()
 where schema_name = 'analytics'
 """
-IN_POSTGRES: Final = """
+POSTGRES_COMMENTS: Final = """
 select pg_class.relname, pg_attribute.attname, pg_description.description
 from pg_description
 inner join pg_class on pg_description.objoid = pg_class.oid
@@ -56,7 +56,7 @@ def test_descriptions_are_comments(
                 continue
             for name, column in node.columns.items():
                 expected[node.name, name] = column.description
-    rows = warehouse.query(IN_DUCKDB if engine == "duckdb" else IN_POSTGRES)
+    rows = warehouse.query(DUCKDB_COMMENTS if engine == "duckdb" else POSTGRES_COMMENTS)
     found = {(table, column): text for table, column, text in rows if text is not None}
     assert found == expected
     assert all(expected.values())

@@ -1,4 +1,4 @@
-"""The recipes of CONTRIBUTING lead where they say, and CI does what it says."""
+"""Test the recipes of CONTRIBUTING.md and the pre-commit hooks."""
 
 from __future__ import annotations
 
@@ -25,19 +25,17 @@ for user in build_star(read_folder(Path(sys.argv[1]))).users:
     print(user.user_id, user.last_session_id)
 """
 
-
+MAKEFILE = (PROJECT / "Makefile").read_text(encoding="utf-8")
 APPLIES = "tests/docs/test_contributing.py::test_recipe_diffs_apply_to_project"
 
 
 def steps(kind: str) -> list[str]:
-    """Return the text of all steps of one kind, of all recipes."""
+    """Return each step of one kind, "sh" or "diff", from all recipes."""
     return re.findall(rf"```{kind}\n(.*?)```", CONTRIBUTING, re.DOTALL)
 
 
-def run(
-    text: str, *command: str, folder: Path = PROJECT, variables: dict[str, str]
-) -> str:
-    """Run a command that reads a text, and return its output; it must succeed."""
+def run(text: str, *command: str, folder: Path, variables: dict[str, str]) -> str:
+    """Run a command with a text as its input, and return its output."""
     done = subprocess.run(
         command,
         cwd=folder,
@@ -52,24 +50,23 @@ def run(
 
 
 def test_recipe_commands_are_in_makefile() -> None:
-    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
     lines = [line for text in steps("sh") for line in text.splitlines()]
     commands = [line.split()[1:] for line in lines if line.startswith("make ")]
     assert len(commands) == 6
     for target, *variables in commands:
-        assert re.search(rf"^{target}: ", makefile, re.MULTILINE)
+        assert re.search(rf"^{target}: ", MAKEFILE, re.MULTILINE)
         for variable in variables:
-            assert f"$({variable.partition('=')[0]})" in makefile
+            assert f"$({variable.partition('=')[0]})" in MAKEFILE
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A copy of the project, to be changed."""
+    """Return a copy of the project that the test changes."""
     return shutil.copytree(PROJECT, tmp_path / "copy", ignore=LEFT_OUT)
 
 
 def test_recipe_diffs_apply_to_project(project: Path) -> None:
-    """Some diffs continue an earlier one, so one copy takes them all."""
+    """All diffs go to one copy, because some continue an earlier one."""
     diffs = steps("diff")
     assert len(diffs) == 7
     for text in diffs:
@@ -78,7 +75,7 @@ def test_recipe_diffs_apply_to_project(project: Path) -> None:
 
 @pytest.fixture
 def built(sample_warehouse: Warehouse, tmp_path: Path) -> Warehouse:
-    """A copy of the sample's warehouse, with what is kept of a good build."""
+    """Return a copy of the sample's warehouse with the files of a good build."""
     warehouse = copy_of(sample_warehouse, tmp_path / "warehouse")
     keep_good_build(warehouse)
     return warehouse
@@ -86,28 +83,27 @@ def built(sample_warehouse: Warehouse, tmp_path: Path) -> Warehouse:
 
 @pytest.fixture
 def follow(project: Path, built: Warehouse) -> Callable[[str], str]:
-    """A function that follows a recipe in the copy, and returns what was printed."""
-    # The environment of this run serves the copy, too.
+    """Return a function that follows a recipe in the copy, and returns its output."""
+    # The copy uses the virtual environment of this run.
     make = f"make VENV={Path(sys.executable).parent.parent} ENVIRONMENT_IS_GOOD=yes"
 
     def follow(name: str) -> str:
-        said = ""
+        output = ""
         for kind, text in recipe(name):
             command = ["git", "apply", "-"]
             if kind == "sh":
                 command = ["bash", "-ec", text.replace("make", make)]
-            said += run(text, *command, folder=project, variables=built.variables)
-        return said
+            output += run(text, *command, folder=project, variables=built.variables)
+        return output
 
     return follow
 
 
 @pytest.mark.long(guard=APPLIES)
-def test_a_column_is_added(
+def test_recipe_adds_a_column(
     follow: Callable[[str], str], project: Path, built: Warehouse, sample_data: Path
 ) -> None:
-    said = follow("Add a column")
-    assert "- users.last_session_id is new." in said
+    assert "- users.last_session_id is new." in follow("Add a column")
     printed = run(
         *("", sys.executable, "-c", CHECK_USERS, str(sample_data)),
         folder=project,
@@ -122,12 +118,11 @@ def test_a_column_is_added(
 
 
 @pytest.mark.long(guard=APPLIES)
-def test_a_question_is_added(follow: Callable[[str], str]) -> None:
-    said = follow("Add a question")
-    assert "1 of 1 answers are as expected." in said
+def test_recipe_adds_a_question(follow: Callable[[str], str]) -> None:
+    assert "1 of 1 answers are as expected." in follow("Add a question")
 
 
-def test_every_engine_has_parts_of_the_recipe() -> None:
+def test_every_engine_has_each_part_of_recipe() -> None:
     section = CONTRIBUTING.split("\n## Add an engine\n")[1]
     parts = re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
     assert len(parts) == 7
@@ -145,13 +140,12 @@ def test_every_engine_has_parts_of_the_recipe() -> None:
         )
 
 
-def test_pre_commit_hooks_are_linters_of_make() -> None:
+def test_pre_commit_hooks_are_make_targets() -> None:
     page = yaml.safe_load((PROJECT / ".pre-commit-config.yaml").read_text("utf-8"))
     (repository,) = page["repos"]
     assert repository["repo"] == "local"
-    makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
     for hook in repository["hooks"]:
-        assert f"\n{hook['entry'].removeprefix('make ')}: " in makefile
+        assert f"\n{hook['entry'].removeprefix('make ')}: " in MAKEFILE
     done = subprocess.run(
         [str(Path(sys.executable).parent / "pre-commit"), "validate-config"],
         cwd=PROJECT,

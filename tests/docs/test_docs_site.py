@@ -1,4 +1,4 @@
-"""The docs site: one file that needs no network, an essay whose examples run."""
+"""Test the docs site: it needs no network, and the overview's examples run."""
 
 from __future__ import annotations
 
@@ -17,21 +17,19 @@ import chromium
 from warehouses import PROJECT, Builder, Warehouse, copy_of
 
 MODELS = PROJECT / "models"
-ESSAY = (MODELS / "_overview.md").read_text(encoding="utf-8")
-ESSAY = ESSAY.replace("{% raw %}", "").replace("{% endraw %}", "")
+OVERVIEW = (MODELS / "_overview.md").read_text(encoding="utf-8")
+OVERVIEW = OVERVIEW.replace("{% raw %}", "").replace("{% endraw %}", "")
 EXAMPLES = [
     re.sub(r"^    ", "", block, flags=re.MULTILINE).strip()
-    for block in re.findall(r"(?:^(?:    .*)?\n)+", ESSAY, re.MULTILINE)
+    for block in re.findall(r"(?:^(?:    .*)?\n)+", OVERVIEW, re.MULTILINE)
     if block.strip()
 ]
-ESSAY_IS_SHOWN = (
-    "tests/docs/test_docs_site.py::test_the_site_opens_on_the_essay_without_network"
-)
+GUARD = "tests/docs/test_docs_site.py::test_site_opens_on_overview_without_network"
 
 
 @pytest.fixture(scope="module")
 def site(sample_warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file that `make docs` writes, of the sample."""
+    """Return the file that `make docs` writes for the sample."""
     folder = tmp_path_factory.mktemp("docs") / "warehouse"
     done = Builder(copy_of(sample_warehouse, folder)).dbt(
         "docs", "generate", "--static"
@@ -43,38 +41,37 @@ def site(sample_warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) 
 @pytest.fixture(scope="module")
 def manifest(site: Path) -> dict[str, Any]:
     text = (site.parent / "manifest.json").read_text(encoding="utf-8")
-    read: dict[str, Any] = json.loads(text)
-    return read
+    return dict(json.loads(text))
 
 
-Opens = Callable[[str], chromium.Page]
+OpenPage = Callable[[str], chromium.Page]
 
 
 @pytest.fixture
-def opened(site: Path, tmp_path: Path) -> Opens:
-    """A function that opens one page of the site in Chromium."""
+def open_page(site: Path, tmp_path: Path) -> OpenPage:
+    """Return a function that opens one page of the site in Chromium."""
     return lambda fragment: chromium.open_page(site, tmp_path, fragment)
 
 
-def shown(page: chromium.Page) -> str:
-    """Return what a page shows, without the data that it carries."""
-    return re.sub(r"<script.*?</script>", "", page.dom, flags=re.DOTALL)
+def text_of(page: chromium.Page) -> str:
+    """Return the text of a page without its scripts and tags."""
+    return re.sub(r"<script.*?</script>|<[^>]+>", "", page.dom, flags=re.DOTALL)
 
 
-def test_the_site_opens_on_the_essay_without_network(opened: Opens) -> None:
-    page = opened("#!/overview")
-    text = re.sub(r"<[^>]+>", "", shown(page))
-    for heading in re.findall(r"^#+ (.*)$", ESSAY, re.MULTILINE):
+def test_site_opens_on_overview_without_network(open_page: OpenPage) -> None:
+    page = open_page("#!/overview")
+    text = text_of(page)
+    for heading in re.findall(r"^#+ (.*)$", OVERVIEW, re.MULTILINE):
         assert heading in text
     assert "{{ ref('plays') }}" in text
     assert "{% raw" not in text
     assert page.requests == []
 
 
-@pytest.mark.long(guard=ESSAY_IS_SHOWN)
-def test_a_page_shows_its_columns_with_their_meaning(opened: Opens) -> None:
-    page = opened("#!/model/model.sparkify.songplays")
-    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", shown(page)))
+@pytest.mark.long(guard=GUARD)
+def test_model_page_shows_columns_and_descriptions(open_page: OpenPage) -> None:
+    page = open_page("#!/model/model.sparkify.songplays")
+    text = re.sub(r"\s+", " ", text_of(page))
     assert "One row per play of a song" in text
     described = yaml.safe_load((MODELS / "marts/core/songplays.yml").read_text("utf-8"))
     for column in described["models"][0]["columns"]:
@@ -83,8 +80,8 @@ def test_a_page_shows_its_columns_with_their_meaning(opened: Opens) -> None:
     assert page.requests == []
 
 
-@pytest.mark.long(guard=ESSAY_IS_SHOWN)
-def test_lineage_leads_columns_to_the_raw_tables(site: Path, tmp_path: Path) -> None:
+@pytest.mark.long(guard=GUARD)
+def test_lineage_has_input_of_every_column(site: Path, tmp_path: Path) -> None:
     environment = PROJECT / ".venv-lineage"
     subprocess.run(["make", f"{environment.name}/.installed"], cwd=PROJECT, check=True)
     done = subprocess.run(
@@ -99,12 +96,12 @@ def test_lineage_leads_columns_to_the_raw_tables(site: Path, tmp_path: Path) -> 
         check=True,
     )
     assert "ERROR" not in done.stdout + done.stderr
-    drawn = json.loads((tmp_path / "colibri-manifest.json").read_text("utf-8"))
-    known = {(e["target"], e["targetColumn"]) for e in drawn["lineage"]["edges"]}
+    lineage = json.loads((tmp_path / "colibri-manifest.json").read_text("utf-8"))
+    targets = {(e["target"], e["targetColumn"]) for e in lineage["lineage"]["edges"]}
     for table in ("songplays", "users", "songs", "artists", "time"):
         name = f"model.sparkify.{table}"
-        for column in drawn["nodes"][name]["columns"]:
-            assert (name, column) in known
+        for column in lineage["nodes"][name]["columns"]:
+            assert (name, column) in targets
     assert chromium.open_page(tmp_path / "index.html", tmp_path).requests == []
 
 
@@ -123,7 +120,7 @@ def test_request_to_network_is_detected(tmp_path: Path) -> None:
     ]
 
 
-def test_every_example_of_the_essay_has_an_answer(sample_warehouse: Warehouse) -> None:
+def test_every_overview_example_returns_rows(sample_warehouse: Warehouse) -> None:
     assert len(EXAMPLES) >= 5
     for example in EXAMPLES:
         sql = re.sub(r'^dbt show --inline "(.*)"$', r"\1", example)
@@ -133,19 +130,15 @@ def test_every_example_of_the_essay_has_an_answer(sample_warehouse: Warehouse) -
         assert all(row[-1] is not None for row in rows), example
 
 
-def test_overview_page_has_correct_match_rate(
-    sample_warehouse: Warehouse,
-) -> None:
-    assert "About one play in twenty matches the catalogue" in ESSAY
+def test_overview_page_has_correct_match_rate(sample_warehouse: Warehouse) -> None:
+    assert "About one play in twenty matches the catalogue" in OVERVIEW
     ((matched, plays),) = sample_warehouse.query(
         "select count(song_id), count(*) from analytics.songplays"
     )
     assert round(plays / matched) == 20
 
 
-def test_every_model_has_owner_source_and_dashboard(
-    manifest: dict[str, Any],
-) -> None:
+def test_every_model_has_owner_source_and_dashboard(manifest: dict[str, Any]) -> None:
     models = {
         name: node
         for name, node in manifest["nodes"].items()
@@ -154,11 +147,11 @@ def test_every_model_has_owner_source_and_dashboard(
     owners = {group["name"] for group in manifest["groups"].values()}
     assert {node["config"]["group"] for node in models.values()} == owners
     ancestors: set[str] = set()
-    waiting = list(manifest["exposures"])
-    assert len(waiting) > 0
-    while waiting:
-        name = waiting.pop()
-        waiting += set(manifest["parent_map"].get(name, ())) - ancestors
+    pending = list(manifest["exposures"])
+    assert len(pending) > 0
+    while pending:
+        name = pending.pop()
+        pending += set(manifest["parent_map"].get(name, ())) - ancestors
         ancestors.add(name)
     assert "source.sparkify.raw.staging_events" in ancestors
     assert "source.sparkify.raw.staging_songs" in ancestors

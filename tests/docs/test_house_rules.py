@@ -1,4 +1,4 @@
-"""What the house style asks and a machine can check."""
+"""Test the rules of the house style that a machine can check."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from warehouses import PROJECT
 
 ENGINES = re.compile(r"duckdb|redshift|postgres|spark|target\.type", re.IGNORECASE)
 WIDTH = 88
-LONGEST_NAME = 63  # bytes in a relation's name, which a unit test's name becomes
+MAX_NAME = 63  # bytes in the name of a relation, which a unit test becomes
 SCRIPTS = PROJECT / "scripts"
 COMMANDS = {
     path.stem: path
@@ -24,12 +24,12 @@ COMMANDS = {
     for path in sorted(folder.glob("*.py"))
 }
 LIBRARY = sorted((SCRIPTS / "sparkify").rglob("*.py"))
-FLOORS = (
+LAYERS = (
     ("redshift_lint", "shared"),
     ("aws", "dbt", "raw", "sample"),
     ("analyses", "boards", "builds", "explain", "loaders"),
 )
-"""Folders of the library, the ground floor first. The commands are above them."""
+"""Folders of the library, the lowest layer first. The commands are above them."""
 MODELS = sorted((PROJECT / "models").rglob("*.sql"))
 ADAPTERS = sorted((PROJECT / "macros" / "dialects" / "adapters").glob("*.sql"))
 MACROS = sorted(set((PROJECT / "macros").rglob("*.sql")) - set(ADAPTERS))
@@ -40,8 +40,6 @@ STORED_MARTS = [
     if "marts" in path.relative_to(PROJECT).parts
     and "materialized = 'view'" not in path.read_text(encoding="utf-8")
 ]
-
-
 PLAIN_ENGLISH = (
     *("scripts", "macros", "models", "analyses", "charts", "seeds/look_ups", "infra"),
     *("Makefile", "README.md", "CONTRIBUTING.md", "dbt_project.yml", "docs/*.md"),
@@ -76,7 +74,7 @@ def read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def test_engines_are_named_only_in_the_dialects() -> None:
+def test_engines_are_named_only_in_dialects() -> None:
     engine_free = [
         path
         for folder in ("models", "macros", "analyses", "tests")
@@ -124,13 +122,13 @@ def test_only_imports_and_the_last_line_select_all() -> None:
         assert len(re.findall(r"select\s+\*", text)) == 1, path.stem
 
 
-def test_a_mart_says_where_its_rows_lie() -> None:
+def test_stored_mart_configures_dist_and_sort() -> None:
     for path in STORED_MARTS:
         config = r"{{ config\(\s*dist = '\w+',\s*sort = '\w+'"
         assert re.match(config, read(path)), path.stem
 
 
-def test_names_of_tests_have_at_most_eight_words() -> None:
+def test_test_names_have_at_most_eight_words() -> None:
     names = [
         test["name"]
         for path in WITH_INPUTS
@@ -141,11 +139,11 @@ def test_names_of_tests_have_at_most_eight_words() -> None:
     assert [name for name in names if len(name.split("_")) > 8] == []
 
 
-def test_a_rule_has_a_unit_test() -> None:
+def test_model_with_inputs_has_unit_tests() -> None:
     for path in WITH_INPUTS:
         tests = yaml.safe_load(read(path.with_suffix(".yml"))).get("unit_tests", [])
         assert len(tests) > 0, path.stem
-        long = [test["name"] for test in tests if len(test["name"]) > LONGEST_NAME]
+        long = [test["name"] for test in tests if len(test["name"]) > MAX_NAME]
         assert long == []
 
 
@@ -172,7 +170,7 @@ def test_commands_have_main_and_library_imports_none() -> None:
 
 
 def module_of(name: str) -> Path:
-    """Return the file of the library that an imported name is in."""
+    """Return the file of the library that contains an imported name."""
     path = SCRIPTS.joinpath(*name.split("."))
     while True:
         for found in (path.with_suffix(".py"), path / "__init__.py"):
@@ -181,21 +179,21 @@ def module_of(name: str) -> Path:
         path = path.parent
 
 
-def test_library_folders_import_only_lower_floors() -> None:
-    floors = {folder: n for n, floor in enumerate(FLOORS) for folder in floor}
+def test_library_folders_import_only_lower_layers() -> None:
+    height = {folder: n for n, layer in enumerate(LAYERS) for folder in layer}
     graph = {}
-    for path in LIBRARY[1:]:  # the first one is the library's own docstring
+    for path in LIBRARY[1:]:  # the first is sparkify/__init__.py
         folder = path.relative_to(SCRIPTS / "sparkify").parts[0]
         graph[path] = set(map(module_of, imports_of(path))) - {path}
         others = {
             module.relative_to(SCRIPTS / "sparkify").parts[0] for module in graph[path]
         } - {folder}
-        upward = [name for name in others if floors[name] >= floors[folder]]
+        upward = [name for name in others if height[name] >= height[folder]]
         assert upward == [], path
     list(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError
 
 
-def test_links_between_pages_lead_to_files() -> None:
+def test_links_between_pages_point_to_files() -> None:
     pages = [
         path
         for path in (*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md"))
@@ -218,7 +216,7 @@ def test_guards_of_long_tests_are_in_make_test(pytestconfig: pytest.Config) -> N
     if absent:
         pytest.skip(f"not collected: {', '.join(sorted(absent))}")
     wrong = {test: guard for test, guard in guards.items() if guard not in kept}
-    assert wrong == {}, "a guard is missing, or long itself"
+    assert wrong == {}, "a guard is missing or is a long test"
 
 
 def test_text_is_plain_english() -> None:
@@ -241,9 +239,9 @@ def test_text_is_plain_english() -> None:
 
 
 def test_no_file_names_machine_or_package_index() -> None:
-    places = r"(^|[^A-Za-z0-9_.~$}])/(root|home|work|farm)/|--(extra-)?index-url"
+    pattern = r"(^|[^A-Za-z0-9_.~$}])/(root|home|work|farm)/|--(extra-)?index-url"
     found = subprocess.run(
-        ["git", "grep", "-nIE", places, "--", ".", ":!tests/docs/test_house_rules.py"],
+        ["git", "grep", "-nIE", pattern, "--", ".", ":!tests/docs/test_house_rules.py"],
         cwd=PROJECT,
         capture_output=True,
         text=True,

@@ -1,4 +1,4 @@
-"""Models are plain SQL: an increment is the same SQL over fewer rows of its inputs."""
+"""Test that an incremental run is the same SQL over fewer input rows."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ CLAIMS = re.compile(r"\(\s*select (\*, false|session_id).*?\) as records", re.DO
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
-def test_a_model_does_not_branch_on_its_build(path: Path) -> None:
+def test_model_does_not_branch_on_build_type(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert not re.search(r"is_incremental|\bthis\b|watermark|{% (if|for)", text)
 
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str]]:
-    """The SQL of each incremental model: in full, and as an increment."""
+    """Return each incremental model's SQL: of a full refresh, of an incremental run."""
     folder = tmp_path_factory.mktemp("compiled")
     builder = Builder(make_warehouse(folder))
     forms: list[dict[str, str]] = []
@@ -59,7 +59,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, s
 def test_increment_without_restriction_is_full_sql(
     compiled: dict[str, tuple[str, str]],
 ) -> None:
-    """All imports of a model have one and the same restriction."""
+    """All imports of a model have the same restriction."""
     restricted = set(compiled) - {"int_event_versions"}
     assert len(restricted) >= 4
     for name in restricted:
@@ -70,7 +70,7 @@ def test_increment_without_restriction_is_full_sql(
         assert len(found) == len(re.findall(r" as \(select \* from ", full)), name
 
 
-def test_event_versions_differ_only_in_what_they_judge(
+def test_event_versions_differ_only_in_imported_records(
     compiled: dict[str, tuple[str, str]],
 ) -> None:
     full, increment = compiled["int_event_versions"]
@@ -82,23 +82,23 @@ def test_event_versions_differ_only_in_what_they_judge(
 
 
 ARTISTS = ("Guns N' Roses", "Öde", "a")
-ADDED = "tests/docs/test_plain_models.py::test_table_of_recipe_is_right_in_each_build"
+GUARD = "tests/docs/test_plain_models.py::test_recipe_table_is_right_after_each_build"
 
 
 @pytest.mark.parametrize(
     "warehouse",
     [
         "duckdb",
-        pytest.param("postgres", marks=pytest.mark.long(guard=f"{ADDED}[duckdb]")),
+        pytest.param("postgres", marks=pytest.mark.long(guard=f"{GUARD}[duckdb]")),
     ],
     indirect=True,
 )
-def test_table_of_recipe_is_right_in_each_build(
+def test_recipe_table_is_right_after_each_build(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
-    """As a plain table, then as an incremental one: three builds each, a load before.
+    """The table is first plain, then incremental, with three loads and builds each.
 
-    In the second load of each form a play goes over to another artist.
+    The second load of each form changes the artist of a play.
     """
     project = shutil.copytree(PROJECT, tmp_path / "copy", ignore=LEFT_OUT)
     played: dict[int, str] = {}

@@ -1,4 +1,4 @@
-"""The README is true: its commands run in a fresh copy, its figures are so."""
+"""Test the README: its commands run in a fresh copy, and its figures are right."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from warehouses import PROJECT, Builder, Warehouse, copy_of
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 PAGES = ("docs/infrastructure.md", "docs/loading.md")
-"""The pages whose commands are run after those of the README."""
+"""Pages whose commands run after those of the README."""
 COMMANDS = [
     block
     for text in (README, *((PROJECT / page).read_text("utf-8") for page in PAGES))
@@ -45,12 +45,12 @@ COMMANDS = [
 COMMANDS.sort(key=lambda block: "TARGET=" in block or "warehouse.py" in block)
 PRINTED = re.findall(r"```text\n(.*?)```", README, re.DOTALL)
 PLAIN = next(block for block in COMMANDS if block.startswith("pip install"))
-NOT_RUN_HERE = ("make test\n", PLAIN)  # One runs this test, the other has its own.
+NOT_RUN_HERE = ("make test\n", PLAIN)  # `make test` runs this test. PLAIN has its own.
 
 
 @pytest.fixture
 def redshift(stand_in: StandIn, sample_data: Path) -> dict[str, str]:
-    """The stand-in for Redshift with the bucket that the README names; where it is."""
+    """Return the environment of a Redshift stand-in with the README's buckets."""
     client = stand_in.s3()
     for bucket in ("udacity-dend", "my-bucket"):
         client.create_bucket(
@@ -69,7 +69,7 @@ def redshift(stand_in: StandIn, sample_data: Path) -> dict[str, str]:
         "SPARKIFY_REDSHIFT_REGION": stand_in.region,
         "SPARKIFY_REDSHIFT_USER": stand_in.user,
         "SPARKIFY_REDSHIFT_ROLE": stand_in.role_arn,
-        # What the stack wrote into .env of the warehouse that it made.
+        # These override the values that warehouse.py wrote to .env.
         "SPARKIFY_REDSHIFT_WORKGROUP": "",
         "SPARKIFY_REDSHIFT_SECRET": "",
     }
@@ -109,7 +109,7 @@ def assert_serves_docs(folder: Path, environment: dict[str, str], block: str) ->
 
 @pytest.fixture
 def stacks(redshift: dict[str, str]) -> Iterator[dict[str, str]]:
-    """A CloudFormation, for which nothing is known of a warehouse yet; where it is."""
+    """Yield the environment of a CloudFormation that has no stacks."""
     with start_cloudformation() as server:
         yield {
             name: text
@@ -119,7 +119,7 @@ def stacks(redshift: dict[str, str]) -> Iterator[dict[str, str]]:
 
 
 class ParsedError(Exception):
-    """The arguments of a command were parsed: there it was stopped."""
+    """Stops a command that has parsed its arguments."""
 
 
 def commands_of(block: str) -> Iterator[list[str]]:
@@ -127,14 +127,14 @@ def commands_of(block: str) -> Iterator[list[str]]:
     text = ""
     for line in block.replace("\\\n", " ").splitlines():
         text += f"{line}\n"
-        with suppress(ValueError):  # an open quotation: the command goes on
+        with suppress(ValueError):  # an open quotation continues
             yield shlex.split(text)
             text = ""
     assert text == "", block
 
 
-def assert_make_knows(words: list[str]) -> None:
-    """Let make say what it would do, and see that it reads each variable."""
+def assert_make_accepts(words: list[str]) -> None:
+    """Check that make has the target and that the Makefile reads each variable."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
     done = subprocess.run(
         ["make", "--dry-run", *words],
@@ -150,8 +150,8 @@ def assert_make_knows(words: list[str]) -> None:
         assert f"$({variable.partition('=')[0]})" in makefile
 
 
-def assert_script_parses(path: str, arguments: list[str]) -> None:
-    """Call a script of the project until it has parsed its arguments."""
+def assert_script_accepts(path: str, arguments: list[str]) -> None:
+    """Check that a script accepts the arguments. The script is not run."""
     parse = argparse.ArgumentParser.parse_args
 
     def parse_and_stop(*given: Any) -> None:
@@ -166,8 +166,8 @@ def assert_script_parses(path: str, arguments: list[str]) -> None:
     assert getattr(stop.value, "code", 0) == 0, arguments
 
 
-def assert_dbt_parses(words: list[str]) -> None:
-    """Let dbt read the words of a command, which is not run."""
+def assert_dbt_accepts(words: list[str]) -> None:
+    """Check that dbt accepts a command. The command is not run."""
     command: click.Command | None = cli
     context = cli.make_context("dbt", [], resilient_parsing=True)
     while isinstance(command, click.Group):
@@ -177,7 +177,7 @@ def assert_dbt_parses(words: list[str]) -> None:
     command.make_context(name, words, parent=context)
 
 
-def test_every_command_of_the_readme_is_known(
+def test_every_readme_command_is_valid(
     sample_warehouse: Warehouse, tmp_path: Path
 ) -> None:
     builder = Builder(copy_of(sample_warehouse, tmp_path / "warehouse"))
@@ -185,21 +185,19 @@ def test_every_command_of_the_readme_is_known(
     assert {words[0] for words in found} == {".", "make", "dbt", "python", "pip", "cp"}
     for command, *words in found:
         if command == "make":
-            assert_make_knows(words)
+            assert_make_accepts(words)
         elif command == "python":
-            assert_script_parses(words[0], words[1:])
+            assert_script_accepts(words[0], words[1:])
         elif command == "dbt" and words[0] == "show":
             done = builder.dbt(*words)
             assert done.returncode == 0, done.stdout
         elif command == "dbt":
-            assert_dbt_parses(words)
+            assert_dbt_accepts(words)
 
 
-@pytest.mark.long(
-    guard="tests/docs/test_readme.py::test_every_command_of_the_readme_is_known"
-)
-def test_plain_dbt_commands_work_in_a_bare_environment(tmp_path: Path) -> None:
-    """Where the hub of packages is out of reach, its stand-in is installed instead."""
+@pytest.mark.long(guard="tests/docs/test_readme.py::test_every_readme_command_is_valid")
+def test_plain_dbt_commands_work_in_bare_environment(tmp_path: Path) -> None:
+    """If the package hub is unreachable, the stand-in is installed instead."""
     project = shutil.copytree(PROJECT, tmp_path / "project", ignore=LEFT_OUT)
     bare = {
         name: os.environ[name]
@@ -224,7 +222,7 @@ def test_plain_dbt_commands_work_in_a_bare_environment(tmp_path: Path) -> None:
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
 
 
-def test_the_printed_build_is_that_of_the_sample(
+def test_readme_shows_build_of_sample(
     sample_warehouse: Warehouse, tmp_path: Path
 ) -> None:
     copy = copy_of(sample_warehouse, tmp_path / "warehouse")
@@ -242,14 +240,12 @@ def test_the_printed_build_is_that_of_the_sample(
         loaded=sum(raw_rows[table] for table in STAGING),
         rejected=raw_rows["rejected_records"],
     )
-    (of_build,) = PRINTED
-    assert of_build in build.summary("test", loaded, raw_rows, star_rows, outcome)
+    (printed,) = PRINTED
+    assert printed in build.summary("test", loaded, raw_rows, star_rows, outcome)
 
 
-@pytest.mark.long(
-    guard="tests/docs/test_readme.py::test_every_command_of_the_readme_is_known"
-)
-def test_readme_commands_run_in_a_fresh_copy(
+@pytest.mark.long(guard="tests/docs/test_readme.py::test_every_readme_command_is_valid")
+def test_readme_commands_run_in_fresh_copy(
     tmp_path: Path, redshift: dict[str, str], stacks: dict[str, str]
 ) -> None:
     copy = tmp_path / "copy"
@@ -276,7 +272,7 @@ def test_readme_commands_run_in_a_fresh_copy(
         "LANG": "C.UTF-8",
         "UV_CACHE_DIR": cache,
     }
-    said = {}
+    printed = {}
     assert len(COMMANDS) > 5
     for block in COMMANDS:
         if block in NOT_RUN_HERE:
@@ -295,28 +291,26 @@ def test_readme_commands_run_in_a_fresh_copy(
             check=False,
         )
         assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
-        said[block] = done.stdout
-    assert PRINTED[0] in said["make build\n"]
+        printed[block] = done.stdout
+    assert PRINTED[0] in printed["make build\n"]
 
 
-def test_drawn_star_matches_the_tests(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_star_diagram_matches_tests(capsys: pytest.CaptureFixture[str]) -> None:
     assert draw_star.main(["--check"]) == 0, capsys.readouterr().out
 
 
-def test_a_changed_test_changes_the_drawing() -> None:
+def test_changed_test_changes_star_diagram() -> None:
     models = draw_star.read_models(PROJECT / "models" / "marts" / "core")
-    before = draw_star.draw(models)
-    assert "time ||--o{ songplays : start_time" in before
-    assert "users |o--o{ songplays : user_id" in before
+    diagram = draw_star.draw(models)
+    assert "time ||--o{ songplays : start_time" in diagram
+    assert "users |o--o{ songplays : user_id" in diagram
     columns = models["songplays"]["columns"]
     (column,) = (c for c in columns if c["name"] == "user_id")
     del column["data_tests"]
     assert "users |o--o{ songplays" not in draw_star.draw(models)
 
 
-def test_every_folder_of_the_map_is_there() -> None:
+def test_every_folder_of_the_map_exists() -> None:
     folders = re.findall(
         r"^\| `([a-z/_]+)` \|", README.split("## Map")[1], re.MULTILINE
     )
@@ -324,11 +318,11 @@ def test_every_folder_of_the_map_is_there() -> None:
     assert [name for name in folders if not (PROJECT / name).is_dir()] == []
 
 
-def test_the_readme_is_short() -> None:
+def test_readme_has_under_200_lines() -> None:
     assert len(README.splitlines()) < 200
 
 
-def test_ci_runs_the_test_command_of_the_readme() -> None:
+def test_ci_runs_test_command_of_readme() -> None:
     assert set(NOT_RUN_HERE) <= set(COMMANDS)
     ci = (PROJECT / ".ci" / "run").read_text(encoding="utf-8")
     assert "make test " in ci

@@ -1,4 +1,4 @@
-"""docs/reliability.md is written from recorded runs."""
+"""Write docs/reliability.md from recorded runs, and test that it is current."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RUNS: Final = {
     "dirty": "Dirty input",
     "mutations": "Mutations",
 }
-"""What is recorded, in the order of the page, and its heading."""
+"""Heading of each kind of run, in the order of the page."""
 
 MEANINGS: Final = """\
 law: The star is a pure function of the set of raw records. Random histories are drawn:
@@ -65,7 +65,7 @@ often. `make test` runs a short form of each.
 
 
 def page(runs: list[dict[str, Any]]) -> str:
-    """Write the page."""
+    """Return the text of the page."""
     text = INTRODUCTION
     meanings = dict(part.split(": ", 1) for part in MEANINGS.strip().split("\n\n"))
     for name, heading in RUNS.items():
@@ -82,16 +82,16 @@ def page(runs: list[dict[str, Any]]) -> str:
 
 
 def rows(runs: list[dict[str, Any]], engine: str) -> list[str]:
-    """Return the rows of one engine's results."""
+    """Return the table rows of one engine's results."""
     found = []
     for run in runs:
         for what, counts in run["results"].items() if run["engine"] == engine else ():
-            happened = ", ".join(
+            results = ", ".join(
                 f"{count:,} {name.replace('_', ' ')}"
                 for name, count in counts.items()
                 if name != "tried"
             )
-            cells = (ENGINES[engine], what, f"{counts['tried']:,}", happened)
+            cells = (ENGINES[engine], what, f"{counts['tried']:,}", results)
             found.append(f"| {' | '.join(cells)} |")
     return found
 
@@ -107,7 +107,7 @@ def versions(runs: list[dict[str, Any]]) -> list[str]:
     ]
 
 
-def test_the_page_says_what_the_runs_recorded() -> None:
+def test_reliability_page_matches_recorded_runs() -> None:
     runs = recorded.recorded()
     assert {run["run"] for run in runs} <= set(RUNS)
     text = page(runs)
@@ -118,18 +118,18 @@ def test_the_page_says_what_the_runs_recorded() -> None:
     assert PAGE.read_text(encoding="utf-8") == text, "run make reliability"
 
 
-def test_a_run_is_recorded_with_sums_and_versions(
+def test_run_is_recorded_with_sums_and_versions(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorded, "FOLDER", tmp_path)
     monkeypatch.setattr(recorded, "_OF_THIS_PROCESS", {})
     monkeypatch.delenv("RECORD_RUNS", raising=False)
-    recorded.record("kill", engine="duckdb", what="kills", tried=1, made_good=1)
+    recorded.record("kill", engine="duckdb", what="kills", tried=1, repaired=1)
     assert recorded.recorded() == []
     monkeypatch.setenv("RECORD_RUNS", "1")
     for _ in range(2):
-        recorded.record("kill", engine="duckdb", what="kills", tried=600, made_good=6)
+        recorded.record("kill", engine="duckdb", what="kills", tried=600, repaired=6)
     (run,) = recorded.recorded()
-    assert run["results"] == {"kills": {"tried": 1200, "made_good": 12}}
+    assert run["results"] == {"kills": {"tried": 1200, "repaired": 12}}
     assert run["versions"]["duckdb"]
-    assert "| DuckDB | kills | 1,200 | 12 made good |" in page([run])
+    assert "| DuckDB | kills | 1,200 | 12 repaired |" in page([run])

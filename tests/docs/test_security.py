@@ -1,7 +1,7 @@
-"""One test for each promise about secrets, quoting, dependencies and statistics.
+"""Test each promise about secrets, quoting, dependencies and statistics.
 
-Held elsewhere: SQL in values and in names of files (test_dirty.py), what the roles of
-the templates may do (test_infra.py), that .env is private (test_warehouse.py).
+Other files test SQL in values and file names (test_dirty.py), rights of the templates'
+roles (test_infra.py) and access to .env (test_warehouse.py).
 """
 
 from __future__ import annotations
@@ -74,9 +74,9 @@ def test_duckdb_names_and_literals_cannot_be_escaped(text: str, name: str) -> No
 def test_postgresql_names_and_literals_cannot_be_escaped(
     server: psycopg.Connection[tuple[str]], text: str, name: str
 ) -> None:
-    """Redshift's literals too, whose backslashes PostgreSQL once read as Redshift does.
+    """Redshift literals are checked too: old PostgreSQL reads backslashes alike.
 
-    A cursor that sends its statement alone takes one statement, or fails.
+    A binary query with two statements fails.
     """
     name = name.encode()[:MAX_NAME].decode(errors="ignore") or "x"
     sql = f"select {quote_literal(text)} as {quote_identifier(name)}"
@@ -92,14 +92,14 @@ def test_postgresql_names_and_literals_cannot_be_escaped(
 
 @pytest.fixture
 def server(postgres_server: str) -> Iterator[psycopg.Connection[tuple[str]]]:
-    """A connection to PostgreSQL."""
+    """Yield a connection to PostgreSQL."""
     with psycopg.connect(
         host=postgres_server, user="postgres", dbname="postgres", client_encoding="utf8"
     ) as connection:
         yield connection
 
 
-def test_what_no_engine_takes_is_refused() -> None:
+def test_nul_and_empty_name_are_rejected() -> None:
     for quote in (quote_identifier, quote_literal, quote_redshift_literal):
         with pytest.raises(ValueError, match=r"NUL|identifier"):
             quote("a\0b")
@@ -111,11 +111,11 @@ def test_schema_and_table_names_are_quoted(tmp_path: Path) -> None:
     schema, table = 'an"alytics"; drop schema raw; --', "t'; select 1; --"
     path = tmp_path / "warehouse.duckdb"
     with duckdb.connect(str(path)) as connection:
-        where = ".".join(
+        relation = ".".join(
             '"' + part.replace('"', '""') + '"' for part in (schema, table)
         )
-        connection.execute(f"create schema {where.rsplit('.', 1)[0]}")
-        connection.execute(f"create table {where} as select 1")
+        connection.execute(f"create schema {relation.rsplit('.', 1)[0]}")
+        connection.execute(f"create table {relation} as select 1")
     warehouse = open_loader({"type": "duckdb", "path": str(path)})
     assert warehouse.count_rows(schema, [table]) == {table: 1}
     warehouse.close()
@@ -130,7 +130,7 @@ SECRETS = {
     "AWS_SESSION_TOKEN": "sentinel-token-of-a-session",
     "SENTINEL_PASSWORD": "sentinel-password-in-the-environment",
 }
-WRITTEN_PASSWORD = "sentinel-password-in-the-profile"  # noqa: S105 -- what is looked for
+WRITTEN_PASSWORD = "sentinel-password-in-the-profile"  # noqa: S105 -- a sentinel
 PROFILE_WITH_SECRETS = """\
     written: {type: postgres, host: 127.0.0.1, port: 9, user: me, dbname: db,
       password: %s, schema: analytics, threads: 1}
@@ -140,28 +140,25 @@ PROFILE_WITH_SECRETS = """\
       host: mine.abc.us-west-2.redshift.amazonaws.com, port: 5439, user: me,
       dbname: dev, schema: analytics, threads: 1}
 """
-GUARD = """\
+SITECUSTOMIZE = """\
 import os, socket
 connect = socket.socket.connect
-def noted(self, address):
+def connect_and_note(self, address):
     if self.family != socket.AF_UNIX:
         with open(os.environ["CONNECTIONS"], "a") as file:
             print(address, file=file)
     return connect(self, address)
 look_up = socket.getaddrinfo
-def named(host, *others, **more):
+def look_up_and_note(host, *others, **more):
     with open(os.environ["CONNECTIONS"], "a") as file:
         print(host, file=file)
     return look_up(host, *others, **more)
-socket.socket.connect, socket.getaddrinfo = noted, named
+socket.socket.connect, socket.getaddrinfo = connect_and_note, look_up_and_note
 """
 
 
-def assert_no_secret(folder: Path, said: str, *files: str) -> None:
-    """Look for the secrets in what was said, and written into a folder.
-
-    Files of these names are there.
-    """
+def assert_no_secret(folder: Path, output: str, *files: str) -> None:
+    """Check that the output and the folder, which has these files, have no secret."""
     written = {
         path: path.read_bytes()
         for path in folder.rglob("*")
@@ -169,13 +166,13 @@ def assert_no_secret(folder: Path, said: str, *files: str) -> None:
     }
     assert {*files} <= {path.name for path in written}
     for secret in (*SECRETS.values(), WRITTEN_PASSWORD):
-        assert secret not in said
+        assert secret not in output
         assert [p for p, text in written.items() if secret.encode() in text] == []
 
 
 @pytest.fixture
 def secretive(tmp_path: Path) -> Warehouse:
-    """An empty warehouse, whose profile has other targets, with passwords."""
+    """Return an empty warehouse whose profile has more targets, with passwords."""
     warehouse = make_warehouse(tmp_path / "warehouse")
     profile = warehouse.folder / "profiles.yml"
     more = PROFILE_WITH_SECRETS % WRITTEN_PASSWORD
@@ -199,27 +196,27 @@ def variables_with_secrets(warehouse: Warehouse, endpoint: str) -> dict[str, str
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """A server that speaks S3 to whatever credentials, with a source in a bucket."""
+    """Yield the endpoint of an S3 server that contains a source."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
-    made = boto3.resource(
+    bucket = boto3.resource(
         "s3",
         endpoint_url=endpoint,
         region_name="us-west-2",
         aws_access_key_id="x",
-        aws_secret_access_key="x",  # noqa: S106 -- none
+        aws_secret_access_key="x",  # noqa: S106 -- not a secret
     ).Bucket("secrets")
-    made.create(CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
-    made.put_object(Key="in/log_data/a.json", Body=event() + b"\nbad")
-    made.put_object(Key="in/song_data/s.json", Body=song())
+    bucket.create(CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    bucket.put_object(Key="in/log_data/a.json", Body=event() + b"\nbad")
+    bucket.put_object(Key="in/song_data/s.json", Body=song())
     yield endpoint
     server.stop()
 
 
 LOAD = ("--data", "s3://secrets/in")
-NOWHERE = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+UNREACHABLE = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
 
 
 def test_load_prints_and_writes_no_secret(
@@ -228,22 +225,22 @@ def test_load_prints_and_writes_no_secret(
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Loads that succeed and that fail, and dbt, which reaches nothing."""
+    """Some loads succeed and some fail. dbt makes no connection."""
     reached = []
     connect = socket.socket.connect
 
-    def noted(self: socket.socket, address: Any) -> None:
+    def connect_and_note(self: socket.socket, address: Any) -> None:
         if self.family != socket.AF_UNIX:
             reached.append(address)
         connect(self, address)
 
-    monkeypatch.setattr(socket.socket, "connect", noted)
+    monkeypatch.setattr(socket.socket, "connect", connect_and_note)
     monkeypatch.delenv("DO_NOT_TRACK", raising=False)
     with environment(variables_with_secrets(secretive, s3)):
         assert bootstrap.main([*LOAD, "--dry-run"]) == 0
         assert bootstrap.main([*LOAD]) == 0
-        assert bootstrap.main(["--data", "s3://nobodys/in"]) == 2
-        with environment(NOWHERE):
+        assert bootstrap.main(["--data", "s3://missing/in"]) == 2
+        with environment(UNREACHABLE):
             assert bootstrap.main([*LOAD]) == 2
             for target in ("written", "asked", "cluster"):
                 assert bootstrap.main([*LOAD, "--target", target]) == 2
@@ -253,8 +250,8 @@ def test_load_prints_and_writes_no_secret(
         done = builder.dbt("--log-level-file", "debug", "docs", "generate")
         assert done.returncode == 0, done.stdout
         assert reached == []
-    said = capfd.readouterr()
-    assert_no_secret(secretive.folder, f"{said.out}{said.err}{done.stdout}", "dbt.log")
+    output = "".join(capfd.readouterr()) + done.stdout
+    assert_no_secret(secretive.folder, output, "dbt.log")
 
 
 @pytest.mark.long(
@@ -263,18 +260,18 @@ def test_load_prints_and_writes_no_secret(
 def test_no_secret_is_printed_and_no_statistics_sent(
     secretive: Warehouse, s3: str
 ) -> None:
-    """Commands that succeed and commands that fail, those of dbt and dct among them."""
+    """Some commands succeed and some fail, including those of dbt and dct."""
     folder = secretive.folder
     (folder / "guard").mkdir()
-    (folder / "guard" / "sitecustomize.py").write_text(GUARD)
+    (folder / "guard" / "sitecustomize.py").write_text(SITECUSTOMIZE)
     connections = folder / "connections.txt"
     variables = os.environ | variables_with_secrets(secretive, s3)
     variables |= {"PYTHONPATH": str(folder / "guard"), "CONNECTIONS": str(connections)}
     variables.pop("DO_NOT_TRACK", None)
-    said = ""
+    output = ""
 
     def run(*command: str, **more: str) -> int:
-        nonlocal said
+        nonlocal output
         done = subprocess.run(
             [sys.executable, *command],
             cwd=PROJECT,
@@ -283,34 +280,34 @@ def test_no_secret_is_printed_and_no_statistics_sent(
             text=True,
             check=False,
         )
-        said += f"\n$ {command} {done.stdout}{done.stderr}"
+        output += f"\n$ {command} {done.stdout}{done.stderr}"
         assert "Traceback" not in done.stdout + done.stderr
         return done.returncode
 
     load = ("scripts/bootstrap.py", *LOAD)
     assert run(*load, "--dry-run") == 0
     assert run(*load) == 0
-    assert run("scripts/bootstrap.py", "--data", "s3://nobodys/in") == 2
-    assert run(*load, **NOWHERE) == 2
-    assert run("scripts/warehouse.py", "status", **NOWHERE) == 2
+    assert run("scripts/bootstrap.py", "--data", "s3://missing/in") == 2
+    assert run(*load, **UNREACHABLE) == 2
+    assert run("scripts/warehouse.py", "status", **UNREACHABLE) == 2
     for target in ("written", "asked", "cluster"):
-        assert run(*load, "--target", target, **NOWHERE) == 2
+        assert run(*load, "--target", target, **UNREACHABLE) == 2
     assert connections.read_text()
 
     connections.unlink()
     dbt = [str(Path(sys.executable).parent / "dbt"), "--log-level-file", "debug"]
-    assert run(*dbt, "docs", "generate") == 0, said
+    assert run(*dbt, "docs", "generate") == 0, output
     assert run(str(Path(sys.executable).parent / "dct"), "docs") == 0
     assert not connections.exists()
     for target in ("written", "asked"):
         variables["DBT_TARGET_PATH"] = str(folder / target)
-        assert run(*dbt, "debug", "--target", target) == 1, said[-2000:]
-    assert "connection to server at" in said
-    assert_no_secret(folder, said, "dbt.log", "manifest.json")
+        assert run(*dbt, "debug", "--target", target) == 1, output[-2000:]
+    assert "connection to server at" in output
+    assert_no_secret(folder, output, "dbt.log", "manifest.json")
 
 
 def test_usage_statistics_of_tools_are_off() -> None:
-    """Dbt Charts goes by dbt's flag as well, and by DO_NOT_TRACK before that."""
+    """Dbt Charts reads DO_NOT_TRACK first, then dbt's flag."""
     project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
     assert project["flags"]["send_anonymous_usage_stats"] is False
     makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
@@ -318,20 +315,19 @@ def test_usage_statistics_of_tools_are_off() -> None:
 
 
 def test_existing_profile_becomes_private(tmp_path: Path) -> None:
-    """Who writes a password into it shall not have to think of that."""
     for name in ("Makefile", "profiles.example.yml"):
         shutil.copy(PROJECT / name, tmp_path)
-    made = tmp_path / "profiles.yml"
+    profile = tmp_path / "profiles.yml"
     for _ in range(2):
         subprocess.run(["make", "-B", "profiles.yml"], cwd=tmp_path, check=True)
-        assert stat.S_IMODE(made.stat().st_mode) == 0o600
-        made.chmod(0o644)
+        assert stat.S_IMODE(profile.stat().st_mode) == 0o600
+        profile.chmod(0o644)
 
 
 # --- Dependencies --------------------------------------------------------------------
 
 
-LOCKS = sorted(set((PROJECT / "requirements").glob("*.txt")))
+LOCKS = sorted((PROJECT / "requirements").glob("*.txt"))
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.stem)

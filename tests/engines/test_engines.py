@@ -1,4 +1,4 @@
-"""docs/engines.md says what dbt's features do on each engine: it is made from a run."""
+"""docs/engines.md lists the results of a probe of dbt's features on each engine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,13 +23,13 @@ NAMES: Final = {
     "redshift": "Redshift (stand-in)",
     "spark": "Spark",
 }
-"""Each engine and its heading: to add one takes an entry here."""
+"""The heading of each engine on the page."""
 
 INTRODUCTION: Final = """\
 # What dbt does on each engine
 
-Made by `make engines` from a run of a small probe project on each engine; a test holds
-this page to what a run gives.
+`make engines` runs a small probe project on each engine and writes this page. A test
+compares the page with a run.
 
 """
 STAND_IN: Final = """
@@ -39,32 +38,24 @@ A cluster enforces `not null`, but no keys.
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def features(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], dict[str, str]]:
-    """A function that returns what a run of the probe shows of an engine."""
-    known: dict[str, dict[str, str]] = {}
-
-    def give(engine: str) -> dict[str, str]:
-        if engine not in known:
-            others: dict[str, Any] = {}
-            if engine == "postgres":
-                others["server"] = request.getfixturevalue("postgres_server")
-            if engine == "redshift":
-                others["stand_in"] = request.getfixturevalue("stand_in")
-            if engine == "spark":
-                require_spark()
-            folder = tmp_path_factory.mktemp(f"probe_{engine}")
-            made = make_warehouse(folder / "warehouse", engine, **others)
-            known[engine] = probe(made, folder / "project")
-        return known[engine]
-
-    return give
+    engine: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> dict[str, str]:
+    """Run the probe on an engine; return the result of each feature."""
+    others: dict[str, Any] = {}
+    if engine == "postgres":
+        others["server"] = request.getfixturevalue("postgres_server")
+    if engine == "redshift":
+        others["stand_in"] = request.getfixturevalue("stand_in")
+    if engine == "spark":
+        require_spark()
+    made = make_warehouse(tmp_path / "warehouse", engine, **others)
+    return probe(made, tmp_path / "project")
 
 
 def probe(warehouse: Warehouse, project: Path) -> dict[str, str]:
-    """Run the probe on a warehouse, in a process of its own."""
+    """Run the probe in another process; return the result of each feature."""
     feature_probe.write_project(project)
     for part in ("dialects", "incremental"):
         shutil.copytree(PROJECT / "macros" / part, project / "macros" / part)
@@ -83,7 +74,7 @@ def probe(warehouse: Warehouse, project: Path) -> dict[str, str]:
 
 
 def cells(text: str) -> dict[str, dict[str, str]]:
-    """Read the page's table: what each engine's heading has for each feature."""
+    """Return the results in the page's table by heading and by feature."""
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
         for line in text.splitlines()
@@ -97,7 +88,7 @@ def cells(text: str) -> dict[str, dict[str, str]]:
 
 
 def page(columns: dict[str, dict[str, str]]) -> str:
-    """Write the page."""
+    """Return the text of the page for the results by heading and by feature."""
     engines = [name for name in NAMES.values() if name in columns]
     lines = [
         f"| | {' | '.join(engines)} |",
@@ -115,22 +106,17 @@ def page(columns: dict[str, dict[str, str]]) -> str:
     return INTRODUCTION + "\n".join([*lines, "", *meanings]) + "\n" + end
 
 
-@pytest.mark.long(
-    guard="tests/engines/test_engines.py::test_the_page_is_as_it_would_be_written"
-)
+@pytest.mark.long(guard="tests/engines/test_engines.py::test_page_is_up_to_date")
 @pytest.mark.parametrize("engine", NAMES)
-def test_the_page_says_what_a_run_gives(
-    engine: str, features: Callable[[str], dict[str, str]]
-) -> None:
-    found = features(engine)
-    assert set(found) == set(feature_probe.FEATURES)
+def test_page_has_results_of_engine(engine: str, features: dict[str, str]) -> None:
+    assert set(features) == set(feature_probe.FEATURES)
     if os.environ.get("WRITE_ENGINES"):
         known = cells(PAGE.read_text(encoding="utf-8")) if PAGE.exists() else {}
-        PAGE.write_text(page(known | {NAMES[engine]: found}), encoding="utf-8")
-    assert cells(PAGE.read_text(encoding="utf-8"))[NAMES[engine]] == found
+        PAGE.write_text(page(known | {NAMES[engine]: features}), encoding="utf-8")
+    assert cells(PAGE.read_text(encoding="utf-8"))[NAMES[engine]] == features
 
 
-def test_the_page_is_as_it_would_be_written() -> None:
+def test_page_is_up_to_date() -> None:
     text = PAGE.read_text(encoding="utf-8")
     columns = cells(text)
     assert list(columns) == list(NAMES.values())

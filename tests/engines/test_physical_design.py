@@ -48,23 +48,23 @@ def test_table_as_configured_has_no_drift(wanted: Wanted) -> None:
         (SONGPLAYS, {"skew": 2.01}, "alter diststyle even", False),
     ],
 )
-def test_a_fault_has_the_statement_that_mends_it(
+def test_drift_names_statement_that_fixes_it(
     wanted: Wanted, changes: dict[str, Any], statement: str, *, is_design: bool
 ) -> None:
-    (fault,) = drifts_of(wanted, found(wanted, **changes))
-    assert statement in fault.statement
-    assert f'"analytics"."{wanted.table}"' in fault.statement
-    assert fault.is_design == is_design
+    (drift,) = drifts_of(wanted, found(wanted, **changes))
+    assert statement in drift.statement
+    assert f'"analytics"."{wanted.table}"' in drift.statement
+    assert drift.is_design == is_design
 
 
-def test_what_is_left_to_redshift_may_be_anything() -> None:
+def test_automatic_design_has_no_drift() -> None:
     wanted = Wanted("analytics", "report", "auto", ())
     for style in ("AUTO(ALL)", "AUTO(EVEN)", "AUTO(KEY(a))"):
-        there = Found("report", style, "AUTO(SORTKEY)", 0, 1, 1.0, 0.0, 0.0)
-        assert list(drifts_of(wanted, there)) == []
+        table = Found("report", style, "AUTO(SORTKEY)", 0, 1, 1.0, 0.0, 0.0)
+        assert list(drifts_of(wanted, table)) == []
 
 
-def test_the_values_reach_the_query_quoted() -> None:
+def test_query_contains_quoted_values() -> None:
     assert "in ('it''s')" in physical_design.question({"it's"})
 
 
@@ -86,7 +86,7 @@ create table analytics.artists diststyle {artists} as select 1 as artist_id
 def shared(
     stand_in: StandIn, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Warehouse]:
-    """The warehouse of this file, where dbt finds what it parsed before."""
+    """Make the warehouse of this file, so that dbt parses the project once."""
     made = make_warehouse(tmp_path_factory.mktemp("design"), "redshift", "", stand_in)
     with environment(made.variables):
         yield made
@@ -94,14 +94,14 @@ def shared(
 
 @pytest.fixture
 def redshift(shared: Warehouse, stand_in: StandIn) -> Warehouse:
-    """An empty warehouse that commands in this process take as theirs."""
+    """Empty the warehouse that commands in this process use."""
     with stand_in.databases.connect(shared.database) as connection:
         connection.execute("drop schema if exists analytics cascade")
     return shared
 
 
 def run(stand_in: StandIn, warehouse: Warehouse, script: str) -> None:
-    """Run statements through the stand-in, one by one."""
+    """Run statements one by one through the stand-in."""
     with redshift_connector.connect(
         host=stand_in.host,
         port=stand_in.port,
@@ -119,11 +119,9 @@ def run(stand_in: StandIn, warehouse: Warehouse, script: str) -> None:
 def test_check_passes_on_tables_as_configured(
     stand_in: StandIn, redshift: Warehouse, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    artists = "all sortkey (artist_id)"
-    run(stand_in, redshift, TABLES.format(artists=artists))
+    run(stand_in, redshift, TABLES.format(artists="all sortkey (artist_id)"))
     assert physical_design.main([]) == 0
-    said = capsys.readouterr().out
-    assert "All tables match their models." in said
+    assert "All tables match their models." in capsys.readouterr().out
 
 
 def test_check_reports_table_with_wrong_keys(
@@ -136,15 +134,16 @@ def test_check_reports_table_with_wrong_keys(
             " ('analytics.users'::regclass, 30, 40)"
         )
     assert physical_design.main([]) == 1
-    said = capsys.readouterr().out
-    assert "artists: dist is EVEN, not ALL" in said
-    assert 'alter table "analytics"."artists" alter diststyle all;' in said
+    output = capsys.readouterr().out
+    assert "artists: dist is EVEN, not ALL" in output
+    assert 'alter table "analytics"."artists" alter diststyle all;' in output
     assert (
-        'alter table "analytics"."artists" alter compound sortkey (artist_id);' in said
+        'alter table "analytics"."artists" alter compound sortkey (artist_id);'
+        in output
     )
-    assert 'vacuum full "analytics"."users";' in said
-    assert 'analyze "analytics"."users";' in said
-    assert said.count(";\n") == 4
+    assert 'vacuum full "analytics"."users";' in output
+    assert 'analyze "analytics"."users";' in output
+    assert output.count(";\n") == 4
 
 
 def test_empty_warehouse_is_clear_error(
@@ -152,9 +151,9 @@ def test_empty_warehouse_is_clear_error(
 ) -> None:
     del redshift
     assert physical_design.main([]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: svv_table_info has no table")
-    assert len(said.splitlines()) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: svv_table_info has no table")
+    assert len(error.splitlines()) == 2
 
 
 def test_unreachable_warehouse_is_clear_error(
@@ -166,16 +165,16 @@ def test_unreachable_warehouse_is_clear_error(
         assert physical_design.main([]) == 2
     finally:
         stand_in.resume()
-    said = capsys.readouterr().err
-    assert said.startswith("error: dbt could not query Redshift: ")
-    assert len(said.splitlines()) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: dbt could not query Redshift: ")
+    assert len(error.splitlines()) == 2
 
 
 @pytest.mark.parametrize("warehouse", ["duckdb"], indirect=True)
-def test_another_engine_is_one_sentence_and_status_2(
+def test_other_engine_is_clear_error(
     warehouse: Warehouse, capsys: pytest.CaptureFixture[str]
 ) -> None:
     del warehouse
     assert physical_design.main([]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: The target test is on duckdb, ")
+    error = capsys.readouterr().err
+    assert error.startswith("error: The target test is on duckdb, ")

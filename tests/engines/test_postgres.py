@@ -1,4 +1,4 @@
-"""What is PostgreSQL's own in loading: the server, the lock, the statements."""
+"""Loading and building on PostgreSQL: the server, the lock, statements, indexes."""
 
 from __future__ import annotations
 
@@ -15,23 +15,20 @@ from raw_lines import event, song
 from sparkify.loaders.postgres import server as local_postgres
 from sparkify.loaders.postgres.loader import LOCK
 from sparkify.shared import project
-from warehouses import QUICK, Builder, Warehouse, write_source
+from warehouses import QUICK, Builder, Warehouse, connect_postgres, write_source
 
 
 @only_postgres
-def test_a_second_bootstrap_waits_for_the_first(
+def test_second_bootstrap_waits_for_the_first(
     warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = write_source(tmp_path / "data", {"a.json": event()})
-    holder = psycopg.connect(
-        host=warehouse.server, user="postgres", dbname=warehouse.database
-    )
+    holder = connect_postgres(warehouse.server, warehouse.database)
     holder.execute("select pg_advisory_lock(%s)", [LOCK])
-    timer = threading.Timer(1, holder.close)
-    timer.start()
+    threading.Timer(1, holder.close).start()
     assert load(root) == 0
-    said = capsys.readouterr().out
-    assert f"Waiting for another load of {warehouse.database}" in said
+    output = capsys.readouterr().out
+    assert f"Waiting for another load of {warehouse.database}" in output
     assert warehouse.query("select count(*) from raw.staging_events") == [(1,)]
 
 
@@ -41,8 +38,8 @@ def test_dry_run_prints_statements_and_changes_nothing(
 ) -> None:
     root = write_source(tmp_path / "data", {"a.json": event()})
     assert load(root, "--dry-run") == 0
-    said = capsys.readouterr().out
-    assert 'copy "raw"."staging_events" ("artist", "auth", "firstname"' in said
+    output = capsys.readouterr().out
+    assert 'copy "raw"."staging_events" ("artist", "auth", "firstname"' in output
     assert warehouse.raw_tables() == []
 
 
@@ -50,15 +47,13 @@ def test_dry_run_prints_statements_and_changes_nothing(
 def test_raw_table_with_other_columns_is_clear_error(
     warehouse: Warehouse, load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with psycopg.connect(
-        host=warehouse.server, user="postgres", dbname=warehouse.database
-    ) as connection:
+    with connect_postgres(warehouse.server, warehouse.database) as connection:
         connection.execute("create schema raw")
         connection.execute("create table raw.staging_events (a int)")
     assert load(write_source(tmp_path / "data", {"a.json": event()})) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: PostgreSQL failed: ")
-    assert len(said.splitlines()) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: PostgreSQL failed: ")
+    assert len(error.splitlines()) == 2
     assert warehouse.raw_tables() == ["staging_events"]
 
 
@@ -70,15 +65,13 @@ def test_unreachable_server_is_clear_error(
     text = profile.read_text(encoding="utf-8")
     profile.write_text(text.replace(warehouse.server, "/nowhere"), encoding="utf-8")
     assert load(write_source(tmp_path / "data", {"a.json": event()})) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: PostgreSQL cannot be reached: ")
-    assert len(said.splitlines()) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: PostgreSQL cannot be reached: ")
+    assert len(error.splitlines()) == 2
 
 
 @only_postgres
-def test_every_table_has_an_index_and_statistics(
-    builder: Builder, tmp_path: Path
-) -> None:
+def test_tables_have_index_and_statistics(builder: Builder, tmp_path: Path) -> None:
     builder.load(write_source(tmp_path / "data", {"a.json": event()}))
     builder.build(QUICK)
     rows = builder.warehouse.query(
@@ -112,9 +105,8 @@ def test_text_that_could_end_a_copy_is_loaded(
 ) -> None:
     texts = ["\\.", "a\n\\.\nb", 'a"b,\\N', "\t"]
     lines = [event(1, item, song=text) for item, text in enumerate(texts)]
-    root = write_source(tmp_path / "data", {"a.json": b"\n".join(lines)}, {})
-    (root / "song_data" / "s.json").write_bytes(song())
-    assert load(root) == 0
+    files = {"a.json": b"\n".join(lines)}
+    assert load(write_source(tmp_path / "data", files, {"s.json": song()})) == 0
     query = "select song from raw.staging_events order by iteminsession"
     assert warehouse.query(query) == [(text,) for text in texts]
 
@@ -130,16 +122,13 @@ def test_own_server_is_started_found_and_stopped(
     assert local_postgres.start() == local_postgres.start()
     variable, _, socket = environment.read_text().strip().partition("=")
     assert variable == local_postgres.SOCKET_VARIABLE
-    with psycopg.connect(host=socket, user="postgres", dbname="postgres") as connection:
+    with connect_postgres(socket, "postgres") as connection:
         assert connection.execute("select 1").fetchall() == [(1,)]
     assert stop_postgres.main() == 0
     with pytest.raises(psycopg.OperationalError):
-        psycopg.connect(host=socket, user="postgres", dbname="postgres")
+        connect_postgres(socket, "postgres")
     shutil.rmtree(local_postgres.DATA)
-    restarted = local_postgres.start()
-    with psycopg.connect(
-        host=restarted, user="postgres", dbname="postgres"
-    ) as connection:
+    with connect_postgres(local_postgres.start(), "postgres") as connection:
         assert connection.execute("show wal_level").fetchall() == [("minimal",)]
     local_postgres.server_of(local_postgres.DATA).stop()
     assert capsys.readouterr().out == "PostgreSQL is stopped.\n"

@@ -1,6 +1,6 @@
-"""What is Redshift's own in building the star: keys, grants, views, other commands.
+"""Builds on Redshift: keys, grants, views and dbt commands.
 
-That the star is the oracle's is in test_star.py.
+test_star.py compares the tables with the oracle's.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from warehouses import (
 
 @pytest.fixture(scope="module")
 def redshift(built_warehouse: Callable[[str, str], Warehouse]) -> Warehouse:
-    """The sample and what came to it, loaded by COPY and built by dbt-redshift."""
+    """Return the grown data, loaded by COPY and built by dbt-redshift."""
     return built_warehouse("redshift", "grown")
 
 
@@ -52,7 +52,7 @@ def has_a_row_without_null(fixture: dict[str, Any]) -> bool:
 
 
 def test_each_fixture_has_a_row_without_null() -> None:
-    """Or dbt-redshift refuses it: it takes the types from that row."""
+    """dbt-redshift reads the types from that row, and rejects a fixture without it."""
     fixtures = [
         (test["name"], fixture.get("input", "expect"), has_a_row_without_null(fixture))
         for path in sorted((PROJECT / "models").rglob("*.yml"))
@@ -63,7 +63,7 @@ def test_each_fixture_has_a_row_without_null() -> None:
     assert [(name, part) for name, part, is_good in fixtures if not is_good] == []
 
 
-def test_rows_lie_as_the_models_say(redshift: Warehouse) -> None:
+def test_tables_have_physical_design_of_models(redshift: Warehouse) -> None:
     rows = redshift.query(
         'select "table", diststyle, sortkey1 from svv_table_info'
         " where \"schema\" like 'analytics%'"
@@ -79,7 +79,7 @@ def test_rows_lie_as_the_models_say(redshift: Warehouse) -> None:
 
 
 def keys_of(warehouse: Warehouse) -> set[str]:
-    """Return what is declared about the tables of the star, by the name of each key."""
+    """Return the names of the declared primary and foreign keys."""
     rows = warehouse.query(
         "select conname from pg_constraint"
         " where right(conname, 3) in ('_pk', '_fk') and contype in ('p', 'f')"
@@ -102,12 +102,12 @@ KEYS = {
 STAR = ("--select", "+songplays", "+users", "+songs", "+artists", "+time")
 
 
-def test_a_build_without_tests_leaves_no_keys(redshift: Warehouse) -> None:
-    """The build before declared them, and nothing has proved them since."""
+def test_build_without_tests_drops_keys(redshift: Warehouse) -> None:
+    """The previous build declared them, and no test has checked them since."""
     assert keys_of(redshift) == set()
 
 
-def test_keys_are_declared_on_no_other_engine(sample_warehouse: Warehouse) -> None:
+def test_keys_are_not_declared_on_duckdb(sample_warehouse: Warehouse) -> None:
     found = sample_warehouse.query(
         "select table_name, constraint_type from duckdb_constraints()"
         " where constraint_type in ('PRIMARY KEY', 'FOREIGN KEY')"
@@ -117,7 +117,7 @@ def test_keys_are_declared_on_no_other_engine(sample_warehouse: Warehouse) -> No
 
 
 @pytest.mark.long(
-    guard="tests/engines/test_redshift_models.py::test_keys_are_declared_on_no_other_engine"
+    guard="tests/engines/test_redshift_models.py::test_keys_are_not_declared_on_duckdb"
 )
 def test_keys_are_not_declared_on_postgres(
     built_warehouse: Callable[[str, str], Warehouse],
@@ -125,8 +125,8 @@ def test_keys_are_not_declared_on_postgres(
     assert keys_of(built_warehouse("postgres", "grown")) == set()
 
 
-def test_views_do_not_hold_the_tables_they_read(redshift: Warehouse) -> None:
-    """A reset drops them, and the next build finds the new ones."""
+def test_views_do_not_depend_on_their_tables(redshift: Warehouse) -> None:
+    """A reset drops the tables, and the views then read the new ones."""
     views = redshift.query(
         "select view_name from pg_get_late_binding_view_cols() cols(view_schema name,"
         " view_name name, col_name name, col_type varchar, col_num int)"
@@ -137,8 +137,8 @@ def test_views_do_not_hold_the_tables_they_read(redshift: Warehouse) -> None:
     assert {str(name) for (name,) in views} == names
 
 
-def test_each_text_of_a_view_has_a_width(redshift: Warehouse) -> None:
-    """Sorts and hashes take memory by it, and by it a contract is compared."""
+def test_text_columns_of_views_have_a_width(redshift: Warehouse) -> None:
+    """Redshift allocates memory for sorts by the width, and contracts compare it."""
     bare = redshift.query(
         "select view_name, col_name from pg_get_late_binding_view_cols()"
         " cols(view_schema name, view_name name, col_name name, col_type varchar,"
@@ -156,26 +156,26 @@ def test_each_text_of_a_view_has_a_width(redshift: Warehouse) -> None:
     ],
     ids=" ".join,
 )
-def test_a_command_of_dbt_runs(redshift: Warehouse, command: list[str]) -> None:
+def test_dbt_command_succeeds(redshift: Warehouse, command: list[str]) -> None:
     done = Builder(redshift).dbt(*command)
     assert done.returncode == 0, done.stdout
 
 
-# --- A warehouse that tests may change ------------------------------------------------
+# --- A warehouse that tests change ----------------------------------------------------
 
 
 def load(warehouse: Warehouse, data: Path) -> None:
-    """Put data into a bucket, and load what is new there by manifests."""
+    """Copy data into a bucket, and load its new files by manifests."""
     assert warehouse.stand_in is not None
-    place = put_into_bucket(warehouse.stand_in, warehouse.bucket, data)
-    options = ["--data", f"{place}/data", "--manifest", f"{place}/manifests"]
+    bucket = put_into_bucket(warehouse.stand_in, warehouse.bucket, data)
+    options = ["--data", f"{bucket}/data", "--manifest", f"{bucket}/manifests"]
     with environment(warehouse.variables):
         assert bootstrap.main(options) == 0
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small sample."""
+    """Write a small sample."""
     folder = tmp_path_factory.mktemp("small") / "data"
     arguments = ["--events", "300", "--days", "3", "--songs", "40"]
     assert generate_events.main(["--out", str(folder), *arguments]) == 0
@@ -186,7 +186,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small(
     stand_in: StandIn, data: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Builder:
-    """A builder of a small warehouse that is loaded and not built."""
+    """Load the small sample, and return a builder of its warehouse."""
     folder = tmp_path_factory.mktemp("small")
     made = make_warehouse(folder, "redshift", stand_in=stand_in)
     load(made, data)
@@ -199,7 +199,7 @@ def test_analysts_may_read_marts_only(
     with stand_in.databases.connect(small.warehouse.database) as connection:
         connection.execute("create group analysts")
     monkeypatch.setenv("SPARKIFY_ANALYSTS", "analysts")
-    before = len(stand_in.statements)
+    start = len(stand_in.statements)
     done = small.dbt("run", "--select", "+users")
     assert done.returncode == 0, done.stdout
     rows = small.warehouse.query(
@@ -207,18 +207,18 @@ def test_analysts_may_read_marts_only(
         " where grantee = 'analysts'"
     )
     assert {(str(a), str(b)) for a, b in rows} == {("users", "SELECT")}
-    statements = stand_in.statements[before:]
+    statements = stand_in.statements[start:]
     granted = [sql for sql in statements if "grant usage" in sql]
     assert len(granted) == 1
-    # After the last model: models side by side would change one row of the catalogue.
-    at = statements.index(granted[0])
-    assert not any("create" in sql for sql in statements[at:])
+    # Grants of concurrent models would update the same row of the catalogue.
+    after_last_model = statements[statements.index(granted[0]) :]
+    assert not any("create" in sql for sql in after_last_model)
 
 
 def test_builds_of_two_models_run_concurrently(
     small: Builder, stand_in: StandIn
 ) -> None:
-    """An insert locks its table until the commit, so each model has its own notes."""
+    """An insert locks its table until the commit: each model has its own build log."""
     done = small.dbt("run", "--select", "+users", "+songplays")
     assert done.returncode == 0, done.stdout
     with stand_in.databases.connect(small.warehouse.database) as settings:
@@ -227,16 +227,16 @@ def test_builds_of_two_models_run_concurrently(
         with stand_in.databases.connect(small.warehouse.database) as other:
             other.autocommit = False
             other.execute("lock table analytics_builds.users in exclusive mode")
-            beside = small.dbt("run", "--select", "songplays")
-            waits = small.dbt("run", "--select", "users")
+            unlocked = small.dbt("run", "--select", "songplays")
+            locked = small.dbt("run", "--select", "users")
             other.rollback()
         settings.execute(f"{database} reset lock_timeout")
-    assert beside.returncode == 0, beside.stdout
-    assert waits.returncode == 1
-    assert "lock timeout" in waits.stdout
+    assert unlocked.returncode == 0, unlocked.stdout
+    assert locked.returncode == 1
+    assert "lock timeout" in locked.stdout
 
 
-def log_in(warehouse: Warehouse, **place: Any) -> Connection:
+def log_in(warehouse: Warehouse, **cluster: Any) -> Connection:
     """Connect by IAM, as dbt does."""
     assert warehouse.stand_in is not None
     return redshift_connector.connect(
@@ -248,7 +248,7 @@ def log_in(warehouse: Warehouse, **place: Any) -> Connection:
         database=warehouse.database,
         user="",
         password="",
-        **place,
+        **cluster,
     )
 
 
@@ -256,22 +256,22 @@ def log_in(warehouse: Warehouse, **place: Any) -> Connection:
 def serverless(
     data: Path, stand_in: StandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Warehouse:
-    """A loaded workgroup: the secret is the administrator's, dbt is an assumed role."""
+    """Load a workgroup with the administrator's secret, to build by an assumed role."""
     name = f"IAMR:{tmp_path.name}-Role"
     monkeypatch.setattr(stand_in.credentials, "identity", name)
     monkeypatch.setenv("SPARKIFY_REDSHIFT_SECRET", stand_in.secret_arn)
     made = make_warehouse(tmp_path, "redshift", stand_in=stand_in)
     profile = tmp_path / "profiles.yml"
     text = profile.read_text(encoding="utf-8")
-    for here, there in (
+    for old, new in (
         ("method: database, sslmode: disable", "method: iam, is_serverless: true"),
         (
             f"cluster_id: {stand_in.cluster}",
             f"serverless_work_group: {stand_in.workgroup}",
         ),
     ):
-        assert here in text
-        text = text.replace(here, there)
+        assert old in text
+        text = text.replace(old, new)
     profile.write_text(text, encoding="utf-8")
     load(made, data)
     return made
@@ -283,34 +283,34 @@ def test_iam_identity_may_build_after_its_load(
     stand_in: StandIn,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is an ordinary user, who may do nothing before."""
+    """Before the load, the identity is a user without rights."""
     _, builds = documented_rights()
-    asked: set[str] = set()
-    place = {"is_serverless": True, "serverless_work_group": stand_in.workgroup}
+    actions: set[str] = set()
+    cluster = {"is_serverless": True, "serverless_work_group": stand_in.workgroup}
     for name in (stand_in.credentials.identity, "IAM:tester"):
         monkeypatch.setattr(stand_in.credentials, "identity", name)
-        load(serverless, data)  # what the other one loaded is not new
+        load(serverless, data)  # finds no new file
         stand_in.actions.clear()
-        with environment(stand_in.environment), log_in(serverless, **place) as opened:
+        with environment(stand_in.environment), log_in(serverless, **cluster) as opened:
             cursor = opened.cursor()
             schema = f"of_{name.rpartition(':')[2].replace('-', '_')}"
             cursor.execute(f"create schema {schema}")
             songs = 'select * from "raw".staging_songs'
             cursor.execute(f"create table {schema}.songs as {songs}")
-        asked |= stand_in.actions
+        actions |= stand_in.actions
     stand_in.actions.clear()
-    place = {"cluster_identifier": stand_in.cluster, "db_user": stand_in.user}
-    with environment(stand_in.environment), log_in(serverless, **place):
-        asked |= stand_in.actions
+    cluster = {"cluster_identifier": stand_in.cluster, "db_user": stand_in.user}
+    with environment(stand_in.environment), log_in(serverless, **cluster):
+        actions |= stand_in.actions
     # Sent because the host name is not AWS's own. The client ignores a rejection.
-    assert asked == builds | {"redshift:DescribeCustomDomainAssociations"}
+    assert actions == builds | {"redshift:DescribeCustomDomainAssociations"}
 
 
 @pytest.mark.long(
     guard="tests/engines/test_redshift_models.py"
     "::test_iam_identity_may_build_after_its_load"
 )
-def test_a_serverless_build_needs_no_step_between(
+def test_serverless_build_needs_no_other_grant(
     serverless: Warehouse, stand_in: StandIn
 ) -> None:
     done = Builder(serverless).dbt("run", "--select", "stg_songs", "songs")
@@ -321,9 +321,7 @@ def test_a_serverless_build_needs_no_step_between(
     assert owners == [(stand_in.credentials.identity,)]
 
 
-def test_keys_are_declared_again_by_each_build(
-    small: Builder, stand_in: StandIn
-) -> None:
+def test_each_build_declares_keys_again(small: Builder, stand_in: StandIn) -> None:
     done = small.dbt("build", *NO_UNIT_TESTS, *STAR)
     assert done.returncode == 0, done.stdout
     assert keys_of(small.warehouse) >= KEYS
@@ -332,19 +330,19 @@ def test_keys_are_declared_again_by_each_build(
     tables = ("songs", "artists", "songplays")
     done = small.dbt("test", *NO_UNIT_TESTS, "--select", *tables)
     assert done.returncode == 1
-    gone = {"songplays_artist_id_fk", "songs_artist_id_fk"}
-    assert keys_of(small.warehouse) & KEYS == KEYS - gone
-    before = len(stand_in.statements)
-    # The next build takes them away before it writes, so that a table can be dropped.
+    unproven = {"songplays_artist_id_fk", "songs_artist_id_fk"}
+    assert keys_of(small.warehouse) & KEYS == KEYS - unproven
+    start = len(stand_in.statements)
+    # A key that refers to a table would prevent its replacement.
     done = small.dbt("run", "--select", "songs")
     assert done.returncode == 0, done.stdout
     assert keys_of(small.warehouse) == set()
-    said = "\n".join(stand_in.statements[before:])
-    assert said.rindex("drop constraint") < said.index("create  table")
+    sent = "\n".join(stand_in.statements[start:])
+    assert sent.rindex("drop constraint") < sent.index("create  table")
 
 
-def test_a_build_with_a_conflict_says_so(small: Builder, stand_in: StandIn) -> None:
-    """Both of Redshift's messages are reported as a conflict."""
+def test_build_reports_write_conflict(small: Builder, stand_in: StandIn) -> None:
+    """Redshift has two messages for a conflict."""
     done = small.dbt("run", "--select", "+users", "songs")
     assert done.returncode == 0, done.stdout
     with stand_in.databases.connect(small.warehouse.database) as connection:
@@ -355,31 +353,26 @@ def test_a_build_with_a_conflict_says_so(small: Builder, stand_in: StandIn) -> N
     note = f'insert into "{small.warehouse.database}"."analytics_builds"."users"'
     for part, reason in ((note, CONFLICT), (strategy, CONCURRENT)):
         stand_in.conflicts[:] = [(part, reason)]
-        before = len(stand_in.statements)
+        start = len(stand_in.statements)
         outcome = Outcome()
         outcome.add(small.dbt("run", "--select", "users").result)
         assert (outcome.success, len(outcome.errors)) == (False, 1)
         assert stand_in.conflicts == []
-        # dbt does not send it again, on a connection that has no temporary table.
-        assert sum(part in sql for sql in stand_in.statements[before:]) == 1
+        # dbt does not retry it on a new connection, which lacks the temporary table.
+        assert sum(part in sql for sql in stand_in.statements[start:]) == 1
         raw_rows = dict.fromkeys((*RAW_TABLES, "load_history"), 0)
-        said = build.summary("redshift", LoadResult(), raw_rows, {}, outcome)
-        assert (
-            "Serialization conflict: another transaction changed the same tables"
-            in said
-        )
-        assert "dbt retry --target redshift" in said
+        summary = build.summary("redshift", LoadResult(), raw_rows, {}, outcome)
+        conflict = "Serialization conflict: another transaction changed the same tables"
+        assert conflict in summary
+        assert "dbt retry --target redshift" in summary
 
 
 @pytest.mark.long(
     guard="tests/loaders/test_redshift_loader.py"
     "::test_all_records_arrive_once_and_later_files_alone[manifest]"
 )
-def test_a_build_after_nothing_new_changes_nothing(
-    stand_in: StandIn,
-    data: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
+def test_build_without_new_files_changes_nothing(
+    stand_in: StandIn, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     made = make_warehouse(tmp_path / "warehouse", "redshift", stand_in=stand_in)
     builder = Builder(made)

@@ -1,4 +1,4 @@
-"""The list of what Redshift refuses: each construct, refused and written otherwise."""
+"""SQL that Redshift rejects: each construct, and an alternative that is accepted."""
 
 from __future__ import annotations
 
@@ -108,10 +108,7 @@ EXAMPLES = {
         r"select regexp_replace(a, '(b)', ' \\1') from t",
         "select regexp_replace(a, '(b)', ' $1') from t",
     ),
-    "bytes": (
-        "select encode(a, 'hex') from t",
-        "create table t (a int encode az64)",
-    ),
+    "bytes": ("select encode(a, 'hex') from t", "create table t (a int encode az64)"),
     "decode of bytes": (
         "select decode(a, 'hex') from t",
         "select decode(a, 1, 'one', 'more') from t",
@@ -136,10 +133,7 @@ EXAMPLES = {
         "select extract(dow from a), date_part(week, b), datediff(day, a, b) from t",
     ),
     "statistical aggregate": ("select corr(a, b) from t", "select avg(a) from t"),
-    "mode": (
-        "select mode() within group (order by a) from t",
-        "select mode from t",
-    ),
+    "mode": ("select mode() within group (order by a) from t", "select mode from t"),
     "row constructor": (
         "select row(a, b) from t",
         "select row_number() over () from t",
@@ -233,7 +227,7 @@ def test_each_construct_has_examples() -> None:
     assert sorted(EXAMPLES) == sorted(construct.name for construct in CONSTRUCTS)
 
 
-def test_each_construct_is_found() -> None:
+def test_rejected_construct_is_found() -> None:
     missed = [name for name, (bad, _) in EXAMPLES.items() if name not in names(bad)]
     assert missed == []
 
@@ -248,17 +242,17 @@ def test_other_forms_of_a_construct_are_found() -> None:
         assert names(sql + insert * sql.startswith("merge")) == [name]
 
 
-def test_what_redshift_takes_is_not_found() -> None:
+def test_accepted_alternative_is_not_found() -> None:
     found = {name: names(good) for name, (_, good) in EXAMPLES.items()}
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
 
 
-def test_strings_and_comments_are_not_looked_into() -> None:
+def test_strings_and_comments_are_ignored() -> None:
     assert names("select 'now()', \"now()\", $$now()$$ /* now() */ -- now()") == []
     assert names(r"select 'it\'s now()', 'it''s now()'") == []
 
 
-def test_a_finding_names_its_line() -> None:
+def test_finding_has_its_line() -> None:
     found = check("select 1;\n\nselect\n    'a\nb',\n    now()")
     assert [(finding.construct.name, finding.line) for finding in found] == [
         ("current time", 6)
@@ -282,23 +276,21 @@ def test_command_names_file_line_reason_and_alternative(
     assert "gone.sql cannot be read" in capsys.readouterr().err
 
 
-def test_the_command_lists_what_it_looks_for(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_command_lists_constructs(capsys: pytest.CaptureFixture[str]) -> None:
     assert redshift_sql.main(["--list"]) == 0
-    said = capsys.readouterr().out.splitlines()
-    assert said[:2] == [
+    output = capsys.readouterr().out.splitlines()
+    assert output[:2] == [
         "distinct on: no such clause.",
         "    Number the rows by row_number() and keep the first.",
     ]
-    assert len(said) == 2 * len(CONSTRUCTS)
+    assert len(output) == 2 * len(CONSTRUCTS)
 
 
-def test_redshift_takes_all_sql_of_the_project(
+def test_redshift_accepts_all_sql_of_the_project(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     files = redshift_sql.compiled_files()
     kinds = {"analyses", "models", "tests"}
     assert kinds <= {part for file in files for part in file.parts}
-    status = redshift_sql.main([str(file) for file in files])
+    status = redshift_sql.main(list(map(str, files)))
     assert status == 0, capsys.readouterr().out

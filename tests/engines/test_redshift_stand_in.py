@@ -1,4 +1,4 @@
-"""What the stand-in for Redshift claims, each claim through an unmodified client."""
+"""Behaviour of the stand-in for Redshift, tested through unmodified clients."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ DATABASE = "claims"
 
 @pytest.fixture(scope="module")
 def claims(stand_in: StandIn) -> StandIn:
-    """The stand-in with a database for this file."""
+    """Return the stand-in with a database for this file."""
     stand_in.create_database(DATABASE)
     return stand_in
 
 
 @pytest.fixture
 def connection(claims: StandIn) -> Iterator[Connection]:
-    """A connection of redshift_connector, whose transaction is rolled back."""
+    """Connect by redshift_connector; roll the transaction back at the end."""
     with redshift_connector.connect(
         host=claims.host,
         port=claims.port,
@@ -51,22 +51,22 @@ def rows(connection: Connection, *statements: str) -> list[Any]:
     return [tuple(row) for row in cursor.fetchall()]
 
 
-# --- The wire ---
+# --- Connections and SQL ---
 
 
-def test_a_wrong_password_is_refused(claims: StandIn) -> None:
+def test_wrong_password_is_rejected(claims: StandIn) -> None:
     with pytest.raises(InterfaceError, match="password auth"):
         redshift_connector.connect(
             host=claims.host,
             port=claims.port,
             user=claims.user,
-            password="wrong",  # noqa: S106 -- that is the point
+            password="wrong",  # noqa: S106 -- not a secret
             database=DATABASE,
             ssl=False,
         )
 
 
-def test_dbt_reaches_it_by_iam_over_tls(stand_in: StandIn, tmp_path: Path) -> None:
+def test_dbt_connects_by_iam_over_tls(stand_in: StandIn, tmp_path: Path) -> None:
     made = make_warehouse(tmp_path / "warehouse", "redshift", stand_in=stand_in)
     profile = made.folder / "profiles.yml"
     text = profile.read_text(encoding="utf-8")
@@ -79,17 +79,13 @@ def test_dbt_reaches_it_by_iam_over_tls(stand_in: StandIn, tmp_path: Path) -> No
     assert done.returncode == 0, done.stdout
 
 
-def test_a_backslash_escapes_in_a_literal(
-    connection: Connection,
-) -> None:
+def test_backslash_escapes_in_a_literal(connection: Connection) -> None:
     assert rows(connection, r"select 'a\\b', 'it\'s', 'it''s'") == [
         ("a\\b", "it's", "it's")
     ]
 
 
-def test_names_are_in_lower_case_even_quoted(
-    connection: Connection,
-) -> None:
+def test_quoted_names_are_in_lower_case(connection: Connection) -> None:
     found = rows(
         connection,
         'create temp table "Folded" ("sessionId" int)',
@@ -99,20 +95,17 @@ def test_names_are_in_lower_case_even_quoted(
 
 
 @pytest.mark.parametrize(
-    "sql",
-    ["select distinct on (n) n from t", "select string_agg(n, ',') from t"],
+    "sql", ["select distinct on (n) n from t", "select string_agg(n, ',') from t"]
 )
-def test_what_redshift_refuses_is_refused(connection: Connection, sql: str) -> None:
+def test_unsupported_sql_is_rejected(connection: Connection, sql: str) -> None:
     with pytest.raises(ProgrammingError, match="Redshift refuses"):
         rows(connection, "create temp table t (n varchar(9))", sql)
 
 
-# --- What a table declares ---
+# --- Tables and functions ---
 
 
-def test_svv_table_info_tells_the_declared_design(
-    connection: Connection,
-) -> None:
+def test_svv_table_info_has_the_declared_design(connection: Connection) -> None:
     found = rows(
         connection,
         "create table designed (a int encode az64, b varchar(max)) backup no"
@@ -135,19 +128,19 @@ def test_table_statistics_change_by_maintenance_statements(
     connection.autocommit = True
     rows(connection, "create table worn diststyle even as select 1 as a", "select 1")
     claims.set_health(DATABASE, "worn", unsorted=30, stats_off=20, skew_rows=4.5)
-    reply = (
+    health = (
         "select diststyle, sortkey1, unsorted, stats_off, skew_rows from svv_table_info"
         " where \"table\" = 'worn'"
     )
     worn = ("EVEN", "AUTO(SORTKEY)", Decimal(30), Decimal(20), Decimal("4.5"))
-    assert rows(connection, reply) == [worn]
+    assert rows(connection, health) == [worn]
     maintenance = (
         "vacuum sort only worn to 99 percent",
         "analyze worn",
         "alter table worn alter distkey a",
         "alter table worn alter compound sortkey (a)",
     )
-    assert rows(connection, *maintenance, reply) == [
+    assert rows(connection, *maintenance, health) == [
         ("KEY(a)", "a", Decimal(0), Decimal(0), Decimal("4.5"))
     ]
     connection.autocommit = False
@@ -157,9 +150,7 @@ def test_table_statistics_change_by_maintenance_statements(
     rows(connection, "drop table worn", "commit", "select 1")
 
 
-def test_lengths_that_are_not_given_are_redshifts(
-    connection: Connection,
-) -> None:
+def test_types_have_default_sizes_of_redshift(connection: Connection) -> None:
     with pytest.raises(ProgrammingError, match="too long"):
         rows(
             connection,
@@ -170,9 +161,7 @@ def test_lengths_that_are_not_given_are_redshifts(
     assert rows(connection, "select cast(1.25 as decimal), 2.25::numeric") == [(1, 2)]
 
 
-def test_late_binding_view_outlives_its_table(
-    connection: Connection,
-) -> None:
+def test_late_binding_view_outlives_its_table(connection: Connection) -> None:
     found = rows(
         connection,
         "create table below (a varchar(3), b numeric(9, 2))",
@@ -192,9 +181,7 @@ def test_late_binding_view_outlives_its_table(
     assert columns == [("a", "character varying(3)"), ("b", "numeric(9,2)")]
 
 
-def test_functions_mean_what_they_mean_in_redshift(
-    connection: Connection,
-) -> None:
+def test_functions_return_values_of_redshift(connection: Connection) -> None:
     found = rows(
         connection,
         "create temp table numbers (n int, t varchar(9))",
@@ -216,16 +203,24 @@ def test_functions_mean_what_they_mean_in_redshift(
 
 
 def execute(stand_in: StandIn, *sqls: str, **more: Any) -> dict[str, Any]:
-    """Submit statements, wait for them, and give the description."""
+    """Submit statements, wait until they end, and return the description."""
+    submitted = submit(stand_in, *sqls, **{"WaitTimeSeconds": 20} | more)
     client = stand_in.client("redshift-data")
-    place = {"ClusterIdentifier": stand_in.cluster, "DbUser": stand_in.user}
-    asked = place | {"Database": DATABASE, "WaitTimeSeconds": 20} | more
-    if len(sqls) == 1:
-        submitted = client.execute_statement(Sql=sqls[0], **asked)
-    else:
-        submitted = client.batch_execute_statement(Sqls=list(sqls), **asked)
     described: dict[str, Any] = client.describe_statement(Id=submitted["Id"])
     return described
+
+
+def submit(stand_in: StandIn, *sqls: str, **more: Any) -> dict[str, Any]:
+    """Submit a statement or a batch, and return without waiting."""
+    client = stand_in.client("redshift-data")
+    cluster = {"ClusterIdentifier": stand_in.cluster, "DbUser": stand_in.user}
+    request = cluster | {"Database": DATABASE} | more
+    submitted: dict[str, Any]
+    if len(sqls) == 1:
+        submitted = client.execute_statement(Sql=sqls[0], **request)
+    else:
+        submitted = client.batch_execute_statement(Sqls=list(sqls), **request)
+    return submitted
 
 
 def test_a_batch_is_one_transaction(claims: StandIn) -> None:
@@ -252,18 +247,8 @@ def test_values_are_bound_and_results_have_pages(claims: StandIn) -> None:
     ]
 
 
-def submit(stand_in: StandIn, sql: str, **more: Any) -> dict[str, Any]:
-    """Submit a statement, and do not wait for it."""
-    place = {"ClusterIdentifier": stand_in.cluster, "DbUser": stand_in.user}
-    asked = place | {"Database": DATABASE} | more
-    submitted: dict[str, Any] = stand_in.client("redshift-data").execute_statement(
-        Sql=sql, **asked
-    )
-    return submitted
-
-
 def describe(stand_in: StandIn, statement: dict[str, Any]) -> dict[str, Any]:
-    """Wait until a statement has ended, and describe it."""
+    """Wait until a statement ends, and return its description."""
     reply: dict[str, Any] = stand_in.client("redshift-data").describe_statement(
         Id=statement["Id"], WaitTimeSeconds=30
     )
@@ -319,43 +304,43 @@ def test_statements_are_listed_by_name(claims: StandIn) -> None:
         ({"Parameters": [{"name": "a", "value": "b"}]}, "not used"),
     ],
 )
-def test_a_request_that_breaks_a_rule_is_refused(
+def test_invalid_request_is_rejected(
     claims: StandIn, more: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(ClientError, match=message) as refused:
-        submit(claims, **({"sql": more.pop("Sql", "select 1")} | more))
-    assert refused.value.response["Error"]["Code"] == "ValidationException"
+    with pytest.raises(ClientError, match=message) as rejection:
+        submit(claims, more.pop("Sql", "select 1"), **more)
+    assert rejection.value.response["Error"]["Code"] == "ValidationException"
 
 
 def test_workgroup_rejects_user_and_accepts_secret(claims: StandIn) -> None:
     client = claims.client("redshift-data")
-    asked = {"WorkgroupName": claims.workgroup, "Database": DATABASE}
-    asked["Sql"] = "select current_user"
+    request = {"WorkgroupName": claims.workgroup, "Database": DATABASE}
+    request["Sql"] = "select current_user"
     with pytest.raises(ClientError, match="DbUser is not valid"):
-        client.execute_statement(**asked, DbUser=claims.user)
+        client.execute_statement(**request, DbUser=claims.user)
 
-    def user(**more: str) -> str:
-        done = client.execute_statement(**asked, **more, WaitTimeSeconds=30)
+    def current_user(**more: str) -> str:
+        done = client.execute_statement(**request, **more, WaitTimeSeconds=30)
         records = client.get_statement_result(Id=done["Id"])["Records"]
         return str(records[0][0]["stringValue"])
 
-    assert user() == "IAM:tester"
+    assert current_user() == "IAM:tester"
     made = client.execute_statement(
-        **asked | {"Sql": "create schema of_nobody"}, WaitTimeSeconds=30
+        **request | {"Sql": "create schema forbidden"}, WaitTimeSeconds=30
     )
     reason = client.describe_statement(Id=made["Id"])["Error"]
     assert "permission denied for database" in reason
-    assert user(SecretArn=claims.secret_arn) == claims.user
+    assert current_user(SecretArn=claims.secret_arn) == claims.user
     with pytest.raises(ClientError, match="can't find the specified secret"):
-        user(SecretArn=claims.secret_arn[:-1])
+        current_user(SecretArn=claims.secret_arn[:-1])
 
 
-def test_more_than_forty_statements_are_refused(claims: StandIn) -> None:
+def test_more_than_forty_statements_are_rejected(claims: StandIn) -> None:
     with pytest.raises(ClientError, match="40"):
         execute(claims, *["select 1"] * 41)
 
 
-def test_too_many_active_statements_are_refused(
+def test_too_many_active_statements_are_rejected(
     claims: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claims.data_api, "max_active", 0)
@@ -363,7 +348,7 @@ def test_too_many_active_statements_are_refused(
         submit(claims, "select 1")
 
 
-def test_a_paused_cluster_is_out_of_reach(claims: StandIn) -> None:
+def test_paused_cluster_is_unreachable(claims: StandIn) -> None:
     claims.pause()
     try:
         with pytest.raises(ClientError, match="paused"):
@@ -375,18 +360,18 @@ def test_a_paused_cluster_is_out_of_reach(claims: StandIn) -> None:
     assert describe(claims, submit(claims, "select 1"))["Status"] == "FINISHED"
 
 
-# --- What goes wrong ---
+# --- Faults ---
 
 
-def hasty(stand_in: StandIn, service: str) -> Any:
-    """A client that neither waits nor tries again."""
+def client_without_retries(stand_in: StandIn, service: str) -> Any:
+    """Return a client that does not retry and waits at most 4 seconds."""
     retries: Any = {"total_max_attempts": 1}
     return boto3.client(
         service,  # type: ignore[call-overload]
         endpoint_url=stand_in.endpoint_url,
         region_name=stand_in.region,
         aws_access_key_id="testing",
-        aws_secret_access_key="testing",  # noqa: S106 -- moto takes any
+        aws_secret_access_key="testing",  # noqa: S106 -- not a secret
         config=Config(retries=retries, read_timeout=4),
     )
 
@@ -400,20 +385,20 @@ def hasty(stand_in: StandIn, service: str) -> Any:
         ("denied", "AccessDeniedException"),
     ],
 )
-def test_the_data_api_fails_as_asked(claims: StandIn, how: str, error: str) -> None:
+def test_data_api_fails_as_requested(claims: StandIn, how: str, error: str) -> None:
     claims.fail_next("ListStatements", how)
-    client = hasty(claims, "redshift-data")
+    client = client_without_retries(claims, "redshift-data")
     with pytest.raises(ClientError, match=error):
         client.list_statements()
     client.list_statements()
 
 
 @pytest.mark.parametrize("how", ["reset", "timeout", "lost answer"])
-def test_only_a_lost_answer_was_done(claims: StandIn, how: str) -> None:
+def test_statement_runs_if_only_response_is_lost(claims: StandIn, how: str) -> None:
     execute(claims, "drop table if exists done", "create table done (a int)")
     claims.fail_next("ExecuteStatement", how)
     with pytest.raises((ConnectionClosedError, ReadTimeoutError)):
-        hasty(claims, "redshift-data").execute_statement(
+        client_without_retries(claims, "redshift-data").execute_statement(
             Sql="insert into done values (1)",
             ClusterIdentifier=claims.cluster,
             DbUser=claims.user,
@@ -424,20 +409,18 @@ def test_only_a_lost_answer_was_done(claims: StandIn, how: str) -> None:
     assert claims.query(DATABASE, "select count(*) from done") == [(expected,)]
 
 
-def test_s3_fails_as_asked(claims: StandIn) -> None:
-    place = {"LocationConstraint": claims.region}
-    claims.s3().create_bucket(Bucket="fails-as-asked", CreateBucketConfiguration=place)
-    s3 = hasty(claims, "s3")
+def test_s3_fails_as_requested(claims: StandIn) -> None:
+    region = {"LocationConstraint": claims.region}
+    claims.s3().create_bucket(Bucket="faulty", CreateBucketConfiguration=region)
+    s3 = client_without_retries(claims, "s3")
     claims.fail_next("PutObject", "throttle")
     with pytest.raises(ClientError, match="SlowDown"):
-        s3.put_object(Bucket="fails-as-asked", Key="a", Body=b"x")
+        s3.put_object(Bucket="faulty", Key="a", Body=b"x")
     claims.fail_next("ListObjectsV2", "denied")
     with pytest.raises(ClientError, match="AccessDenied"):
-        s3.list_objects_v2(Bucket="fails-as-asked")
+        s3.list_objects_v2(Bucket="faulty")
     claims.fail_next("PutObject", "lost answer")
     with pytest.raises(ConnectionClosedError):
-        s3.put_object(Bucket="fails-as-asked", Key="a", Body=b"x")
+        s3.put_object(Bucket="faulty", Key="a", Body=b"x")
     claims.fail_next("GetObject", "reset")
-    claims.s3().get_object(
-        Bucket="fails-as-asked", Key="a"
-    )  # boto3 tries again by itself
+    claims.s3().get_object(Bucket="faulty", Key="a")  # boto3 retries by itself

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+import redshift_connector
 
 from redshift_stand_in import StandIn
 
@@ -19,14 +20,14 @@ Load = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def copies(stand_in: StandIn) -> StandIn:
-    """The stand-in with a database and a bucket for this file."""
+    """Return the stand-in with a database and a bucket for this file."""
     stand_in.create_database(DATABASE)
     stand_in.buckets.make(BUCKET)
     return stand_in
 
 
 def execute(stand_in: StandIn, *sqls: str) -> dict[str, Any]:
-    """Run a batch as one transaction, and give its description."""
+    """Run a batch as one transaction, and return its description."""
     client = stand_in.client("redshift-data")
     submitted = client.batch_execute_statement(
         ClusterIdentifier=stand_in.cluster,
@@ -41,7 +42,7 @@ def execute(stand_in: StandIn, *sqls: str) -> dict[str, Any]:
 
 @pytest.fixture
 def load(copies: StandIn) -> Iterator[Load]:
-    """Put files below data/, and COPY that prefix into the table t."""
+    """Return a function that puts files into the bucket and copies them into t."""
 
     def run(
         files: dict[str, bytes],
@@ -64,12 +65,12 @@ def load(copies: StandIn) -> Iterator[Load]:
     copies.buckets.empty(BUCKET)
 
 
-def table(stand_in: StandIn, what: str = "* from t order by 1, 2") -> list[Any]:
-    return stand_in.query(DATABASE, f"select {what}")
+def select(stand_in: StandIn, rest: str = "* from t order by 1, 2") -> list[Any]:
+    return stand_in.query(DATABASE, f"select {rest}")
 
 
-def refused(stand_in: StandIn, reply: dict[str, Any]) -> list[Any]:
-    """What sys_load_error_detail has of the COPY of a batch."""
+def load_errors(stand_in: StandIn, reply: dict[str, Any]) -> list[Any]:
+    """Return the rows of sys_load_error_detail for the last statement of a batch."""
     return stand_in.query(
         DATABASE,
         "select trim(file_name), line_number, trim(column_name), trim(column_type),"
@@ -85,15 +86,15 @@ def test_all_objects_below_prefix_are_loaded(copies: StandIn, load: Load) -> Non
         "data/2/two.json": b'{"a": 3, "other": [1, 2]}\n\n{"b": null, "a": "4"}\n',
     }
     assert load(files)["Status"] == "FINISHED"
-    assert table(copies) == [(1, "x"), (2, "y"), (3, None), (4, None)]
+    assert select(copies) == [(1, "x"), (2, "y"), (3, None), (4, None)]
 
 
-def test_auto_takes_lower_case_names_alone(copies: StandIn, load: Load) -> None:
+def test_auto_reads_lower_case_names_only(copies: StandIn, load: Load) -> None:
     files = {"data/a.json": b'{"A": 1, "b": "x"}'}
     load(files)
-    assert table(copies) == [(None, "x")]
+    assert select(copies) == [(None, "x")]
     load(files, "format as json 'auto ignorecase'")
-    assert table(copies) == [(1, "x")]
+    assert select(copies) == [(1, "x")]
 
 
 def test_a_jsonpaths_file_maps_columns_in_their_order(
@@ -105,17 +106,15 @@ def test_a_jsonpaths_file_maps_columns_in_their_order(
         "data/a.json": b'{"B": 7, "c": [0, {"d": "x"}]} {"B": 8, "c": {}}',
     }
     load(files, f"json 's3://{BUCKET}/paths.json'")
-    assert table(copies) == [(7, "x"), (8, None)]
+    assert select(copies) == [(7, "x"), (8, None)]
     reply = load(files, f"json 's3://{BUCKET}/paths.json'", "a int, b int, c int")
-    assert (
-        "JSONPath size: 2, Number of columns in table or column list: 3"
-        in (reply["Error"])
-    )
+    sizes = "JSONPath size: 2, Number of columns in table or column list: 3"
+    assert sizes in reply["Error"]
 
 
 def test_jsonpaths_file_below_prefix_is_loaded(copies: StandIn, load: Load) -> None:
     load({"data/a.json": b'{"a": 1}', "data/paths.json": b'{"jsonpaths": ["$.a"]}'})
-    assert table(copies) == [(1, None), (None, None)]
+    assert select(copies) == [(1, None), (None, None)]
 
 
 def test_a_manifest_names_the_files(copies: StandIn, load: Load) -> None:
@@ -128,7 +127,7 @@ def test_a_manifest_names_the_files(copies: StandIn, load: Load) -> None:
         return load(files | {"m": body}, "manifest json 'auto'", source="m")
 
     assert manifest(entry, gone)["Status"] == "FINISHED"
-    assert table(copies) == [(2, None)]
+    assert select(copies) == [(2, None)]
     assert "NoSuchKey" in manifest(entry, gone | {"mandatory": True})["Error"]
     assert manifest(gone)["Status"] == "FAILED"
 
@@ -136,7 +135,7 @@ def test_a_manifest_names_the_files(copies: StandIn, load: Load) -> None:
 def test_gzip_is_unpacked_if_asked_for(copies: StandIn, load: Load) -> None:
     files = {"data/a.json.gz": gzip.compress(b'{"a": 1}')}
     load(files, "json 'auto' gzip")
-    assert table(copies) == [(1, None)]
+    assert select(copies) == [(1, None)]
     assert load(files)["Status"] == "FAILED"
     load({"data/a.json.gz": b'{"a": 1}'}, "json 'auto' gzip")
     assert "does not exist" in load({}, source="nothing/")["Error"]
@@ -155,15 +154,12 @@ def test_unnamed_column_takes_its_default(copies: StandIn, load: Load) -> None:
         "select pg_last_copy_count(), pg_last_copy_id()",
     )
     assert reply["Status"] == "FINISHED"
-    assert table(copies, "a, b, at::varchar from t") == [
+    assert select(copies, "a, b, at::varchar from t") == [
         (1, "none", "2018-11-30 00:00:00")
     ]
     result = copies.client("redshift-data").get_statement_result(Id=reply["Id"])
     assert result["Records"] == [
-        [
-            {"longValue": 1},
-            {"longValue": reply["SubStatements"][2]["RedshiftQueryId"]},
-        ]
+        [{"longValue": 1}, {"longValue": reply["SubStatements"][2]["RedshiftQueryId"]}]
     ]
 
 
@@ -185,17 +181,17 @@ def test_load_fails_at_maxerror_and_errors_survive(copies: StandIn, load: Load) 
         (name, 3, "", "", "", 0, 1216, "Invalid JSON"),
         (name, 4, "b", "varchar", "5", 5, 1204, "String length exceeds DDL length"),
     ]
-    assert refused(copies, reply) == errors
+    assert load_errors(copies, reply) == errors
     reply = load(files, "json 'auto' maxerror 4")
     assert reply["Status"] == "FINISHED"
-    assert refused(copies, reply) == errors
-    assert table(copies) == [(1, None)]
+    assert load_errors(copies, reply) == errors
+    assert select(copies) == [(1, None)]
     assert load(files)["Status"] == "FAILED"
 
 
-def test_a_null_is_refused_where_none_may_be(copies: StandIn, load: Load) -> None:
+def test_null_in_not_null_column_is_rejected(copies: StandIn, load: Load) -> None:
     reply = load({"data/a.json": b"{}"}, columns="a int not null")
-    assert refused(copies, reply)[0][2:] == (
+    assert load_errors(copies, reply)[0][2:] == (
         ("a", "integer", "", 0, 1213, "Missing data for not-null field")
     )
 
@@ -204,12 +200,12 @@ def test_decimals_are_cut_or_rounded(copies: StandIn, load: Load) -> None:
     files = {"data/a.json": b'{"a": -0.125, "b": 1} {"a": 9.99, "b": 2}'}
     columns = "a numeric(4, 2), b int"
     load(files, columns=columns)
-    found = table(copies, "a from t order by b")
+    found = select(copies, "a from t order by b")
     assert found == [(Decimal("-0.12"),), (Decimal("9.99"),)]
     load(files, "json 'auto' roundec", columns=columns)
-    assert table(copies, "a from t order by b")[0] == (Decimal("-0.13"),)
+    assert select(copies, "a from t order by b")[0] == (Decimal("-0.13"),)
     reply = load({"data/a.json": b'{"a": 1e-5}'}, columns=columns)
-    assert refused(copies, reply)[0][-1] == (
+    assert load_errors(copies, reply)[0][-1] == (
         "Invalid digit, Value 'e', Pos 1, Type: Decimal"
     )
 
@@ -231,46 +227,45 @@ TEXTS = (
 def test_copy_options_change_texts(copies: StandIn, load: Load) -> None:
     for options, value, expected in TEXTS:
         load({"data/a.json": b'{"b": ' + value + b"}"}, f"json 'auto' {options}")
-        assert table(copies, "b from t") == [(expected,)], (options, value)
+        assert select(copies, "b from t") == [(expected,)], (options, value)
 
 
-def test_an_object_is_too_long_a_text(copies: StandIn, load: Load) -> None:
-    reply = load({"data/a.json": b'{"b": {"c": 1}}'})
-    assert refused(copies, reply)[0][6] == 1204
+@pytest.mark.parametrize(
+    ("record", "code"),
+    [
+        pytest.param(b'{"b": {"c": 1}}', 1204, id="object longer than its column"),
+        pytest.param(b'{"b": "a\xff"}', 1220, id="invalid UTF-8"),
+        pytest.param(b'{"a": 1, "c": "' + b"x" * 2**22 + b'"}', 1216, id="over 4 MB"),
+    ],
+)
+def test_record_is_rejected_with_code(
+    copies: StandIn, load: Load, record: bytes, code: int
+) -> None:
+    reply = load({"data/a.json": record})
+    assert load_errors(copies, reply)[0][6] == code
 
 
-def test_invalid_utf_8_is_refused(copies: StandIn, load: Load) -> None:
-    reply = load({"data/a.json": b'{"b": "a\xff"}'})
-    assert refused(copies, reply)[0][6] == 1220
-
-
-def test_moments_may_be_milliseconds(copies: StandIn, load: Load) -> None:
+def test_timestamps_may_be_milliseconds(copies: StandIn, load: Load) -> None:
     files = {"data/a.json": b'{"a": 1541121934796}'}
     load(files, "json 'auto' timeformat 'epochmillisecs'", "a timestamp")
-    assert table(copies, "a::varchar from t") == [("2018-11-02 01:25:34.796",)]
+    assert select(copies, "a::varchar from t") == [("2018-11-02 01:25:34.796",)]
     reply = load(files, columns="a timestamp")
-    assert refused(copies, reply)[0][6] == 1206
+    assert load_errors(copies, reply)[0][6] == 1206
 
 
-def test_noload_loads_nothing_and_tells_the_same(copies: StandIn, load: Load) -> None:
+def test_noload_succeeds_and_loads_nothing(copies: StandIn, load: Load) -> None:
     reply = load({"data/a.json": b'{"a": 1}'}, "json 'auto' noload")
     assert reply["Status"] == "FINISHED"
-    assert table(copies) == []
+    assert select(copies) == []
 
 
-def test_a_record_larger_than_4_mb_is_refused(copies: StandIn, load: Load) -> None:
-    body = b'{"a": 1, "c": "' + b"x" * (4 * 1024 * 1024) + b'"}'
-    reply = load({"data/a.json": body})
-    assert refused(copies, reply)[0][6] == 1216
-
-
-def test_what_goes_wrong_is_told_in_redshifts_words(copies: StandIn) -> None:
+def test_copy_fails_with_message_of_redshift(copies: StandIn) -> None:
     other, narrow = (
         f"arn:aws:iam::123456789012:role/{name}" for name in ("other", "narrow")
     )
     copies.roles[narrow] = ["s3://elsewhere/"]
     here, role = f"s3://{BUCKET}/data/", copies.role_arn
-    for source, taken, options, message in (
+    for source, role_arn, options, message in (
         ("s3://nowhere/x", role, "", "Error NoSuchBucket"),
         (here, other, "", "to assume IAM Role arn:"),
         (here, narrow, "", "Error AccessDenied"),
@@ -282,14 +277,12 @@ def test_what_goes_wrong_is_told_in_redshifts_words(copies: StandIn) -> None:
         reply = execute(
             copies,
             "create temp table u (a int)",
-            f"copy u from '{source}' iam_role '{taken}' json 'auto' {options}",
+            f"copy u from '{source}' iam_role '{role_arn}' json 'auto' {options}",
         )
         assert message in reply["Error"]
 
 
 def test_copy_runs_over_wire_and_prepared(copies: StandIn, load: Load) -> None:
-    import redshift_connector  # noqa: PLC0415 -- this test alone needs it
-
     load({"data/a.json": b'{"a": 1}'})
     with redshift_connector.connect(
         host=copies.host,
@@ -300,13 +293,10 @@ def test_copy_runs_over_wire_and_prepared(copies: StandIn, load: Load) -> None:
         ssl=False,
     ) as connection:
         cursor = connection.cursor()
-        sql = (
-            f"copy t from 's3://{BUCKET}/data/' iam_role '{copies.role_arn}'"
-            " json 'auto'"
-        )
-        cursor.execute(sql)
-        cursor.execute(sql)
+        source = f"'s3://{BUCKET}/data/' iam_role '{copies.role_arn}'"
+        for _ in range(2):
+            cursor.execute(f"copy t from {source} json 'auto'")
         cursor.execute("select count(*) from t")
         assert cursor.fetchall() == ([3],)
         connection.rollback()
-    assert table(copies) == [(1, None)]
+    assert select(copies) == [(1, None)]

@@ -1,4 +1,4 @@
-"""External tables over JSON in S3, as far as the stand-in shows them."""
+"""External tables over JSON in S3, as the stand-in for Redshift reads them."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ stored as textfile location 's3://{BUCKET}/data/'"""
 
 @pytest.fixture(scope="module")
 def lake(stand_in: StandIn) -> StandIn:
-    """The stand-in with a database and a bucket for this file."""
+    """Return the stand-in with a database and a bucket for this file."""
     stand_in.create_database(DATABASE)
-    place = {"LocationConstraint": stand_in.region}
-    stand_in.s3().create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place)
+    stand_in.buckets.make(BUCKET)
     return stand_in
 
 
 @pytest.fixture
 def connection(lake: StandIn) -> Iterator[Connection]:
-    """A connection that commits each statement by itself."""
+    """Connect with autocommit."""
     with redshift_connector.connect(
         host=lake.host,
         port=lake.port,
@@ -87,7 +86,7 @@ def test_external_table_shows_current_files(
     rows(connection, "drop table lake.t", "select 1")
 
 
-def test_no_transaction_makes_external_tables(connection: Connection) -> None:
+def test_external_table_in_transaction_is_rejected(connection: Connection) -> None:
     connection.autocommit = False
     with pytest.raises(ProgrammingError, match="inside a transaction block"):
         rows(connection, TABLE)

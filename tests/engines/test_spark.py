@@ -1,4 +1,4 @@
-"""What is Spark's own: reading, commits, versions of tables, and Java."""
+"""Loading and building on Spark: reading, commits, table versions and Java."""
 
 from __future__ import annotations
 
@@ -28,24 +28,18 @@ from raw_lines import event, lines_of, song
 from sparkify.loaders.spark import session as spark_session
 from sparkify.loaders.spark.lake import Lake
 from sparkify.raw.rules import EVENTS, SONGS, RawTable
-from warehouses import (
-    PROJECT,
-    Builder,
-    Warehouse,
-    make_warehouse,
-    write_source,
-)
+from warehouses import PROJECT, Builder, Warehouse, make_warehouse, write_source
 
 BOOTSTRAP = [sys.executable, str(PROJECT / "scripts" / "bootstrap.py")]
 
 
 def in_python(table: RawTable, values: list[str | None]) -> tuple[Any, ...]:
-    """Return a record's values by the rules, in the types that Spark should give."""
-    takes = {"bigint": int, "integer": int, "double precision": float}
+    """Return a record's values by the rules, in the types that Spark must return."""
+    types = {"bigint": int, "integer": int, "double precision": float}
     return tuple(
         value
         if value is None or kind.startswith("varchar")
-        else takes.get(kind, Decimal)(value)
+        else types.get(kind, Decimal)(value)
         for value, kind in zip(
             values, (c.kind.sql_type for c in table.columns), strict=True
         )
@@ -53,7 +47,7 @@ def in_python(table: RawTable, values: list[str | None]) -> tuple[Any, ...]:
 
 
 def read_without_rules(warehouse: Warehouse, table: RawTable) -> int:
-    """Count the records that Spark's parser read, as the rules would."""
+    """Count the records that Spark's parser read without the rules."""
     ((count,),) = warehouse.query(
         f"select count(*) from lake.{table.name}"
         " where folder like '%-parser' and loaded_at is not null"
@@ -71,21 +65,16 @@ PLAIN = [
     *(event(userId=user) for user in ("", "39", 39, 10**17)),
     *(event(session=session, item=-5) for session in (-1, 10**17)),
 ]
-"""Lines that Spark reads itself, whatever else is drawn."""
-
-
-THIS = "tests/engines/test_spark.py::test_spark_and_the_rules_agree_on_drawn_lines"
+"""Lines that Spark's parser reads without the rules."""
+DRAWN = "tests/engines/test_spark.py::test_drawn_lines_are_read_like_the_rules"
 
 
 @only_spark
 @pytest.mark.parametrize(
-    "examples",
-    [1, pytest.param(6, marks=pytest.mark.long(guard=f"{THIS}[1-spark]"))],
+    "examples", [1, pytest.param(6, marks=pytest.mark.long(guard=f"{DRAWN}[1-spark]"))]
 )
-def test_spark_and_the_rules_agree_on_drawn_lines(
-    tmp_path_factory: pytest.TempPathFactory,
-    warehouse: Warehouse,
-    examples: int,
+def test_drawn_lines_are_read_like_the_rules(
+    tmp_path_factory: pytest.TempPathFactory, warehouse: Warehouse, examples: int
 ) -> None:
     @settings(
         max_examples=examples,
@@ -110,7 +99,7 @@ def test_spark_and_the_rules_agree_on_drawn_lines(
 
 
 def exactly(row: tuple[Any, ...]) -> list[str]:
-    """Return texts that are equal for equal values of one type, without a scale."""
+    """Return texts that are equal for values of equal type and value, at any scale."""
     return [repr(v.normalize() if isinstance(v, Decimal) else v) for v in row]
 
 
@@ -118,7 +107,7 @@ def exactly(row: tuple[Any, ...]) -> list[str]:
 def test_files_of_all_forms_and_names_are_read(
     warehouse: Warehouse, load: Load, tmp_path: Path
 ) -> None:
-    """Also those that Spark overlooks, or whose names it takes for patterns."""
+    """Spark itself skips some of these names, and reads others as patterns."""
     names = [*NAMES, "_hidden.json", "100%.json", "a%20b.json", "ü.json", "x.GZ.json"]
     files = {name: event(item=0) + b"\n" + event(item=1) for name in names}
     for form, content in FORMS.items():
@@ -192,12 +181,12 @@ def test_killed_load_is_invisible_and_then_deleted(
             load(root)
     folder = warehouse.lake / "raw" / "staging_events"
     assert len(list(folder.glob("folder=*"))) > 1
-    seen = "select sessionid from raw.staging_events order by 1"
+    sessions = "select sessionid from raw.staging_events order by 1"
     texts = "select raw_text from raw.rejected_records"
     warehouse.session.catalog.refreshTable("lake.staging_events")
-    assert warehouse.query(seen) == [(1,)]
+    assert warehouse.query(sessions) == [(1,)]
     assert load(root) == 0
-    assert warehouse.query(seen) == [(2,), (3,)]
+    assert warehouse.query(sessions) == [(2,), (3,)]
     assert warehouse.query(texts) == [("y",)]
     assert len(list((warehouse.lake / "raw" / "commits").iterdir())) == 2
     loads = {path.name.partition("-")[0] for path in folder.glob("folder=*")}
@@ -210,10 +199,10 @@ def test_dry_run_prints_statements_and_changes_nothing(
 ) -> None:
     root = write_source(tmp_path / "data", {"a.json": event()}, {"s.json": song()})
     assert load(root, "--dry-run") == 0
-    said = capsys.readouterr().out
-    assert "create or replace view `raw`.`staging_events`" in said
-    assert "inner join files on lines.uri = files.uri" in said
-    assert "load  staging_events  log_data/a.json" in said
+    output = capsys.readouterr().out
+    assert "create or replace view `raw`.`staging_events`" in output
+    assert "inner join files on lines.uri = files.uri" in output
+    assert "load  staging_events  log_data/a.json" in output
     assert warehouse.raw_tables() == []
 
 
@@ -247,8 +236,8 @@ def test_large_tables_are_sorted_in_large_files(
         assert 0 < len(files) <= 2 * len(versions)
     with duckdb.connect() as connection:
         for file in files_of(lake, "songplays"):
-            moments = connection.read_parquet(str(file)).project("start_time")
-            assert moments.fetchall() == moments.order("start_time").fetchall()
+            start_times = connection.read_parquet(str(file)).project("start_time")
+            assert start_times.fetchall() == start_times.order("start_time").fetchall()
 
 
 def test_spark_leaves_nothing_in_the_project(
@@ -267,17 +256,17 @@ def java_files(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if found.match(path.name))
 
 
-def test_temporary_files_lie_in_the_lake(
+def test_temporary_files_are_in_the_lake(
     built_warehouse: Callable[[str, str], Warehouse],
 ) -> None:
     warehouse = built_warehouse("spark", "grown")
-    system = warehouse.session._jvm.java.lang.System  # noqa: SLF001 -- there is no public way to ask Java
+    system = warehouse.session._jvm.java.lang.System  # noqa: SLF001 -- there is no public access
     assert system.getProperty("java.io.tmpdir") == str(warehouse.lake / "tmp")
     assert java_files(warehouse.lake / "tmp")
 
 
 @pytest.mark.long(
-    guard="tests/engines/test_spark.py::test_temporary_files_lie_in_the_lake"
+    guard="tests/engines/test_spark.py::test_temporary_files_are_in_the_lake"
 )
 @pytest.mark.parametrize("interrupt", [False, True], ids=["error", "Ctrl-C"])
 def test_temporary_files_are_deleted_at_the_end(
@@ -288,7 +277,7 @@ def test_temporary_files_are_deleted_at_the_end(
     root = write_source(tmp_path / "data", {"a.json": event() + b"\nx"})
     own = tmp_path / "tmp"
     own.mkdir()
-    # A shell has what it runs in the background ignore Ctrl-C, children included.
+    # Background jobs of a shell and their children ignore Ctrl-C by default.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [*BOOTSTRAP, "--data", str(root), "--max-rejects", "0"],
@@ -302,9 +291,9 @@ def test_temporary_files_are_deleted_at_the_end(
                 os.killpg(load.pid, signal.SIGINT)
                 break
             time.sleep(0.1)
-        said = load.communicate()[1].decode()
-    assert load.returncode == (130 if interrupt else 2), said
-    assert "Traceback" not in said
+        output = load.communicate()[1].decode()
+    assert load.returncode == (130 if interrupt else 2), output
+    assert "Traceback" not in output
     assert list(own.iterdir()) == []
     assert list(temporary.iterdir()) == []
     running = subprocess.run(["ps", "-eo", "args"], capture_output=True, check=True)
@@ -312,7 +301,7 @@ def test_temporary_files_are_deleted_at_the_end(
 
 
 @pytest.mark.long(
-    guard="tests/engines/test_spark_builds.py::test_a_reader_sees_one_whole_version"
+    guard="tests/engines/test_spark_builds.py::test_reader_sees_one_complete_version"
 )
 @only_spark
 def test_killed_build_leaves_no_files(builder: Builder, tmp_path: Path) -> None:
@@ -324,8 +313,9 @@ def test_killed_build_leaves_no_files(builder: Builder, tmp_path: Path) -> None:
     )
     builder.build()
     count = "select count(*) from analytics.songplays"
-    before = warehouse.query(count)
+    rows = warehouse.query(count)
     (version,) = {file.parent for file in files_of(warehouse.lake, "songplays")}
+    tables = version.parent
     spark_session.stop()
     with subprocess.Popen(
         [Path(sys.executable).parent / "dbt", "--quiet", "run"],
@@ -334,20 +324,18 @@ def test_killed_build_leaves_no_files(builder: Builder, tmp_path: Path) -> None:
         start_new_session=True,
     ) as build:
         try:
-            while build.poll() is None and not [
-                folder
-                for folder in version.parent.glob("songplays__*")
-                if folder != version
-            ]:
+            while build.poll() is None and not {*tables.glob("songplays__*")} - {
+                version
+            }:
                 time.sleep(0.02)
             assert build.poll() is None
         finally:
             os.killpg(build.pid, signal.SIGKILL)
-    (version.parent / "songplays__20000101t000000000000").mkdir()
-    assert warehouse.query(count) == before
-    assert [path.name for path in version.parent.glob("songplays__*")] == [version.name]
+    (tables / "songplays__20000101t000000000000").mkdir()
+    assert warehouse.query(count) == rows
+    assert [path.name for path in tables.glob("songplays__*")] == [version.name]
     builder.build()
-    assert warehouse.query(count) == before
+    assert warehouse.query(count) == rows
 
 
 # --- Java and profiles ---------------------------------------------------------------
@@ -382,14 +370,12 @@ def test_old_java_is_clear_error(tmp_path: Path, java: str | None, wrong: str) -
     assert len(done.stderr.splitlines()) == 2
 
 
-def test_load_without_java_is_clear_error(
-    tmp_path: Path,
-) -> None:
+def test_load_without_java_is_clear_error(tmp_path: Path) -> None:
     require_spark()
     root = write_source(tmp_path / "data", {"a.json": event()})
     example = (PROJECT / "profiles.example.yml").read_text(encoding="utf-8")
     (tmp_path / "profiles.yml").write_text(example, encoding="utf-8")
-    here = {
+    variables = {
         "JAVA_HOME": str(tmp_path),
         "DBT_PROFILES_DIR": str(tmp_path),
         "SPARKIFY_LAKE": str(tmp_path / "lake"),
@@ -400,7 +386,7 @@ def test_load_without_java_is_clear_error(
     ):
         done = subprocess.run(
             [*BOOTSTRAP, "--data", str(root), "--target", target],
-            env=os.environ | here,
+            env=os.environ | variables,
             capture_output=True,
             text=True,
             check=False,

@@ -1,4 +1,4 @@
-"""How Spark shows a new version of a table (decision 7), and the law on Spark."""
+"""Table versions (decision 7), interrupted builds and the law on Spark."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ A_BUILD = (
     "tests/rules/test_star.py::test_table_has_rows_and_values_of_oracle"
     "[spark-grown-songplays]"
 )
-"""Loads the sample on Spark and more after it, builds, and compares."""
+"""Builds the grown data on Spark and compares a table."""
 A_LAW_CASE = (
-    f"tests/rules/test_law.py::test_the_law_holds_in_a_named_case[duckdb-{FIND_AGAIN}]"
+    f"tests/rules/test_law.py::test_law_holds_in_named_case[duckdb-{FIND_AGAIN}]"
 )
-"""The same increments, by the strategy of the other engines."""
+"""Runs the same increments by the strategy of the other engines."""
 
 USERS = ("--select", "users")
 STATEMENTS = 12
-"""About so many statements build the table users."""
-SHOWS = r"(create|alter) view analytics\.users "
+"""The approximate number of statements that build the table users."""
+SWITCH = r"(create|alter) view analytics\.users "
 
 
 @contextmanager
 def before_each_statement(act: Callable[[str], None]) -> Iterator[None]:
-    """Let a function see each statement of dbt before it runs."""
-    # Not everybody has Spark.
+    """Call a function with each statement of dbt before the statement runs."""
+    # Spark may be missing.
     cursors = importlib.import_module("dbt.adapters.spark.session").Cursor
     execute = cursors.execute
 
@@ -52,25 +52,25 @@ def before_each_statement(act: Callable[[str], None]) -> Iterator[None]:
 
 
 def versions_of_users(warehouse: Warehouse) -> list[str]:
-    """List the versions of the table users, the oldest first."""
+    """List the versions of the table users, oldest first."""
     names = warehouse.query("show tables in analytics_versions like 'users__*'")
     return sorted(name for _, name, _ in names)
 
 
 def read_users(warehouse: Warehouse) -> tuple[int, tuple[str, ...]]:
-    """Count the users that a reader finds, and name the versions that he reads."""
+    """Return the number of users that a query finds, and the versions it reads."""
     files = warehouse.query("select input_file_name() from analytics.users")
     return len(files), tuple({Path(file).parent.name for (file,) in files})
 
 
-def test_a_reader_sees_one_whole_version(
+def test_reader_sees_one_complete_version(
     built_warehouse: Callable[[str, str], Warehouse],
 ) -> None:
-    """Also while a build runs, is killed, or runs beside another build."""
+    """Also during a build, a killed build and two concurrent builds."""
     warehouse = built_warehouse("spark", "grown")
     builder = Builder(warehouse)
     users, (first,) = read_users(warehouse)
-    began_to_read = warehouse.session.sql("select * from analytics.users")
+    open_query = warehouse.session.sql("select * from analytics.users")
     seen = []
 
     with before_each_statement(lambda _: seen.append(read_users(warehouse))):
@@ -78,11 +78,11 @@ def test_a_reader_sees_one_whole_version(
     _, (second,) = read_users(warehouse)
     assert set(seen) == {(users, (first,)), (users, (second,))}
     assert seen == sorted(seen)
-    assert began_to_read.count() == users
+    assert open_query.count() == users
     assert versions_of_users(warehouse) == [first, second]
 
     def kill(statement: str) -> None:
-        if re.match(SHOWS, statement):
+        if re.match(SWITCH, statement):
             raise RuntimeError("This build was killed.")
 
     with (
@@ -91,10 +91,10 @@ def test_a_reader_sees_one_whole_version(
     ):
         builder.build(*USERS)
     assert read_users(warehouse) == (users, (second,))
-    *_, half = versions_of_users(warehouse)
+    *_, partial = versions_of_users(warehouse)
 
-    def build_beside(statement: str) -> None:
-        if re.match(SHOWS, statement):
+    def build_concurrently(statement: str) -> None:
+        if re.match(SWITCH, statement):
             later = f"users__{datetime.now(UTC):%Y%m%dt%H%M%S%f}"
             version = f"analytics_versions.{later}"
             for other in (
@@ -103,11 +103,11 @@ def test_a_reader_sees_one_whole_version(
             ):
                 warehouse.query(other)
 
-    with before_each_statement(build_beside):
+    with before_each_statement(build_concurrently):
         builder.build(*USERS)
     third, later = versions_of_users(warehouse)[-2:]
     assert read_users(warehouse) == (users, (third,))
-    assert versions_of_users(warehouse) == [second, half, third, later]
+    assert versions_of_users(warehouse) == [second, partial, third, later]
     builder.build(*USERS)
     assert versions_of_users(warehouse)[:2] == [third, later]
     builder.build(*USERS)
@@ -116,9 +116,9 @@ def test_a_reader_sees_one_whole_version(
 
 
 @pytest.mark.long(
-    guard="tests/engines/test_spark_builds.py::test_a_reader_sees_one_whole_version"
+    guard="tests/engines/test_spark_builds.py::test_reader_sees_one_complete_version"
 )
-def test_build_after_a_killed_build_is_right(
+def test_build_after_killed_build_is_correct(
     built_warehouse: Callable[[str, str], Warehouse],
 ) -> None:
     warehouse = built_warehouse("spark", "grown")
@@ -136,8 +136,8 @@ def test_build_after_a_killed_build_is_right(
         count, (version,) = read_users(warehouse)
         assert count == users
         builder.build(*USERS)
-        count, (after,) = read_users(warehouse)
-        assert (count, version < after) == (users, True)
+        count, (rebuilt,) = read_users(warehouse)
+        assert (count, version < rebuilt) == (users, True)
         record(
             "kill",
             engine="spark",
@@ -147,22 +147,22 @@ def test_build_after_a_killed_build_is_right(
         )
 
 
-def test_an_unknown_table_format_is_one_sentence(
+def test_unknown_table_format_is_clear_error(
     built_warehouse: Callable[[str, str], Warehouse], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     builder = Builder(built_warehouse("spark", "grown"))
     monkeypatch.setenv("SPARKIFY_TABLE_FORMAT", "hudi")
     done = builder.dbt("build", *NO_TESTS, *USERS)
     assert done.returncode == 1
-    said = "SPARKIFY_TABLE_FORMAT must be parquet, iceberg or delta, not 'hudi'."
-    assert said in str(done.result.exception)
+    error = "SPARKIFY_TABLE_FORMAT must be parquet, iceberg or delta, not 'hudi'."
+    assert error in str(done.result.exception)
 
 
 @pytest.mark.long(guard=A_LAW_CASE)
-def test_an_increment_by_merge_holds_the_law(
+def test_law_holds_for_increments_by_merge(
     built_warehouse: Callable[[str, str], Warehouse], tmp_path: Path
 ) -> None:
-    """The statement for Iceberg and Delta, as DuckDB runs it and Spark parses it."""
+    """DuckDB runs the statement for Iceberg and Delta, and Spark parses it."""
     builder = Builder(make_warehouse(tmp_path / "warehouse"))
     macro = "{% macro get_incremental_replace_changed_sql(arguments) %}"
     merge = (

@@ -1,8 +1,7 @@
-"""An independent judge of the warehouse.
+"""An independent implementation of the rules, with which tests compare the warehouse.
 
-Plain Python that derives the five tables from raw JSON by the written rules (design,
-section 3; decisions 0001 and 0002), without SQL and without reading the project's
-models, macros or scripts.
+It derives the tables from raw JSON by decisions 0001 and 0002. It is plain Python
+without SQL, and it imports nothing of scripts/.
 """
 
 from __future__ import annotations

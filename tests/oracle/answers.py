@@ -1,4 +1,4 @@
-"""What the analytics team's questions come to, by the name of the analysis."""
+"""The answers to the analytics team's questions."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ QUESTIONS: tuple[Callable[[Evidence], Answer], ...] = (
     quality.what_was_loaded,
     quality.why_records_were_rejected,
 )
-"""What is played, when and where, who listens, and what the data are like."""
+"""The questions in the order of docs/questions.md; a name is that of the analysis."""
 
 
 def answers(records: RawRecords) -> dict[str, Answer]:
-    """Answer all questions, by the name of the analysis."""
+    """Return the answer to each question, by the name of its analysis."""
     evidence = evidence_of(records)
     return {question.__name__: question(evidence) for question in QUESTIONS}

@@ -1,4 +1,4 @@
-"""How a value is cleaned: decision 0002, section "Cleaning", and the rounding rule."""
+"""Cleaning and rounding of values: decision 0002, section "Cleaning"."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ WHITE_SPACE = (
 
 
 def repair(text: str) -> str:
-    """Undo twice encoded UTF-8; any other text stays as it is, whole.
+    """Return text that is encoded twice as decoded text, any other text unchanged.
 
-    Twice encoded: there is a non-ASCII character, all code points are below 256,
-    and read as bytes they are strict UTF-8, twice over. Each `encode("latin-1")`
-    fails on a code point above 255, each `decode("utf-8")` on bytes that are not UTF-8.
+    `encode("latin-1")` fails on a code point above 255. `decode("utf-8")` fails on
+    bytes that are not valid UTF-8.
     """
     if text.isascii():
         return text
@@ -31,38 +30,35 @@ def repair(text: str) -> str:
 
 
 def trim(text: str) -> str:
-    """Take white space off both ends."""
+    """Remove white space from both ends."""
     return text.strip(WHITE_SPACE)
 
 
 @lru_cache(maxsize=1 << 16)
 def clean_text(text: str | None) -> str | None:
-    """Repair, then trim, then make empty text null, in this order."""
+    """Repair text, then trim it; return null if it is empty."""
     if text is None:
         return None
     return trim(repair(text)) or None
 
 
 def clean_user(text: str | None) -> int | None:
-    """Read a user id as a whole number; an empty one is null."""
+    """Return a user id as an integer, null if it is empty."""
     cleaned = clean_text(text)
     return None if cleaned is None else int(cleaned)
 
 
 def clean_year(year: int | None) -> int | None:
-    """Year 0 means unknown and is null."""
+    """Return the year, null for year 0, which means unknown."""
     return None if year == 0 else year
 
 
 def clean_duration(seconds: Decimal | None) -> Decimal | None:
-    """Round a duration to five places before it is compared or shown."""
+    """Round a duration in seconds to five decimal places."""
     return None if seconds is None else round_half_away(seconds, places=5)
 
 
 def round_half_away(value: Decimal, places: int) -> Decimal:
-    """Round half away from zero; a zero has no sign.
-
-    `ROUND_HALF_UP` is Python's name for half away from zero.
-    """
+    """Round half away from zero, which Python calls half up; zero has no sign."""
     rounded = value.quantize(Decimal(1).scaleb(-places), rounding=ROUND_HALF_UP)
     return rounded.copy_abs() if rounded.is_zero() else rounded

@@ -1,25 +1,23 @@
-"""The marts of listening, from the rules that their descriptions and columns give.
+"""The listening marts, by the descriptions of their models and columns.
 
-Plays one by one, sessions and levels event by event in the order in which things
-happened: (`ts`, `session_id`, `item_in_session`).
+Events are sorted by (`ts`, `session_id`, `item_in_session`) in every function.
 """
 
 from __future__ import annotations
 
 import csv
 from calendar import day_name
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from hashlib import md5
-from itertools import pairwise
+from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from oracle.cleaning import trim
+from oracle.measures import events_by_user, group_by, monday_of
 from oracle.reading import RawRecords
 from oracle.star import (
     Event,
@@ -32,14 +30,16 @@ from oracle.star import (
     make_time,
     recency,
     start_time,
+    surrogate_key,
     winning_events,
 )
 
+END_OF_CALENDAR: Final = date(2243, 10, 16)
 US_STATES = Path(__file__).parents[2] / "seeds" / "look_ups" / "us_states.csv"
 
 
 class Play(NamedTuple):
-    """One row per songplay, with what is asked for."""
+    """One row per songplay, with the attributes of user, time, location and device."""
 
     songplay_id: str
     start_time: datetime
@@ -87,7 +87,7 @@ class Session(NamedTuple):
 
 
 class UserLevel(NamedTuple):
-    """One row per user and period of one level."""
+    """One row per user and period with one level."""
 
     user_level_id: str
     user_id: int
@@ -102,7 +102,7 @@ class UserLevel(NamedTuple):
 
 
 class UserWeek(NamedTuple):
-    """One row per user and week, in the last 105 weeks of the calendar with plays."""
+    """One row per user and week, at most 105 weeks up to the last week with plays."""
 
     user_week_id: str
     user_id: int
@@ -119,7 +119,7 @@ class UserWeek(NamedTuple):
 
 @dataclass(frozen=True)
 class Listening:
-    """The marts of listening, each in the order of its key, the first column."""
+    """The listening marts, each sorted by its key, which is the first column."""
 
     plays: list[Play]
     sessions: list[Session]
@@ -139,35 +139,43 @@ class Listening:
 
 
 class State(NamedTuple):
-    """A state of the USA; no region where the Census Bureau has none."""
+    """A state of the USA; the region of a territory is null."""
 
+    code: str
     name: str
     region: str | None
 
 
 @cache
 def us_states() -> Mapping[str, State]:
-    """Read the look-up of states, by their two letters."""
+    """Return the states by code."""
     with US_STATES.open(encoding="utf-8", newline="") as lines:
-        return {
-            row["state_code"]: State(row["state"], row["census_region"] or None)
+        states = [
+            State(row["state_code"], row["state"], row["census_region"] or None)
             for row in csv.DictReader(lines)
-        }
+        ]
+    return {state.code: state for state in states}
 
 
 # -------------------------------------------------------------------------- plays
 
 
 def city_and_code(location: str | None) -> tuple[str | None, str | None]:
-    """Cut a location at its last comma; the code is the first one after it."""
+    """Return city and state code; of `City, NY-NJ` these are `City` and `NY`."""
     if location is None or "," not in location:
         return location, None
     city, _, states = location.rpartition(",")
     return trim(city) or None, trim(states.split("-")[0])
 
 
+def state_of(location: str | None) -> State | None:
+    """Return the state of a location, null if its code is unknown."""
+    _, code = city_and_code(location)
+    return us_states().get(code or "")
+
+
 def device_family(user_agent: str | None) -> str | None:
-    """Name the device of a user agent, by the first word of these that it has."""
+    """Return the device of a user agent: the first of the words that it contains."""
     if user_agent is None:
         return None
     for word in ("Windows", "iPad", "iPhone", "Android", "Macintosh", "Linux"):
@@ -177,10 +185,10 @@ def device_family(user_agent: str | None) -> str | None:
 
 
 def make_play(play: Songplay, user: User | None) -> Play:
-    """Put beside a songplay who, when, where and on what."""
+    """Return the row of a songplay and its user."""
     moment = make_time(play.start_time)
-    city, code = city_and_code(play.location)
-    state = us_states().get(code or "")
+    city, _ = city_and_code(play.location)
+    state = state_of(play.location)
     return Play(
         songplay_id=play.songplay_id,
         start_time=play.start_time,
@@ -207,7 +215,7 @@ def make_play(play: Songplay, user: User | None) -> Play:
         is_matched=play.song_id is not None,
         location=play.location,
         city=city,
-        state_code=None if state is None else code,
+        state_code=None if state is None else state.code,
         state=None if state is None else state.name,
         census_region=None if state is None else state.region,
         device_family=device_family(play.user_agent),
@@ -218,7 +226,7 @@ def make_play(play: Songplay, user: User | None) -> Play:
 
 
 def make_session(events: list[Event], plays: list[Songplay]) -> Session:
-    """Sum up one session's events, in the order in which they happened."""
+    """Return the row of one session."""
     users = [event.user_id for event in events if event.user_id is not None]
     return Session(
         session_id=events[0].session_id,
@@ -238,100 +246,62 @@ def make_session(events: list[Event], plays: list[Songplay]) -> Session:
 def build_sessions(
     events: Iterable[Event], songplays: Iterable[Songplay]
 ) -> list[Session]:
-    """Make one row per session that has an event; events come in their order."""
-    plays: defaultdict[int, list[Songplay]] = defaultdict(list)
-    for play in songplays:
-        plays[play.session_id].append(play)
-    sessions: defaultdict[int, list[Event]] = defaultdict(list)
-    for event in events:
-        sessions[event.session_id].append(event)
+    """Return one row per session that has an event."""
+    plays = group_by(songplays, lambda play: play.session_id)
+    sessions = group_by(events, lambda event: event.session_id)
     return [
-        make_session(happened, plays[session_id])
-        for session_id, happened in sorted(sessions.items())
+        make_session(of_session, plays.get(session_id, []))
+        for session_id, of_session in sorted(sessions.items())
     ]
 
 
 # ------------------------------------------------------------------------- levels
 
 
-def user_level_id(event: Event) -> str:
-    """Hash the user and the first event of a period, as dbt_utils does."""
-    key = f"{event.user_id}-{event.session_id}-{event.item_in_session}"
-    return md5(key.encode(), usedforsecurity=False).hexdigest()
-
-
 def levels_of(user_id: int, events: list[Event]) -> list[UserLevel]:
-    """Cut a user's events, in their order, where his level changes.
-
-    Of events of one moment the last one gives the level.
-    """
-    deciding = [
-        event
-        for event, following in pairwise([*events, None])
-        if event is not None and (following is None or following.ts != event.ts)
-    ]
-    openings: list[Event] = []
-    for event in deciding:
-        if not openings or event.level != openings[-1].level:
-            openings.append(event)
+    """Return a user's periods. Of events with one ts, the last decides the level."""
+    deciding = [list(same)[-1] for _, same in groupby(events, lambda event: event.ts)]
+    first = [next(run) for _, run in groupby(deciding, lambda event: event.level)]
     rows = []
-    before: str | None = None
-    for opening, following in pairwise([*openings, None]):
-        assert opening is not None
+    previous: str | None = None
+    for event, following in zip(first, [*first[1:], None], strict=True):
         plays = [
-            event
-            for event in events
-            if event.page == "NextSong"
-            and event.ts >= opening.ts
-            and (following is None or event.ts < following.ts)
+            play
+            for play in events
+            if play.page == "NextSong"
+            and play.ts >= event.ts
+            and (following is None or play.ts < following.ts)
         ]
         rows.append(
             UserLevel(
-                user_level_id=user_level_id(opening),
+                user_level_id=surrogate_key(
+                    user_id, event.session_id, event.item_in_session
+                ),
                 user_id=user_id,
-                level=opening.level,
-                previous_level=before,
-                valid_from=start_time(opening.ts),
+                level=event.level,
+                previous_level=previous,
+                valid_from=start_time(event.ts),
                 valid_to=None if following is None else start_time(following.ts),
                 is_current=following is None,
-                is_upgrade=(before, opening.level) == ("free", "paid"),
-                is_downgrade=(before, opening.level) == ("paid", "free"),
+                is_upgrade=(previous, event.level) == ("free", "paid"),
+                is_downgrade=(previous, event.level) == ("paid", "free"),
                 play_count=len(plays),
             )
         )
-        before = opening.level
+        previous = event.level
     return rows
 
 
-def build_user_level_history(events: Iterable[Event]) -> list[UserLevel]:
-    """Return the periods of all users. Events are sorted."""
-    users: defaultdict[int, list[Event]] = defaultdict(list)
-    for event in events:
-        if event.user_id is not None:
-            users[event.user_id].append(event)
-    return sorted(
-        row for user_id in users for row in levels_of(user_id, users[user_id])
-    )
+def build_user_level_history(users: Mapping[int, list[Event]]) -> list[UserLevel]:
+    """Return the periods of all users from their events."""
+    return sorted(row for user in users.items() for row in levels_of(*user))
 
 
 # -------------------------------------------------------------------------- weeks
 
 
-END_OF_CALENDAR: Final = date(2243, 10, 16)
-
-
-def monday_of(moment: datetime) -> date:
-    """Return the Monday of a moment's week, in UTC."""
-    return moment.date() - timedelta(days=moment.weekday())
-
-
-def within_calendar(ts: int) -> bool:
-    """Return whether the week of a moment begins within the calendar's days."""
-    return date(1970, 1, 1) <= monday_of(start_time(ts)) <= END_OF_CALENDAR
-
-
 def weeks_of(user_id: int, events: list[Event], last: date) -> list[UserWeek]:
-    """Go through a user's weeks; events come in their order."""
+    """Return one row per week of a user, up to the last week."""
     rows: list[UserWeek] = []
     play_weeks = {monday_of(start_time(e.ts)) for e in events if e.page == "NextSong"}
     first_play_week = min(play_weeks, default=None)
@@ -341,10 +311,9 @@ def weeks_of(user_id: int, events: list[Event], last: date) -> list[UserWeek]:
         before = [e for e in events if start_time(e.ts).date() < week]
         within = [e for e in events if week <= start_time(e.ts).date() < end]
         plays = [event for event in within if event.page == "NextSong"]
-        key = f"{user_id}-{week}"
         rows.append(
             UserWeek(
-                user_week_id=md5(key.encode(), usedforsecurity=False).hexdigest(),
+                user_week_id=surrogate_key(user_id, week),
                 user_id=user_id,
                 week_start_date=week,
                 level_at_start=before[-1].level if before else None,
@@ -363,42 +332,30 @@ def weeks_of(user_id: int, events: list[Event], last: date) -> list[UserWeek]:
     return rows
 
 
-def build_user_weeks(events: Iterable[Event]) -> list[UserWeek]:
-    """Make the weeks of all users; events come in their order."""
-    users: defaultdict[int, list[Event]] = defaultdict(list)
-    for event in events:
-        if event.user_id is not None:
-            users[event.user_id].append(event)
-    played = [
-        event.ts
-        for user_events in users.values()
-        for event in user_events
+def build_user_weeks(users: Mapping[int, list[Event]]) -> list[UserWeek]:
+    """Return the weeks of all users from their events."""
+    weeks = {
+        monday_of(start_time(event.ts))
+        for events in users.values()
+        for event in events
         if event.page == "NextSong"
-    ]
-    if not played:
+    }
+    in_calendar = [w for w in weeks if date(1970, 1, 1) <= w <= END_OF_CALENDAR]
+    if not in_calendar:
         return []
-    last = max(
-        (monday_of(start_time(ts)) for ts in played if within_calendar(ts)),
-        default=None,
-    )
-    if last is None:
-        return []
-    return sorted(
-        row for user_id in users for row in weeks_of(user_id, users[user_id], last)
-    )
+    last = max(in_calendar)
+    return sorted(row for user in users.items() for row in weeks_of(*user, last))
 
 
 def build_listening(records: RawRecords, star: Star | None = None) -> Listening:
-    """Derive the marts from the accepted raw records, whose star may be there."""
+    """Return the listening marts; a given star must be of the same records."""
     star = star or build_star(records)
     events = sorted(winning_events(map(clean_event, records.events)), key=recency)
-    users = {user.user_id: user for user in star.users}
+    users: dict[int | None, User] = {user.user_id: user for user in star.users}
+    of_users = events_by_user(events)
     return Listening(
-        plays=[
-            make_play(play, None if play.user_id is None else users.get(play.user_id))
-            for play in star.songplays
-        ],
+        plays=[make_play(play, users.get(play.user_id)) for play in star.songplays],
         sessions=build_sessions(events, star.songplays),
-        user_level_history=build_user_level_history(events),
-        user_weeks=build_user_weeks(events),
+        user_level_history=build_user_level_history(of_users),
+        user_weeks=build_user_weeks(of_users),
     )

@@ -1,32 +1,34 @@
-"""What the data are like: loads, refusals, the catalogue's share, pages of the app."""
+"""Data quality: loads, rejected records, catalogue coverage, error pages."""
 
 from __future__ import annotations
+
+from collections import Counter
 
 from oracle.measures import (
     Answer,
     Evidence,
     Row,
-    by_count,
     group_by,
     monday_of,
     percent,
+    ranked_groups,
 )
 
-# ----------------------------------------------------------------- what was loaded
+# --------------------------------------------------------------------------- loads
 
 
 def what_was_loaded(evidence: Evidence) -> Answer:
-    """Count files, records and refusals of each raw table that has files."""
+    """Count files, records and rejected records of each raw table with files."""
     records = evidence.records
     accepted = {
         "staging_events": len(records.events),
         "staging_songs": len(records.songs),
     }
-    rejects = group_by(records.rejects, lambda reject: reject.part)
+    rejects = Counter(reject.part for reject in records.rejects)
     rows: list[Row] = []
     for table, files in sorted(records.file_counts.items()):
         if files:
-            loaded, rejected = accepted[table], len(rejects.get(table, []))
+            loaded, rejected = accepted[table], rejects[table]
             share = percent(rejected, loaded + rejected)
             rows.append((table, files, loaded, rejected, share))
     return Answer(
@@ -40,22 +42,21 @@ def what_was_loaded(evidence: Evidence) -> Answer:
 
 def why_records_were_rejected(evidence: Evidence) -> Answer:
     """Count rejected records by raw table and reason."""
-    groups = group_by(evidence.records.rejects, lambda r: (r.part, r.reason))
-    ranked = sorted(groups.items(), key=lambda item: by_count(item[1], *item[0]))
+    reasons = ranked_groups(evidence.records.rejects, lambda r: (r.part, r.reason))
     return Answer(
         ("table_name", "reason", "record_count", "file_count"),
         [
-            (*why, len(rejects), len({reject.path for reject in rejects}))
-            for why, rejects in ranked
+            (*reason, len(rejects), len({reject.path for reject in rejects}))
+            for reason, rejects in reasons
         ],
     )
 
 
-# ------------------------------------------------------------ what the catalogue has
+# -------------------------------------------------------------- catalogue coverage
 
 
 def catalogue_coverage(evidence: Evidence) -> Answer:
-    """Say which share of plays the catalogue knows."""
+    """Return the percentage of plays that match a song of the catalogue."""
     plays, matched = len(evidence.plays), len(evidence.matched_plays)
     return Answer(
         ("play_count", "matched_play_count", "matched_percent"),
@@ -64,7 +65,7 @@ def catalogue_coverage(evidence: Evidence) -> Answer:
 
 
 def catalogue_coverage_by_week(evidence: Evidence) -> Answer:
-    """Say the same of each week."""
+    """Return the percentage of matched plays by week."""
     rows: list[Row] = []
     weeks = group_by(evidence.plays, lambda play: monday_of(play.start_time))
     for week, plays in sorted(weeks.items()):
@@ -75,15 +76,13 @@ def catalogue_coverage_by_week(evidence: Evidence) -> Answer:
     )
 
 
-# ---------------------------------------------------------------- pages of the app
+# --------------------------------------------------------------------- error pages
 
 
 def error_pages(evidence: Evidence) -> Answer:
-    """Count what was opened by page, and how often the status was 400 or more."""
+    """Count events, users and errors (status 400 or more) by page, by most errors."""
     rows: list[tuple[int, Row]] = []
-    groups = group_by(evidence.events, lambda event: event.page)
-    ranked = sorted(groups.items(), key=lambda item: by_count(item[1], item[0]))
-    for page, events in ranked:
+    for page, events in ranked_groups(evidence.events, lambda event: event.page):
         users = len({event.user_id for event in events} - {None})
         errors = sum((event.status or 0) >= 400 for event in events)
         share = percent(errors, len(events))

@@ -1,7 +1,4 @@
-"""The five tables as a pure function of the set of raw records.
-
-Design, section 3, and decision 0002, section "Ties".
-"""
+"""The five tables as a pure function of the set of raw records (decision 0002)."""
 
 from __future__ import annotations
 
@@ -81,7 +78,7 @@ class Time(NamedTuple):
 
 
 class Table(NamedTuple):
-    """One table: the names of its columns, and its rows in the order of the key."""
+    """One table: column names, and rows sorted by the key."""
 
     columns: tuple[str, ...]
     rows: list[tuple[object, ...]]
@@ -89,7 +86,7 @@ class Table(NamedTuple):
 
 @dataclass(frozen=True)
 class Star:
-    """The five tables, each in the order of its key, which is the first column."""
+    """The five tables, each sorted by its key, which is the first column."""
 
     songplays: list[Songplay]
     users: list[User]
@@ -112,7 +109,7 @@ class Star:
 
 
 class Event(NamedTuple):
-    """A cleaned event."""
+    """A cleaned event. The columns after ts are in the tie order of decision 0002."""
 
     session_id: int
     item_in_session: int
@@ -135,7 +132,7 @@ class Event(NamedTuple):
 
 
 class CatalogueRow(NamedTuple):
-    """A cleaned row of the catalogue, all its columns."""
+    """A cleaned row of the catalogue."""
 
     num_songs: int | None
     artist_id: str
@@ -173,12 +170,11 @@ def clean_event(raw: RawEvent) -> Event:
     )
 
 
-def clean_name(name: str) -> str:
-    """Clean the name of a thing, which holds more than white space (0001)."""
-    cleaned = clean_text(name)
+def clean_id(text: str) -> str:
+    """Clean a song_id or artist_id; raise ValueError for one that 0001 rejects."""
+    cleaned = clean_text(text)
     if cleaned is None:
-        problem = f"{name!r} holds nothing but white space"
-        raise ValueError(problem)
+        raise ValueError(f"The id {text!r} is only white space.")
     return cleaned
 
 
@@ -186,12 +182,12 @@ def clean_song(raw: RawSong) -> CatalogueRow:
     """Clean every column of a catalogue row."""
     return CatalogueRow(
         num_songs=raw.num_songs,
-        artist_id=clean_name(raw.artist_id),
+        artist_id=clean_id(raw.artist_id),
         latitude=raw.artist_latitude,
         longitude=raw.artist_longitude,
         location=clean_text(raw.artist_location),
         artist_name=clean_text(raw.artist_name),
-        song_id=clean_name(raw.song_id),
+        song_id=clean_id(raw.song_id),
         title=clean_text(raw.title),
         duration=clean_duration(raw.duration),
         year=clean_year(raw.year),
@@ -205,28 +201,20 @@ Rank: TypeAlias = tuple[object, ...]
 
 
 def nulls_last(value: object) -> Rank:
-    """Order by a value, ascending, nulls after all values."""
+    """Return a sort key: values ascending, then nulls."""
     return (True,) if value is None else (False, value)
 
 
 def event_rank(event: Event) -> Rank:
-    """Order the records that claim one key: latest ts, then their content.
-
-    The fields of Event after ts stand in the order of decision 0002.
-    """
+    """Rank the records with the same key: latest ts, then content."""
     content = event[Event._fields.index("ts") + 1 :]
     return (-event.ts, *map(nulls_last, content))
 
 
 def winning_events(events: Iterable[Event]) -> list[Event]:
-    """Keep one event per session_id and item_in_session, on any page."""
-    winners: dict[tuple[int, int], Event] = {}
-    for event in events:
-        key = (event.session_id, event.item_in_session)
-        other = winners.get(key)
-        if other is None or event_rank(event) < event_rank(other):
-            winners[key] = event
-    return list(winners.values())
+    """Return the current event of each session_id and item_in_session, on any page."""
+    winner_last = sorted(events, key=event_rank, reverse=True)
+    return list({(e.session_id, e.item_in_session): e for e in winner_last}.values())
 
 
 # ---------------------------------------------------------------------- songplays
@@ -236,19 +224,19 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 Catalogue: TypeAlias = Mapping[tuple[str, str], list[CatalogueRow]]
 
 
-def songplay_id(session_id: int, item_in_session: int) -> str:
-    """Hash what identifies an event as dbt_utils.generate_surrogate_key does."""
-    key = f"{session_id}-{item_in_session}"
+def surrogate_key(*values: object) -> str:
+    """Return the hash of values that are not null: dbt_utils.generate_surrogate_key."""
+    key = "-".join(map(str, values))
     return md5(key.encode(), usedforsecurity=False).hexdigest()
 
 
 def start_time(ts: int) -> datetime:
-    """Turn milliseconds since 1970 into UTC, without a time zone."""
+    """Return milliseconds since 1970 as a UTC time without a time zone."""
     return EPOCH + timedelta(milliseconds=ts)
 
 
 def by_title_and_name(catalogue: Iterable[CatalogueRow]) -> Catalogue:
-    """Index the catalogue's own rows by title and artist name, both not null."""
+    """Return catalogue rows by title and artist name, both not null."""
     index: defaultdict[tuple[str, str], list[CatalogueRow]] = defaultdict(list)
     for row in catalogue:
         if row.title is not None and row.artist_name is not None:
@@ -257,12 +245,12 @@ def by_title_and_name(catalogue: Iterable[CatalogueRow]) -> Catalogue:
 
 
 def distance(one: Decimal | None, other: Decimal | None) -> Decimal | None:
-    """Measure how far two durations differ; null where one is null."""
+    """Return the difference of two durations, null if one is null."""
     return None if one is None or other is None else abs(one - other)
 
 
 def match(event: Event, index: Catalogue) -> CatalogueRow | None:
-    """Find the song of a play: nearest duration, then song_id, then artist_id."""
+    """Return the catalogue row of a play: nearest duration, song_id, artist_id."""
     if event.song_title is None or event.artist_name is None:
         return None
 
@@ -275,9 +263,9 @@ def match(event: Event, index: Catalogue) -> CatalogueRow | None:
 
 
 def make_songplay(event: Event, song: CatalogueRow | None) -> Songplay:
-    """Make the fact of a play, with or without a song of the catalogue."""
+    """Return the songplay of an event and its catalogue row, if it has one."""
     return Songplay(
-        songplay_id=songplay_id(event.session_id, event.item_in_session),
+        songplay_id=surrogate_key(event.session_id, event.item_in_session),
         start_time=start_time(event.ts),
         user_id=event.user_id,
         level=event.level,
@@ -296,7 +284,7 @@ def make_songplay(event: Event, song: CatalogueRow | None) -> Songplay:
 def build_songplays(
     events: Iterable[Event], catalogue: Iterable[CatalogueRow]
 ) -> list[Songplay]:
-    """Make one row per NextSong event: songplays keeps every play."""
+    """Return one row per NextSong event, matched or not."""
     index = by_title_and_name(catalogue)
     songplays = [
         make_songplay(event, match(event, index))
@@ -310,19 +298,17 @@ def build_songplays(
 
 
 def recency(event: Event) -> tuple[int, int, int]:
-    """Order a user's events: the greatest is the latest."""
+    """Return the sort key of an event by time."""
     return (event.ts, event.session_id, event.item_in_session)
 
 
 def build_users(events: Iterable[Event]) -> list[User]:
-    """Make one row per user seen on any page; his latest event decides it all."""
-    latest: dict[int, Event] = {}
-    for event in events:
-        if event.user_id is None:
-            continue
-        other = latest.get(event.user_id)
-        if other is None or recency(event) > recency(other):
-            latest[event.user_id] = event
+    """Return one row per user of any page, from the user's latest event."""
+    latest = {
+        event.user_id: event
+        for event in sorted(events, key=recency)
+        if event.user_id is not None
+    }
     return [
         User(
             user_id,
@@ -340,7 +326,7 @@ def build_users(events: Iterable[Event]) -> list[User]:
 
 
 def song_rank(row: CatalogueRow) -> Rank:
-    """Order the rows of one song: a year, the latest year, then the content."""
+    """Rank the rows of one song: with a year, latest year, then content."""
     return (
         row.year is None,
         -(row.year or 0),
@@ -351,26 +337,22 @@ def song_rank(row: CatalogueRow) -> Rank:
 
 
 def build_songs(catalogue: Iterable[CatalogueRow]) -> list[Song]:
-    """Take one whole row per song_id."""
-    rows: defaultdict[str, list[CatalogueRow]] = defaultdict(list)
-    for row in catalogue:
-        rows[row.song_id].append(row)
-    songs = []
-    for song_id, candidates in sorted(rows.items()):
-        best = min(candidates, key=song_rank)
-        songs.append(
-            Song(song_id, best.title, best.artist_id, best.year, best.duration)
-        )
-    return songs
+    """Return one song per song_id, all its values from one row."""
+    best_last = sorted(catalogue, key=song_rank, reverse=True)
+    best = {row.song_id: row for row in best_last}
+    return [
+        Song(song_id, row.title, row.artist_id, row.year, row.duration)
+        for song_id, row in sorted(best.items())
+    ]
 
 
 # ------------------------------------------------------------------------ artists
 
 
 def artist_name(rows: set[CatalogueRow]) -> str | None:
-    """Choose the name: one before none, the most frequent, the shortest, the first.
+    """Return an artist's name: not null, on most rows, shortest, first.
 
-    The rows are a set: those that are equal in every cleaned column count once.
+    Rows that are equal in every cleaned column count once.
     """
     counts = Counter(row.artist_name for row in rows)
 
@@ -381,7 +363,7 @@ def artist_name(rows: set[CatalogueRow]) -> str | None:
 
 
 def artist_rank(row: CatalogueRow) -> Rank:
-    """Order the rows of one artist's name: location, both coordinates, song_id."""
+    """Rank the rows with an artist's name: with a location, with both coordinates."""
     return (
         row.location is None,
         row.latitude is None or row.longitude is None,
@@ -393,7 +375,7 @@ def artist_rank(row: CatalogueRow) -> Rank:
 
 
 def build_artists(catalogue: Iterable[CatalogueRow]) -> list[Artist]:
-    """Take one whole row per artist_id, among those of the name that wins."""
+    """Return one artist per artist_id, from one of the rows with the artist's name."""
     rows: defaultdict[str, set[CatalogueRow]] = defaultdict(set)
     for row in catalogue:
         rows[row.artist_id].add(row)
@@ -412,7 +394,7 @@ def build_artists(catalogue: Iterable[CatalogueRow]) -> list[Artist]:
 
 
 def make_time(moment: datetime) -> Time:
-    """Break up a moment; the week is ISO's, the weekday 1 for Monday to 7."""
+    """Return the parts of a time: ISO week, weekday from 1 for Monday to 7."""
     return Time(
         start_time=moment,
         hour=moment.hour,
@@ -425,7 +407,7 @@ def make_time(moment: datetime) -> Time:
 
 
 def build_time(songplays: Iterable[Songplay]) -> list[Time]:
-    """Make one row per distinct start_time of songplays."""
+    """Return one row per distinct start_time of songplays."""
     return [make_time(moment) for moment in sorted({p.start_time for p in songplays})]
 
 
@@ -433,7 +415,7 @@ def build_time(songplays: Iterable[Songplay]) -> list[Time]:
 
 
 def build_star(records: RawRecords) -> Star:
-    """Derive the five tables from the accepted raw records."""
+    """Return the five tables of the accepted raw records."""
     events = winning_events(map(clean_event, records.events))
     catalogue = [clean_song(raw) for raw in records.songs]
     songplays = build_songplays(events, catalogue)

@@ -1,4 +1,4 @@
-"""What is played: songs and artists, by the log's text and by the catalogue."""
+"""Songs and artists that are played, as the log and the catalogue name them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from oracle.measures import (
     Evidence,
     Plays,
     Row,
-    by_count,
     group_by,
     listener_count,
+    ranked_groups,
     song_count,
 )
 from oracle.star import Artist, Songplay, nulls_last
@@ -21,18 +21,17 @@ SONG = ("song_title", "artist_name")
 
 
 def song_of(play: Songplay) -> tuple[str | None, str | None]:
-    """Return the song as the log writes it."""
+    """Return title and artist as the log names them."""
     return (play.song_title, play.artist_name)
 
 
 def songs_by_plays(plays: Plays) -> list[tuple[tuple[str | None, str | None], Plays]]:
-    """Order songs by their plays, most first, then by title and artist."""
-    groups = group_by(plays, song_of)
-    return sorted(groups.items(), key=lambda item: by_count(item[1], *item[0]))
+    """Return songs and their plays: most plays first, then by title and artist."""
+    return ranked_groups(plays, song_of)
 
 
 def top_songs(plays: Plays) -> Answer:
-    """Return the songs of the log that have most plays."""
+    """Return the songs of the log with most plays."""
     return Answer(
         (*SONG, "play_count", "listener_count"),
         [
@@ -43,19 +42,18 @@ def top_songs(plays: Plays) -> Answer:
 
 
 def most_played_songs(evidence: Evidence) -> Answer:
-    """Rank the songs that are played most, by the log's own text."""
+    """Rank songs of the log by plays."""
     return top_songs(evidence.plays)
 
 
 def songs_the_catalogue_lacks(evidence: Evidence) -> Answer:
-    """Rank the songs that are played most among those without a match."""
+    """Rank songs of the log without a match in the catalogue by plays."""
     return top_songs([play for play in evidence.plays if play.song_id is None])
 
 
 def most_played_artists(evidence: Evidence) -> Answer:
-    """Rank the artists that are played most, by the log's own text."""
-    groups = group_by(evidence.plays, lambda play: play.artist_name)
-    ranked = sorted(groups.items(), key=lambda item: by_count(item[1], item[0]))
+    """Rank artists of the log by plays."""
+    ranked = ranked_groups(evidence.plays, lambda play: play.artist_name)
     return Answer(
         ("artist_name", "play_count", "song_count", "listener_count"),
         [
@@ -66,16 +64,15 @@ def most_played_artists(evidence: Evidence) -> Answer:
 
 
 def artists_of(evidence: Evidence) -> dict[str | None, Artist]:
-    """Index the artists of the catalogue."""
+    """Return the artists of the catalogue by artist_id."""
     return {artist.artist_id: artist for artist in evidence.star.artists}
 
 
 def most_played_catalogue_songs(evidence: Evidence) -> Answer:
-    """Rank the songs of the catalogue by the plays that match them."""
+    """Rank songs of the catalogue by matched plays."""
     songs = {song.song_id: song for song in evidence.star.songs}
     artists = artists_of(evidence)
-    groups = group_by(evidence.matched_plays, lambda play: str(play.song_id))
-    ranked = sorted(groups.items(), key=lambda item: by_count(item[1], item[0]))
+    ranked = ranked_groups(evidence.matched_plays, lambda play: str(play.song_id))
     rows: list[Row] = []
     for song_id, plays in ranked[:TOP]:
         song = songs[song_id]
@@ -89,10 +86,9 @@ def most_played_catalogue_songs(evidence: Evidence) -> Answer:
 
 
 def most_played_catalogue_artists(evidence: Evidence) -> Answer:
-    """Rank the artists of the catalogue by the plays that match a song of theirs."""
+    """Rank artists of the catalogue by matched plays."""
     artists = artists_of(evidence)
-    groups = group_by(evidence.matched_plays, lambda play: play.artist_id)
-    ranked = sorted(groups.items(), key=lambda item: by_count(item[1], item[0]))
+    ranked = ranked_groups(evidence.matched_plays, lambda play: play.artist_id)
     return Answer(
         (
             *("artist_id", "artist_name", "artist_location"),
@@ -113,7 +109,7 @@ def most_played_catalogue_artists(evidence: Evidence) -> Answer:
 
 
 def longest_songs(evidence: Evidence) -> Answer:
-    """Rank the songs of the catalogue by their length, those that have one."""
+    """Rank songs of the catalogue by duration, which is not null."""
     artists = artists_of(evidence)
     known = [
         (song.duration, song)
@@ -137,14 +133,13 @@ def longest_songs(evidence: Evidence) -> Answer:
 
 
 def repeated_songs(evidence: Evidence) -> Answer:
-    """Rank pairs of a user and a song of the log that he played more than once."""
-    groups = group_by(
+    """Rank pairs of user and song of the log by plays, with at least two plays."""
+    ranked = ranked_groups(
         evidence.plays_of_users, lambda play: (play.user_id, *song_of(play))
     )
-    repeated = [item for item in groups.items() if len(item[1]) > 1]
-    ranked = sorted(repeated, key=lambda item: by_count(item[1], *item[0]))
+    repeated = [item for item in ranked if len(item[1]) > 1]
     rows: list[Row] = []
-    for (user_id, title, artist), plays in ranked[:TOP]:
+    for (user_id, title, artist), plays in repeated[:TOP]:
         user = evidence.users[user_id]
         days = len({play.start_time.date() for play in plays})
         names = (user_id, user.first_name, user.last_name)
@@ -155,21 +150,19 @@ def repeated_songs(evidence: Evidence) -> Answer:
 
 
 def top_songs_within(
-    evidence: Evidence,
-    segment: Callable[[Songplay], Hashable],
-    places: int,
+    evidence: Evidence, segment: Callable[[Songplay], Hashable], limit: int
 ) -> list[tuple[object, int, Row]]:
-    """Return each segment's first songs: segment, rank, and the song with counts."""
+    """Return the most played songs by segment: segment, place, song with counts."""
     segments = group_by(evidence.plays, segment)
     return [
         (value, place, (*song, len(played), listener_count(played)))
         for value, plays in sorted(segments.items(), key=lambda i: nulls_last(i[0]))
-        for place, (song, played) in enumerate(songs_by_plays(plays)[:places], start=1)
+        for place, (song, played) in enumerate(songs_by_plays(plays)[:limit], start=1)
     ]
 
 
 def top_song_by_hour(evidence: Evidence) -> Answer:
-    """Return the song that is played most in each hour of the day, in UTC."""
+    """Return the song with most plays in each hour of the day, in UTC."""
     found = top_songs_within(evidence, lambda play: play.start_time.hour, 1)
     return Answer(
         ("hour", *SONG, "play_count", "listener_count"),
@@ -178,7 +171,7 @@ def top_song_by_hour(evidence: Evidence) -> Answer:
 
 
 def top_song_by_location(evidence: Evidence) -> Answer:
-    """Return the song that is played most in each place."""
+    """Return the song with most plays in each location."""
     found = top_songs_within(evidence, lambda play: play.location, 1)
     return Answer(
         ("location", *SONG, "play_count", "listener_count"),
@@ -187,7 +180,7 @@ def top_song_by_location(evidence: Evidence) -> Answer:
 
 
 def top_songs_by_level(evidence: Evidence) -> Answer:
-    """Return the three songs that are played most at each level."""
+    """Return the three songs with most plays at each level."""
     found = top_songs_within(evidence, lambda play: play.level, 3)
     return Answer(
         ("level", "place", *SONG, "play_count", "listener_count"),

@@ -1,4 +1,4 @@
-"""Who listens: users, their levels and sessions, and what one of them heard."""
+"""Users, their levels and their sessions."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ from oracle.measures import (
     Plays,
     Row,
     by_count,
+    events_by_user,
     group_by,
     listening_hours,
     minutes,
     monday_of,
+    ranked_groups,
     shares_by,
     two_places,
 )
@@ -28,7 +30,7 @@ NAMES = ("user_id", "first_name", "last_name")
 
 
 def names_of(evidence: Evidence, user_id: int | None) -> Row:
-    """Return a user's key and names."""
+    """Return user_id, first name and last name of a user."""
     user = evidence.users[user_id]
     return (user_id, user.first_name, user.last_name)
 
@@ -37,9 +39,8 @@ def names_of(evidence: Evidence, user_id: int | None) -> Row:
 
 
 def most_active_users(evidence: Evidence) -> Answer:
-    """Rank the users who listen most, with their current level."""
-    groups = group_by(evidence.plays_of_users, lambda play: play.user_id)
-    ranked = sorted(groups.items(), key=lambda item: by_count(item[1], item[0]))
+    """Rank users by plays, with their current level."""
+    ranked = ranked_groups(evidence.plays_of_users, lambda play: play.user_id)
     return Answer(
         (*NAMES, "level", "play_count", "listening_hours"),
         [
@@ -55,7 +56,7 @@ def most_active_users(evidence: Evidence) -> Answer:
 
 
 def plays_by_level(evidence: Evidence) -> Answer:
-    """Share out plays by the level that the user had then."""
+    """Count plays by the user's level at the time of the play."""
     return shares_by(evidence, "level", lambda play: play.level)
 
 
@@ -70,7 +71,7 @@ def plays_by_gender(evidence: Evidence) -> Answer:
 
 
 def quiet_users(evidence: Evidence) -> Answer:
-    """Find listeners whose last play is seven days before the last of all, or more."""
+    """Return users whose last play is at least seven days before the last of all."""
     columns = (*NAMES, "level", "last_played_at", "quiet_day_count", "play_count")
     if not evidence.plays:
         return Answer(columns, [])
@@ -87,7 +88,7 @@ def quiet_users(evidence: Evidence) -> Answer:
 
 
 def new_and_returning_listeners(evidence: Evidence) -> Answer:
-    """Tell, of each week's listeners, who had no play in an earlier week."""
+    """Count the listeners of each week, with and without plays in an earlier week."""
     rows: list[Row] = []
     known: set[int | None] = set()
     weeks = group_by(evidence.plays_of_users, lambda play: monday_of(play.start_time))
@@ -110,70 +111,64 @@ def new_and_returning_listeners(evidence: Evidence) -> Answer:
 
 @dataclass(frozen=True)
 class Period:
-    """A time during which a user had one level."""
+    """A period in which a user had one level."""
 
     user_id: int
     level: str | None
-    previous: str | None
-    since: datetime
-    is_last: bool
-    plays: int
-    plays_before: int
+    started_at: datetime
+    is_current: bool
+    play_count: int
+    previous: Period | None
+
+    def is_change(self, previous_level: str, level: str) -> bool:
+        """Return whether the period began with this change of level."""
+        change = (self.previous.level if self.previous else None, self.level)
+        return change == (previous_level, level)
 
     @property
     def is_upgrade(self) -> bool:
-        """Return whether it began with a change from free to paid."""
-        return (self.previous, self.level) == ("free", "paid")
+        return self.is_change("free", "paid")
 
     @property
     def is_downgrade(self) -> bool:
-        """Return whether it began with a change from paid to free."""
-        return (self.previous, self.level) == ("paid", "free")
+        return self.is_change("paid", "free")
 
 
 def periods_of(user_id: int, events: list[Event]) -> list[Period]:
-    """Cut a user's events into periods of one level.
-
-    At one moment the level is that of the last event then, as it is in users.
-    """
+    """Return a user's periods. Of events with one ts, the last decides the level."""
     runs: list[tuple[str | None, list[Event]]] = []
     for _, at_once in sorted(group_by(events, lambda event: event.ts).items()):
         level = max(at_once, key=recency).level
         if not runs or runs[-1][0] != level:
             runs.append((level, []))
         runs[-1][1].extend(at_once)
-    plays = [sum(event.page == "NextSong" for event in run) for _, run in runs]
-    return [
-        Period(
-            user_id=user_id,
-            level=level,
-            previous=runs[number - 1][0] if number else None,
-            since=start_time(min(event.ts for event in run)),
-            is_last=number == len(runs) - 1,
-            plays=plays[number],
-            plays_before=plays[number - 1] if number else 0,
+    periods: list[Period] = []
+    for level, run in runs:
+        periods.append(
+            Period(
+                user_id=user_id,
+                level=level,
+                started_at=start_time(min(event.ts for event in run)),
+                is_current=run is runs[-1][1],
+                play_count=sum(event.page == "NextSong" for event in run),
+                previous=periods[-1] if periods else None,
+            )
         )
-        for number, (level, run) in enumerate(runs)
-    ]
+    return periods
 
 
 def all_periods(evidence: Evidence) -> list[Period]:
-    """Cut all users' events into periods of one level, those of a user in order."""
-    of_users = [event for event in evidence.events if event.user_id is not None]
-    groups = group_by(of_users, lambda event: int(event.user_id or 0))
-    return [
-        period
-        for user_id, events in groups.items()
-        for period in periods_of(user_id, events)
-    ]
+    """Return the periods of all users."""
+    users = events_by_user(evidence.events)
+    return [period for user in users.items() for period in periods_of(*user)]
 
 
 def users_by_level(evidence: Evidence) -> Answer:
-    """Count who has each level now, and who ever had it."""
+    """Count the users with each level: current users, and all users who ever had it."""
     groups = group_by(all_periods(evidence), lambda period: period.level)
     rows: list[tuple[int, Row]] = []
     for level, periods in groups.items():
-        now = sum(period.is_last for period in periods)
+        now = sum(period.is_current for period in periods)
         ever = len({period.user_id for period in periods})
         rows.append((-now, (level, now, ever)))
     ranked = sorted(rows, key=lambda item: (item[0], nulls_last(item[1][0])))
@@ -184,53 +179,48 @@ def users_by_level(evidence: Evidence) -> Answer:
 
 
 def changes(evidence: Evidence) -> list[Period]:
-    """List upgrades and downgrades by their moment, then by user."""
-    found = [s for s in all_periods(evidence) if s.is_upgrade or s.is_downgrade]
-    return sorted(found, key=lambda period: (period.since, period.user_id))
+    """Return upgrades and downgrades, sorted by time, then by user."""
+    found = [p for p in all_periods(evidence) if p.is_upgrade or p.is_downgrade]
+    return sorted(found, key=lambda period: (period.started_at, period.user_id))
 
 
 def level_changes(evidence: Evidence) -> Answer:
-    """List who changed between free and paid, and when."""
+    """Return each upgrade and downgrade with its time, user and levels."""
     return Answer(
         ("changed_at", *NAMES, "previous_level", "level"),
         [
             (
-                change.since,
+                change.started_at,
                 *names_of(evidence, change.user_id),
-                change.previous,
+                change.previous.level,
                 change.level,
             )
             for change in changes(evidence)
+            if change.previous
         ],
     )
 
 
 def plays_before_an_upgrade(evidence: Evidence) -> Answer:
     """Count the plays of the free period that each upgrade ended."""
-    began = {
-        (period.user_id, following.since): period.since
-        for period, following in zip(
-            all_periods(evidence), all_periods(evidence)[1:], strict=False
-        )
-    }
     return Answer(
         (*NAMES, "free_since", "upgraded_at", "play_count"),
         [
             (
                 *names_of(evidence, change.user_id),
-                began[change.user_id, change.since],
-                change.since,
-                change.plays_before,
+                change.previous.started_at,
+                change.started_at,
+                change.previous.play_count,
             )
             for change in changes(evidence)
-            if change.is_upgrade
+            if change.previous and change.is_upgrade
         ],
     )
 
 
 def upgrades_by_week(evidence: Evidence) -> Answer:
     """Count upgrades and downgrades by week."""
-    weeks = group_by(changes(evidence), lambda change: monday_of(change.since))
+    weeks = group_by(changes(evidence), lambda change: monday_of(change.started_at))
     return Answer(
         ("week_start_date", "upgrade_count", "downgrade_count"),
         [
@@ -249,7 +239,7 @@ def upgrades_by_week(evidence: Evidence) -> Answer:
 
 @dataclass(frozen=True)
 class Session:
-    """A visit to the app."""
+    """A session of the app."""
 
     session_id: int
     user_id: int | None
@@ -259,18 +249,13 @@ class Session:
     plays: Plays
 
 
-def order_in_session(event: Event) -> tuple[int, int]:
-    """Order the events of a session: the greatest is the latest."""
-    return (event.ts, event.item_in_session)
-
-
 def sessions_of(evidence: Evidence) -> list[Session]:
-    """Put events into sessions: the last user it had, the level of its last event."""
+    """Return all sessions, with the last known user and the level of the last event."""
     plays = group_by(evidence.plays, lambda play: play.session_id)
     sessions: list[Session] = []
     groups = group_by(evidence.events, lambda event: event.session_id)
     for session_id, events in groups.items():
-        ordered = sorted(events, key=order_in_session)
+        ordered = sorted(events, key=recency)
         users = [event.user_id for event in ordered if event.user_id is not None]
         started, ended = start_time(ordered[0].ts), start_time(ordered[-1].ts)
         sessions.append(
@@ -287,11 +272,9 @@ def sessions_of(evidence: Evidence) -> list[Session]:
 
 
 def sessions_by_level(evidence: Evidence) -> Answer:
-    """Measure sessions in plays and minutes, by the level at their end."""
-    groups = group_by(sessions_of(evidence), lambda session: session.level)
-    ranked = sorted(groups.items(), key=lambda item: by_count(item[1], item[0]))
+    """Return plays and minutes of sessions by the level at their end."""
     rows: list[Row] = []
-    for level, sessions in ranked:
+    for level, sessions in ranked_groups(sessions_of(evidence), lambda s: s.level):
         counts = [len(session.plays) for session in sessions]
         total = sum((session.minutes for session in sessions), Fraction())
         number = len(sessions)
@@ -315,10 +298,8 @@ def sessions_by_level(evidence: Evidence) -> Answer:
 def sessions_by_user(evidence: Evidence) -> Answer:
     """Rank users by their number of sessions."""
     known = [s for s in sessions_of(evidence) if s.user_id is not None]
-    groups = group_by(known, lambda session: session.user_id)
-    ranked = sorted(groups.items(), key=lambda item: by_count(item[1], item[0]))
     rows: list[Row] = []
-    for user_id, sessions in ranked[:TOP]:
+    for user_id, sessions in ranked_groups(known, lambda s: s.user_id)[:TOP]:
         plays = [play for session in sessions for play in session.plays]
         rows.append(
             (
@@ -366,8 +347,8 @@ def longest_sessions(evidence: Evidence) -> Answer:
 def what_a_user_heard_in_a_session(
     evidence: Evidence, user_id: int | None = None, session_id: int | None = None
 ) -> Answer:
-    """List what was heard in a session; without a choice, in the one of most plays."""
-    groups = group_by(
+    """Return the plays of a session, by default of the session with most plays."""
+    ranked = ranked_groups(
         (
             play
             for play in evidence.plays_of_users
@@ -375,7 +356,6 @@ def what_a_user_heard_in_a_session(
         ),
         lambda play: (play.user_id, play.session_id),
     )
-    ranked = sorted(groups.items(), key=lambda item: by_count(item[1], *item[0]))
     return Answer(
         (
             *("user_id", "session_id", "item_in_session", "start_time"),
@@ -395,7 +375,7 @@ def what_a_user_heard_in_a_session(
 def who_listened_to_a_song(
     evidence: Evidence, song_title: str | None = None, artist_name: str | None = None
 ) -> Answer:
-    """List who played a song; without a choice, the one of most plays."""
+    """Return the listeners of a song, by default of the song with most plays."""
     named = [
         play
         for play in evidence.plays
@@ -409,8 +389,8 @@ def who_listened_to_a_song(
         for user_id, played in group_by(known, lambda play: play.user_id).items():
             last = max(play.start_time for play in played)
             level = evidence.users[user_id].level
-            who = (*names_of(evidence, user_id), level)
-            row = (*song, *who, len(played), last)
+            names = names_of(evidence, user_id)
+            row = (*song, *names, level, len(played), last)
             rows.append((by_count(played, user_id), row))
     return Answer(
         (*SONG, *NAMES, "level", "play_count", "last_played_at"),

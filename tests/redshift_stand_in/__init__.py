@@ -41,7 +41,7 @@ DATABASE = "dev"
 
 @dataclass
 class StandIn:
-    """What a test knows of the stand-in."""
+    """The running stand-in: addresses, credentials, and what a test may change."""
 
     host: str
     port: int
@@ -56,11 +56,10 @@ class StandIn:
     environment: dict[str, str]
     statements: list[str]
     conflicts: list[tuple[str, str]]
-    """What a statement holds that is to fail once, and how: proxy.CONFLICT, or other
-    words."""
+    """Statements that fail once: text that each contains, and its error message."""
 
     actions: set[str]
-    """The rights that requests needed, as policies name them; not those of tests."""
+    """IAM actions that requests needed, without requests of the tests' own clients."""
 
     roles: dict[str, list[str]]
     databases: Databases = field(repr=False)
@@ -71,19 +70,19 @@ class StandIn:
     clients: dict[str, Any] = field(default_factory=dict, repr=False)
 
     def create_database(self, name: str) -> None:
-        """Make an empty database with Redshift's catalogue."""
+        """Create an empty database with Redshift's catalogue."""
         self.databases.create(name)
 
     def fail_next(self, operation: str, how: str, times: int = 1) -> None:
-        """Let the next calls of an operation of AWS fail, by the API's name of it.
+        """Make the next calls of an AWS operation fail.
 
-        ``how`` is throttle, 500, expired, denied, reset, timeout, or lost answer (it is
-        done, but the reply is lost).
+        ``how`` is throttle, 500, expired, denied, reset, timeout, or lost answer (the
+        operation runs, but its reply is lost).
         """
         self.faults.add(operation, how, times)
 
     def pause(self) -> None:
-        """Pause the cluster, so that it cannot be reached."""
+        """Pause the cluster. It then accepts no connection."""
         self.client("redshift").pause_cluster(ClusterIdentifier=self.cluster)
         self.credentials.is_paused = True
 
@@ -93,7 +92,7 @@ class StandIn:
         self.credentials.is_paused = False
 
     def set_health(self, database: str, table: str, **health: float) -> None:
-        """Set what svv_table_info tells of a table: unsorted, stats_off, skew_rows."""
+        """Set unsorted, stats_off and skew_rows of a table in svv_table_info."""
         known = ("unsorted", "stats_off", "skew_rows")
         values = [health.get(name) for name in known]
         with self.databases.connect(database) as connection:
@@ -105,10 +104,9 @@ class StandIn:
             )
 
     def query(self, database: str, sql: str) -> list[tuple[Any, ...]]:
-        """Run a query as an analyst's tool would, and give its rows.
+        """Run a query through redshift_connector and return its rows.
 
-        Redshift reserves RAW. So that one query serves all engines, that name is quoted
-        here, and here alone.
+        Quotes the schema raw, because RAW is a reserved word in Redshift.
         """
         sql = sql.replace(" raw.", ' "raw".')
         with redshift_connector.connect(
@@ -124,7 +122,7 @@ class StandIn:
             return [tuple(row) for row in cursor.fetchall()]
 
     def client(self, service: str) -> Any:
-        """Return boto3's client of a service."""
+        """Return the boto3 client of a service."""
         if service not in self.clients:
             self.clients[service] = boto3.client(
                 service,  # type: ignore[call-overload]
@@ -137,21 +135,21 @@ class StandIn:
         return self.clients[service]
 
     def s3(self) -> Any:
-        """Return boto3's client of S3."""
+        """Return the boto3 client of S3."""
         return self.client("s3")
 
 
 @contextmanager
 def start_stand_in(postgres_socket: str) -> Iterator[StandIn]:
-    """Start the stand-in on free ports before a PostgreSQL server; stop it at the end.
+    """Start the stand-in on free ports, and stop it at the end.
 
-    ``postgres_socket`` is the folder of the server's socket.
+    ``postgres_socket`` is the folder of the PostgreSQL server's socket.
     """
     password = "Aa1" + secrets.token_hex(8)
     databases = Databases(postgres_socket, USER)
     statements: list[str] = []
-    # A connection without a name looks through all modules for the one that makes it:
-    # two fifths of the time of a build.
+    # Without an application name, a connection searches all modules for its caller.
+    # That took 40 % of the time of a build.
     named = partial(redshift_connector.connect, application_name="test")
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -254,7 +252,7 @@ def start_stand_in(postgres_socket: str) -> Iterator[StandIn]:
 
 
 def _furnish(stand_in: StandIn) -> None:
-    """Make what a warehouse's owner would have: a cluster, a secret."""
+    """Create a cluster and a secret with its login."""
     stand_in.client("redshift").create_cluster(
         ClusterIdentifier=stand_in.cluster,
         NodeType="ra3.xlplus",

@@ -1,4 +1,4 @@
-"""The HTTP end: moto's server, with our own layer before it."""
+"""The HTTP server: moto, behind a layer that answers or fails some requests."""
 
 from __future__ import annotations
 
@@ -29,19 +29,20 @@ Wsgi = Callable[[Environ, Any], Iterable[bytes]]
 JsonOperations = Callable[[str, str, dict[str, Any]], dict[str, Any]]
 QueryOperations = Callable[[str, dict[str, str]], "dict[str, str] | None"]
 
-OWN_SERVICES = ("RedshiftData", "RedshiftServerless")
-PREFIXES = {
+OWN_SERVICES = {
     "RedshiftData": "redshift-data",
     "RedshiftServerless": "redshift-serverless",
 }
+"""Services that moto does not answer, and their names in policies."""
+
 ACTIONS = {"ListObjectsV2": "ListBucket", "HeadObject": "GetObject"}
-"""The right that an operation needs, where it has another name."""
+"""IAM actions whose names differ from their operations."""
 
 OF_TESTS = "of-tests"
-"""What a client of the tests' own says in its user agent."""
+"""Mark of the tests' own clients in the user agent."""
 
 TIMEOUT_SECONDS = 120
-"""How long an answer is held back; longer than any client here waits."""
+"""Delay of an answer. Every client in the tests times out earlier."""
 
 ERRORS = {
     "throttle": AwsError("ThrottlingException", "Rate exceeded"),
@@ -64,27 +65,27 @@ HOW = (*ERRORS, "reset", "timeout", "lost answer")
 
 @dataclass
 class Faults:
-    """What goes wrong next, by operation."""
+    """Faults of the next calls, by operation."""
 
     waiting: dict[str, list[str]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, operation: str, how: str, times: int) -> None:
-        """Let the next calls of an operation fail."""
+        """Make the next calls fail. Raises ValueError for an unknown fault."""
         if how not in HOW:
-            raise ValueError(f"{how} is none of {', '.join(HOW)}")
+            raise ValueError(f"{how} is not one of {', '.join(HOW)}")
         with self.lock:
             self.waiting.setdefault(operation, []).extend([how] * times)
 
     def take(self, operation: str) -> str:
-        """Return what goes wrong with a call, '' for nothing."""
+        """Remove and return the next fault of an operation, or an empty text."""
         with self.lock:
             waiting = self.waiting.get(operation)
             return waiting.pop(0) if waiting else ""
 
 
 def operation_of(request: Request, body: bytes) -> tuple[str, str]:
-    """Return the service and the operation that a request asks for."""
+    """Return the service and the operation of a request."""
     target = request.headers.get("X-Amz-Target", "")
     if target:
         service, _, operation = target.partition(".")
@@ -104,12 +105,12 @@ def operation_of(request: Request, body: bytes) -> tuple[str, str]:
 
 
 class Dispatcher(DomainDispatcherApplication):
-    """moto's own, which lists the folder of its services once, not for each request."""
+    """moto's dispatcher, with a cache of each host's service."""
 
     services: ClassVar[dict[str | None, Any]] = {}
 
     def get_backend_for_host(self, host: str | None) -> Any:
-        """Return the service that answers a host."""
+        """Return the service of a host."""
         if host not in self.services:
             self.services[host] = super().get_backend_for_host(host)
         return self.services[host]
@@ -117,14 +118,14 @@ class Dispatcher(DomainDispatcherApplication):
 
 @dataclass
 class Layer:
-    """What answers before moto does."""
+    """The WSGI application: answers a request, makes it fail, or passes it to moto."""
 
     json_operations: JsonOperations
     query_operations: QueryOperations
     buckets: Buckets
     faults: Faults = field(default_factory=Faults)
     actions: set[str] = field(default_factory=set)
-    """What rights the clients' requests needed, as policies name them."""
+    """IAM actions that the clients' requests needed."""
 
     stopped: threading.Event = field(default_factory=threading.Event)
     moto: Wsgi = field(default_factory=lambda: Dispatcher(create_backend_app))
@@ -137,14 +138,14 @@ class Layer:
         service, operation = operation_of(Request(environ), body)
         if OF_TESTS not in environ.get("HTTP_USER_AGENT", ""):
             right = ACTIONS.get(operation, operation)
-            self.actions.add(f"{PREFIXES.get(service, service)}:{right}")
+            self.actions.add(f"{OWN_SERVICES.get(service, service)}:{right}")
         how = self.faults.take(operation)
         if how in ERRORS:
             return _error_answer(service, ERRORS[how])(environ, start)
         if how == "timeout":
             self.stopped.wait(TIMEOUT_SECONDS)
         if how == "lost answer":
-            list(self._answer(service, operation, body)(environ, _say_nothing))
+            list(self._answer(service, operation, body)(environ, _discard_reply))
             self.buckets.writes += 1
         if how:
             _reset(environ)
@@ -156,8 +157,8 @@ class Layer:
     def _answer(self, service: str, operation: str, body: bytes) -> Wsgi:
         try:
             if service in OWN_SERVICES:
-                asked = json.loads(body or b"{}")
-                return _json(self.json_operations(service, operation, asked), 200)
+                request = json.loads(body or b"{}")
+                return _json(self.json_operations(service, operation, request), 200)
             if service == "redshift":
                 form = dict(parse_qsl(body.decode()))
                 reply = self.query_operations(operation, form)
@@ -170,12 +171,8 @@ class Layer:
 
 def _json(reply: dict[str, Any], status: int) -> Response:
     headers = {"x-amzn-RequestId": secrets.token_hex(8)}
-    return Response(
-        json.dumps(reply),
-        status,
-        headers,
-        content_type="application/x-amz-json-1.1",
-    )
+    kind = "application/x-amz-json-1.1"
+    return Response(json.dumps(reply), status, headers, content_type=kind)
 
 
 def _xml(operation: str, reply: dict[str, str]) -> Response:
@@ -188,7 +185,7 @@ def _xml(operation: str, reply: dict[str, str]) -> Response:
 
 
 def _error_answer(service: str, error: AwsError) -> Response:
-    """Return an error in the form of its service: JSON, S3's XML, or XML in a frame."""
+    """Return an error in the format of its service: JSON or XML."""
     if service == "s3":
         code, status = S3_CODES.get(error.code, (error.code, error.status))
         body = (
@@ -202,27 +199,27 @@ def _error_answer(service: str, error: AwsError) -> Response:
     return Response(body, error.status, content_type="text/xml")
 
 
-def _say_nothing(*_: Any) -> Callable[[bytes], None]:
+def _discard_reply(*_: Any) -> Callable[[bytes], None]:
     """Replace WSGI's start_response for a reply that is not sent."""
     return lambda _: None
 
 
 def _reset(environ: Environ) -> None:
-    """Cut the connection off. Raises ConnectionResetError always."""
+    """Close the connection. Always raises ConnectionResetError."""
     client: socket.socket = environ["werkzeug.socket"]
     client.shutdown(socket.SHUT_RDWR)
     raise ConnectionResetError
 
 
 class QuietHandler(MotoRequestHandler):
-    """moto's own, without a line for each request."""
+    """moto's handler, without a log line per request."""
 
     def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002
-        """Say nothing."""
+        """Log nothing."""
 
 
 class AwsServer:
-    """The server, on a free port of this machine."""
+    """The server, on a free port of localhost."""
 
     def __init__(self, layer: Layer) -> None:
         self.layer = layer

@@ -1,4 +1,4 @@
-"""S3 as moto keeps it, in this process: what COPY reads, and what a test puts there."""
+"""The S3 objects of moto, which runs in this process."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Buckets:
     account: str
     region: str
     writes: int = 0
-    """Grows with each write, so that unchanged buckets need not be listed."""
+    """Number of writes. While it is the same, no bucket has changed."""
 
     @property
     def _backend(self) -> Any:
         return s3_backends[self.account]["aws"]
 
     def make(self, name: str) -> None:
-        """Make a bucket, unless it is there."""
+        """Create a bucket if it does not exist."""
         if name not in self._backend.buckets:
             self._backend.create_bucket(name, self.region)
 
@@ -45,16 +45,15 @@ class Buckets:
         found = self._backend.get_object(bucket, key)
         if found is None:
             raise AwsError("NoSuchKey", "The specified key does not exist.", 404)
-        content: bytes = found.value
-        return content
+        return bytes(found.value)
 
     def has(self, bucket: str, key: str) -> bool:
-        """Return whether an object is there."""
+        """Return whether an object exists."""
         buckets = self._backend.buckets
         return bucket in buckets and key in buckets[bucket].keys
 
     def objects(self, bucket: str, prefix: str = "") -> list[tuple[str, str]]:
-        """Return keys and tags of the objects below a prefix. Raises AwsError."""
+        """Return keys and ETags of the objects below a prefix. Raises AwsError."""
         found = self._bucket(bucket).keys
         return sorted(
             (key, found[key].etag) for key in list(found) if key.startswith(prefix)

@@ -1,4 +1,4 @@
-"""A certificate for one run: Redshift's clients insist on TLS for IAM."""
+"""A certificate for one run, because Redshift's clients require TLS for IAM."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """Write a self-signed certificate for this machine; give its file and its key's."""
+    """Write a self-signed certificate for localhost. Return its file and key file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "redshift stand-in")])
     now = datetime.now(UTC)

@@ -1,11 +1,11 @@
-"""What a COPY statement says (https://docs.aws.amazon.com/redshift/latest/dg/r_COPY.html)."""
+"""Read a COPY statement (https://docs.aws.amazon.com/redshift/latest/dg/r_COPY.html)."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
 
-from redshift_stand_in.errors import RefusedStatementError, syntax_error
+from redshift_stand_in.errors import RefusedStatementError, not_imitated, syntax_error
 from redshift_stand_in.rewrite import fold
 from sparkify.redshift_lint.tokens import Token, tokens_of, without_blanks
 
@@ -33,7 +33,7 @@ TEXTS = {
     "region": "region",
     "timeformat": "time_format",
 }
-"""Options that take a text, and where it goes."""
+"""Options with a text value, and the fields of CopyOptions for it."""
 
 UPDATES = ("compupdate", "statupdate")
 TIME_FORMATS = ("", "auto", "epochsecs", "epochmillisecs")
@@ -41,7 +41,7 @@ TIME_FORMATS = ("", "auto", "epochsecs", "epochmillisecs")
 
 @dataclass
 class CopyOptions:
-    """A COPY from S3 in JSON."""
+    """The parts of a COPY statement that loads JSON from S3."""
 
     table: list[str]
     columns: list[str]
@@ -57,7 +57,7 @@ class CopyOptions:
 
 
 def unquoted(literal: str) -> str:
-    """Return the value of a literal, in which a backslash escapes."""
+    """Return the value of a literal. A backslash escapes."""
     controls = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
     def unescape(match: re.Match[str]) -> str:
@@ -113,7 +113,7 @@ class _Reader:
 
 
 def read_copy(sql: str) -> CopyOptions:
-    """Read a COPY statement. Raises RefusedStatementError for what it may not say."""
+    """Return the parts of a COPY statement. Raises RefusedStatementError."""
     reader = _Reader(sql)
     reader.next()
     table = [fold(reader.next().text)]
@@ -145,7 +145,7 @@ def _read_option(reader: _Reader, options: CopyOptions) -> None:
     reader.skip("as")
     if word == "format":
         if reader.word != "json":
-            raise _not_imitated(f"FORMAT {reader.word}")
+            raise not_imitated(f"FORMAT {reader.word}")
     elif word == "maxerror":
         options.max_errors = int(reader.next().text)
     elif word in UPDATES:
@@ -159,20 +159,15 @@ def _read_option(reader: _Reader, options: CopyOptions) -> None:
         setattr(options, TEXTS[word], reader.text())
 
 
-def _not_imitated(what: str) -> RefusedStatementError:
-    return RefusedStatementError("0A000", f"{what} is not imitated", "")
-
-
 def _check(options: CopyOptions) -> None:
     if not options.json:
-        raise _not_imitated("COPY of anything but JSON")
+        raise not_imitated("COPY of anything but JSON")
     if not options.source.startswith("s3://"):
-        raise _not_imitated(f"COPY from {options.source}")
+        raise not_imitated(f"COPY from {options.source}")
     if not 0 <= options.max_errors <= MAX_ERRORS:
         raise RefusedStatementError(
             "22023",
             f"Invalid MAXERROR option: it must be from 0 to {MAX_ERRORS}",
-            "",
         )
     if options.time_format not in TIME_FORMATS:
-        raise _not_imitated(f"TIMEFORMAT '{options.time_format}'")
+        raise not_imitated(f"TIMEFORMAT '{options.time_format}'")

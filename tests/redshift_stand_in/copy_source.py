@@ -1,4 +1,4 @@
-"""What COPY reads in S3: who may, which objects, and the records in them."""
+"""The objects and records that COPY reads in S3, with a role's permissions."""
 
 from __future__ import annotations
 
@@ -35,35 +35,34 @@ WHITE_SPACE = re.compile(r"\s*")
 
 @dataclass(frozen=True)
 class Record:
-    """A JSON value of a file, or why there is none."""
+    """A JSON value of a file, or the reason why it cannot be read."""
 
     line: int
     value: Any = None
     error: str = ""
-    raw: str = ""
 
 
 @dataclass
 class CopySource:
-    """S3, as a role of the cluster sees it."""
+    """S3 objects, read with a role of the warehouse."""
 
     buckets: Buckets
     roles: dict[str, list[str]] = field(default_factory=dict)
-    """The roles that the warehouse may take, each with the prefixes it may read."""
+    """Roles of the warehouse, each with the prefixes that it may read."""
 
     default_role: str = ""
 
     def role_of(self, options: CopyOptions, user: str) -> str:
-        """Return the role that COPY takes. Raises RefusedStatementError."""
+        """Return the role of a COPY. Raises RefusedStatementError."""
         role = self.default_role if options.role == "default" else options.role
         if role not in self.roles:
             raise RefusedStatementError(
-                INTERNAL, f"User {user} is not authorized to assume IAM Role {role}", ""
+                INTERNAL, f"User {user} is not authorized to assume IAM Role {role}"
             )
         return role
 
     def check_bucket(self, options: CopyOptions) -> None:
-        """See that the bucket is there, in the region that COPY looks in."""
+        """Raise RefusedStatementError if the bucket is missing or in another region."""
         bucket, _ = split(options.source)
         try:
             found = self.buckets.region_of(bucket)
@@ -76,7 +75,6 @@ class CopySource:
                 " addressed using the specified endpoint. Please send all future"
                 " requests to this endpoint.,Status 301,Error PermanentRedirect,"
                 f"{_ids()}",
-                "",
             )
 
     def read(self, role: str, url: str) -> bytes:
@@ -90,7 +88,7 @@ class CopySource:
             raise s3_error(error) from None
 
     def urls(self, role: str, options: CopyOptions) -> list[str]:
-        """List the objects to load. Raises RefusedStatementError."""
+        """Return the URLs of the objects to load. Raises RefusedStatementError."""
         if "manifest" in options.switches:
             return self._manifest(role, options.source)
         bucket, prefix = split(options.source)
@@ -99,7 +97,7 @@ class CopySource:
         keys = [key for key, _ in self.buckets.objects(bucket, prefix)]
         if not keys:
             raise RefusedStatementError(
-                INTERNAL, f"The specified S3 prefix '{prefix}' does not exist", ""
+                INTERNAL, f"The specified S3 prefix '{prefix}' does not exist"
             )
         return [f"s3://{bucket}/{key}" for key in keys if not key.endswith("/")]
 
@@ -109,7 +107,7 @@ class CopySource:
             wanted = [(e["url"], e.get("mandatory", False)) for e in entries]
         except (ValueError, KeyError, TypeError) as error:
             raise RefusedStatementError(
-                INTERNAL, f"Manifest file is not in correct json format: {error}", ""
+                INTERNAL, f"Manifest file is not in correct json format: {error}"
             ) from None
         found = []
         for entry, is_mandatory in wanted:
@@ -131,7 +129,7 @@ class CopySource:
 
 
 def split(url: str) -> tuple[str, str]:
-    """Return bucket and key of an address in S3."""
+    """Return bucket and key of an S3 URL."""
     bucket, _, key = url.removeprefix("s3://").partition("/")
     return bucket, key
 
@@ -146,21 +144,19 @@ def _denied() -> RefusedStatementError:
     return RefusedStatementError(
         INTERNAL,
         f"S3ServiceException:Access Denied,Status 403,Error AccessDenied,{_ids()}",
-        "",
     )
 
 
 def s3_error(error: AwsError) -> RefusedStatementError:
-    """Return an error of S3 as COPY gives it."""
+    """Return COPY's error for an error of S3."""
     return RefusedStatementError(
         INTERNAL,
         f"S3ServiceException:{error},Status {error.status},Error {error.code},{_ids()}",
-        "",
     )
 
 
 def records_of(body: bytes, options: CopyOptions) -> Iterator[Record]:
-    """Read the JSON values of a file, on one line or several, one after the other."""
+    """Yield the JSON values of a file. A value may have several lines."""
     for name in options.switches & DECOMPRESS.keys():
         try:
             body = DECOMPRESS[name](body)
@@ -178,14 +174,14 @@ def records_of(body: bytes, options: CopyOptions) -> Iterator[Record]:
             return
         try:
             value, end = _DECODER.raw_decode(text, start)
-            problem = _problem(text[start:end])
+            size = len(text[start:end].encode("utf-8", "replace"))
+            problem = "JSON object is larger than 4 MB" * (size > MAX_OBJECT_BYTES)
         except (ValueError, RecursionError):
             value, problem = None, "Invalid JSON"
             end = text.find("\n", start)
             end = len(text) if end < 0 else end
         line += text.count("\n", start, end)
-        raw = text[start:end].encode("utf-8", "replace").decode().replace("\0", "")
-        yield Record(line, None if problem else value, problem, raw)
+        yield Record(line, None if problem else value, problem)
         position = end
 
 
@@ -195,20 +191,10 @@ def _skip(text: str, position: int) -> int:
 
 
 def _decoded(body: bytes, options: CopyOptions) -> str:
-    """Decode; a byte that is not UTF-8 is replaced, or stays as half a surrogate."""
-    body = body.removeprefix(b"\xef\xbb\xbf")
-    if options.replacement is None:
-        return body.decode(errors="surrogateescape")
+    """Decode UTF-8. An invalid byte becomes the replacement or a lone surrogate."""
+    text = body.removeprefix(b"\xef\xbb\xbf").decode(errors="surrogateescape")
     mark = options.replacement
-    return re.sub(
-        "[\udc80-\udcff]", lambda _: mark, body.decode(errors="surrogateescape")
-    )
-
-
-def _problem(text: str) -> str:
-    if len(text.encode("utf-8", "replace")) > MAX_OBJECT_BYTES:
-        return "JSON object is larger than 4 MB"
-    return ""
+    return text if mark is None else re.sub("[\udc80-\udcff]", lambda _: mark, text)
 
 
 def _refuse_constant(name: str) -> None:

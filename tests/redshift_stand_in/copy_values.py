@@ -1,4 +1,4 @@
-"""How COPY turns a JSON value into a column's value, or why it does not."""
+"""Convert JSON values to column values as COPY does."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ MOMENT = r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)?"
 
 
 class NumberText(str):
-    """A JSON number as it is written."""
+    """A JSON number in its original notation."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the table, as the database describes it."""
+    """A column of a table."""
 
     name: str
     kind: str
@@ -46,7 +46,7 @@ class Column:
     def of(
         cls, name: str, kind: str, modifier: int, *, is_required: bool = False
     ) -> Column:
-        """Read PostgreSQL's type modifier into a length, or precision and scale."""
+        """Return a column, with length or precision from PostgreSQL's type modifier."""
         size = modifier - 4
         if size < 0:
             return cls(name, kind, is_required=is_required)
@@ -72,7 +72,7 @@ class RefusedValueError(ValueError):
 
 
 def convert(column: Column, value: Any, options: CopyOptions) -> str | None:
-    """Return a value as PostgreSQL's text. Raises RefusedValueError."""
+    """Return a value in PostgreSQL's text format. Raises RefusedValueError."""
     text = _text(value)
     if text is not None:
         text = _null_or_text(column, text, options)
@@ -128,7 +128,7 @@ def _digit(column: Column, text: str, position: int) -> RefusedValueError:
     return RefusedValueError(1207, message, position)
 
 
-def _whole(column: Column, text: str, _: CopyOptions) -> str:
+def _integer(column: Column, text: str, _: CopyOptions) -> str:
     match = re.match(r"[+-]?\d*", text)
     if not match or match[0] != text or not text.lstrip("+-"):
         raise _digit(column, text, match.end() if match else 0)
@@ -140,18 +140,18 @@ def _whole(column: Column, text: str, _: CopyOptions) -> str:
 
 
 def _decimal(column: Column, text: str, options: CopyOptions) -> str:
-    """Read digits alone: COPY takes no exponent into a DECIMAL."""
+    """Convert a DECIMAL. COPY accepts no exponent here."""
     match = re.match(r"[+-]?\d*(?:\.\d*)?", text)
     if not match or match[0] != text or not re.search(r"\d", text):
         raise _digit(column, text, match.end() if match else 0)
     places = Decimal(1).scaleb(-column.scale)
     rounding = ROUND_HALF_UP if "roundec" in options.switches else ROUND_DOWN
     number = Decimal(text)
-    whole_digits = column.precision - column.scale
-    if abs(number) >= Decimal(10) ** whole_digits:
+    integer_digits = column.precision - column.scale
+    if abs(number) >= Decimal(10) ** integer_digits:
         raise RefusedValueError(1204, f"Overflow for {column.shown_length}", 0)
     number = number.quantize(places, rounding)
-    if abs(number) >= Decimal(10) ** whole_digits:
+    if abs(number) >= Decimal(10) ** integer_digits:
         raise RefusedValueError(1204, f"Overflow for {column.shown_length}", 0)
     return f"{number:f}"
 
@@ -194,7 +194,7 @@ def _is_moment(text: str) -> bool:
 
 _CONVERSIONS: dict[str, Callable[[Column, str, CopyOptions], str]] = {
     **dict.fromkeys(TEXTS, _string),
-    **dict.fromkeys(RANGES, _whole),
+    **dict.fromkeys(RANGES, _integer),
     "numeric": _decimal,
     "double precision": _float,
     "real": _float,

@@ -1,4 +1,4 @@
-"""Who may log in: passwords, and what IAM hands out for a cluster or a workgroup."""
+"""Passwords, and temporary credentials for a cluster or a workgroup."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LIFE_SECONDS = 900
 
 
 class Credentials:
-    """Passwords, temporary ones among them, and the places that they are good for."""
+    """The users and passwords of one cluster and one workgroup."""
 
     def __init__(self, user: str, password: str, cluster: str, workgroup: str) -> None:
         self.passwords: dict[tuple[str, str], str] = {(user, password): user}
@@ -23,32 +23,32 @@ class Credentials:
         self.cluster = cluster
         self.workgroup = workgroup
         self.identity = "IAM:tester"
-        """The database's user of the caller's own IAM identity, an ordinary one."""
+        """Database user of the caller's IAM identity. It is not a superuser."""
 
         self.endpoint = ("", 0)
         self.is_paused = False
         self.actions: set[str] = set()
-        """The rights that requests needed: the Data API logs in by the caller's."""
+        """IAM actions that requests of the Data API needed to log in."""
 
         self.secret: Callable[..., dict[str, Any]]
 
     def user_of(self, login: str, password: str) -> str | None:
-        """Return the database's user of a log-in; None if the password is wrong.
+        """Return the database user of a login, or None if the password is wrong.
 
-        Raises ConnectionError if the cluster is paused, and so cannot be reached.
+        Raises ConnectionError if the cluster is paused.
         """
         if self.is_paused:
             raise ConnectionError
         return self.passwords.get((login, password))
 
     def make(self, user: str, login: str = "") -> str:
-        """Make a temporary password of a user."""
+        """Create and return a temporary password of a user."""
         password = secrets.token_hex(16)
         self.passwords[login or user, password] = user
         return password
 
     def user_of_request(self, request: dict[str, Any]) -> str:
-        """Return the user as whom a request of the Data API runs. Raises AwsError."""
+        """Return the database user of a Data API request. Raises AwsError."""
         workgroup = request.get("WorkgroupName")
         cluster = request.get("ClusterIdentifier")
         if workgroup and cluster:
@@ -84,15 +84,13 @@ class Credentials:
         return user
 
     def provisioned(self, action: str, form: dict[str, str]) -> dict[str, str] | None:
-        """Answer an operation of the service redshift, if it is ours to answer."""
+        """Answer an operation of the service redshift, or return None for moto's."""
         if action == "DescribeCustomDomainAssociations":
-            raise AwsError(
-                "CustomDomainAssociationNotFoundFault", "There is none.", 404
-            )
+            raise AwsError("CustomDomainAssociationNotFoundFault", "Not found.", 404)
         if action not in ("GetClusterCredentials", "GetClusterCredentialsWithIAM"):
             return None
         if form.get("ClusterIdentifier") != self.cluster:
-            return None  # moto says that there is no such cluster
+            return None  # moto answers with ClusterNotFound
         if action == "GetClusterCredentials":
             user = form["DbUser"]
             prefix = "IAMA" if form.get("AutoCreate") == "true" else "IAM"
@@ -109,14 +107,14 @@ class Credentials:
     def serverless(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
         """Answer an operation of the service redshift-serverless. Raises AwsError."""
         if operation == "GetCredentials":
-            self._must_exist(request.get("workgroupName"))
+            self._check_name(request.get("workgroupName"))
             return {
                 "dbUser": self.identity,
                 "dbPassword": self.make(self.identity),
                 "expiration": time.time() + LIFE_SECONDS,
             }
         if operation == "GetWorkgroup":
-            self._must_exist(request.get("workgroupName"))
+            self._check_name(request.get("workgroupName"))
             address, port = self.endpoint
             return {
                 "workgroup": {
@@ -127,7 +125,7 @@ class Credentials:
                 }
             }
         if operation == "GetNamespace":
-            self._must_exist(request.get("namespaceName"))
+            self._check_name(request.get("namespaceName"))
             return {
                 "namespace": {
                     "namespaceName": self.workgroup,
@@ -138,7 +136,7 @@ class Credentials:
             }
         raise AwsError("UnknownOperationException", f"{operation} is not imitated")
 
-    def _must_exist(self, name: str | None) -> None:
+    def _check_name(self, name: str | None) -> None:
         if name != self.workgroup:
             raise AwsError(
                 "ResourceNotFoundException", f"Workgroup {name} doesn't exist."

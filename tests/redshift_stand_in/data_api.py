@@ -1,4 +1,4 @@
-"""The Redshift Data API: statements run in the background, through the proxy."""
+"""The Redshift Data API. Statements run in background threads, through the proxy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sparkify.redshift_lint.tokens import statements_of
 MAX_STATEMENTS: Final = 40
 MAX_BYTES: Final = 100_000
 MAX_REQUEST_BYTES: Final = 1_000_000
-"""Of a batch: the documentation says nothing of more."""
+"""Limit of a batch. The documentation states none."""
 
 DAY: Final = 24 * 3600
 TOKEN_LIFE: Final = 8 * 3600
@@ -52,9 +52,11 @@ TYPE_NAMES: Final = {
     1700: "numeric",
 }
 
+PARAMETER: Final = re.compile(r"(?<!:):(\w+)")
+
 Request = dict[str, Any]
 Connect = Callable[[str, str], psycopg.Connection]
-"""Connects to a database (the second) as a user (the first)."""
+"""Connects a user (first argument) to a database (second argument)."""
 
 _query_ids = count(1000)
 
@@ -92,7 +94,7 @@ class Part:
 
 @dataclass
 class Statement:
-    """What ExecuteStatement or BatchExecuteStatement submitted."""
+    """A submission of ExecuteStatement or BatchExecuteStatement."""
 
     request: Request
     user: str
@@ -108,7 +110,8 @@ class Statement:
     cancelled: bool = False
     connection: psycopg.Connection | None = None
 
-    def place(self) -> dict[str, Any]:
+    def target(self) -> dict[str, Any]:
+        """Return cluster or workgroup, database, and secret or user."""
         names = ("ClusterIdentifier", "WorkgroupName", "Database", "SecretArn")
         reply = {name: self.request[name] for name in names if name in self.request}
         if "WorkgroupName" not in reply:
@@ -117,7 +120,7 @@ class Statement:
 
 
 class DataApi:
-    """The operations, by their names in the API."""
+    """The operations of the Data API."""
 
     def __init__(
         self,
@@ -134,10 +137,10 @@ class DataApi:
         self.max_active = 500
         self.page_rows = PAGE_ROWS
         self.seconds_later = 0.0
-        """How much later it is here than on this machine."""
+        """Seconds by which this clock is ahead of the machine's clock."""
 
         self.tells_failed_queries = True
-        """Whether a failed statement has a query id, which is optional."""
+        """Whether a failed statement has a query id. The API does not promise one."""
 
     def answer(self, operation: str, request: Request) -> Request:
         """Run an operation. Raises AwsError."""
@@ -180,9 +183,9 @@ class DataApi:
         user = self.user_of(request)
         token = request.get("ClientToken")
         with self.lock:
-            before = self.tokens.get(token or "")
-            if before and self._age(before) < TOKEN_LIFE:
-                return self._submitted(before, request)
+            earlier = self.tokens.get(token or "")
+            if earlier and self._age(earlier) < TOKEN_LIFE:
+                return self._submitted(earlier, request)
             active = [s for s in self.statements.values() if not s.ended.is_set()]
             if len(active) >= self.max_active:
                 raise AwsError(
@@ -203,11 +206,8 @@ class DataApi:
         return time.time() + self.seconds_later - statement.created
 
     def _submitted(self, statement: Statement, request: Request) -> Request:
-        reply = {
-            "Id": statement.id,
-            "CreatedAt": statement.created,
-            **statement.place(),
-        }
+        reply = {"Id": statement.id, "CreatedAt": statement.created}
+        reply |= statement.target()
         if "WaitTimeSeconds" in request:
             _wait(statement, request)
             reply["Status"] = statement.status
@@ -236,8 +236,8 @@ class DataApi:
     def _run_parts(self, statement: Statement, connection: psycopg.Connection) -> None:
         statement.status = "STARTED"
         statement.pid = connection.info.backend_pid
-        together = statement.request.get("ExecutionMode", "TRANSACTION")
-        in_transaction = statement.is_batch and together == "TRANSACTION"
+        mode = statement.request.get("ExecutionMode", "TRANSACTION")
+        in_transaction = statement.is_batch and mode == "TRANSACTION"
         if in_transaction:
             connection.execute("begin")
         for number, part in enumerate(statement.parts, 1):
@@ -272,8 +272,8 @@ class DataApi:
             statement.status = "FINISHED"
 
     def _find(self, request: Request) -> tuple[Statement, Part]:
-        whole, _, number = request["Id"].partition(":")
-        statement = self.statements.get(whole)
+        statement_id, _, number = request["Id"].partition(":")
+        statement = self.statements.get(statement_id)
         if statement is None or (number and int(number) > len(statement.parts)):
             raise AwsError(
                 "ResourceNotFoundException",
@@ -287,7 +287,7 @@ class DataApi:
         _wait(statement, request)
         reply = {
             **part.describe(),
-            **statement.place(),
+            **statement.target(),
             "Id": statement.id,
             "Status": statement.status,
             "CreatedAt": statement.created,
@@ -331,8 +331,8 @@ class DataApi:
             "TotalNumRows": len(part.rows),
         }
         if start + len(page) < len(part.rows):
-            after = str(start + len(page)).encode()
-            reply["NextToken"] = base64.b64encode(after).decode()
+            next_row = str(start + len(page)).encode()
+            reply["NextToken"] = base64.b64encode(next_row).decode()
         return reply
 
     def _cancel(self, request: Request) -> Request:
@@ -380,13 +380,15 @@ def _wait(statement: Statement, request: Request) -> None:
 
 
 def _check_parameters(parameters: list[dict[str, str]] | None, sqls: list[str]) -> None:
+    used = {name for sql in sqls for name in PARAMETER.findall(sql)}
     for parameter in parameters or []:
         if not re.fullmatch("[0-9a-zA-Z_]+", parameter["name"]):
-            raise invalid("Parameter names hold letters, digits and underscores alone")
+            raise invalid(
+                "Parameter names contain only letters, digits and underscores"
+            )
         if not parameter["value"]:
             raise invalid("Parameter value must have length greater than or equal to 1")
-        used = re.compile(rf"(?<!:):{parameter['name']}\b")
-        if not any(used.search(sql) for sql in sqls):
+        if parameter["name"] not in used:
             raise invalid(f"Parameter {parameter['name']} is not used in the statement")
 
 
@@ -398,11 +400,11 @@ def _run_part(
     part.query_id = next(_query_ids)
     try:
         values = {p["name"]: p["value"] for p in parameters or []}
-        names = [n for n in values if re.search(rf"(?<!:):{n}\b", part.sql)]
-        if names:
-            text = part.sql.replace("%", "%%")
-            for name in sorted(names, key=len, reverse=True):
-                text = re.sub(rf"(?<!:):{name}\b", f"%({name})s", text)
+        if values.keys() & PARAMETER.findall(part.sql):
+            text = PARAMETER.sub(
+                lambda found: f"%({found[1]})s" if found[1] in values else found[0],
+                part.sql.replace("%", "%%"),
+            )
             cursor = connection.execute(text.encode(), values)
         else:
             cursor = connection.execute(part.sql.encode())
@@ -448,7 +450,7 @@ def _rows(cursor: psycopg.Cursor) -> list[list[dict[str, Any]]]:
 
 
 def _field(value: bytes | None, oid: int) -> dict[str, Any]:
-    """Return a value as the API gives it, from PostgreSQL's text."""
+    """Return the API's field for a value in PostgreSQL's text format."""
     if value is None:
         return {"isNull": True}
     text = value.decode()
@@ -466,7 +468,5 @@ def _field(value: bytes | None, oid: int) -> dict[str, Any]:
 def _reason(error: psycopg.Error) -> str:
     if error.diag.message_primary is None:
         return str(error).strip()
-    detail = (
-        f"\n  Detail: {error.diag.message_detail}" if error.diag.message_detail else ""
-    )
-    return f"ERROR: {error.diag.message_primary}{detail}"
+    message, detail = error.diag.message_primary, error.diag.message_detail
+    return f"ERROR: {message}" + (f"\n  Detail: {detail}" if detail else "")

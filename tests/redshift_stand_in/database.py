@@ -1,4 +1,4 @@
-"""The databases: each a copy of a template that has Redshift's catalogue in it."""
+"""Databases, created from a template that contains Redshift's catalogue."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from psycopg import sql
 
 CATALOGUE = Path(__file__).with_name("catalogue.psql")
 TEMPLATE = "redshift_template"
+SETTINGS = {
+    "standard_conforming_strings": "off",  # in Redshift a backslash escapes
+    "escape_string_warning": "off",
+    "timezone": "UTC",
+}
 
 
 class Databases:
-    """What the stand-in keeps in a PostgreSQL server, as its superuser."""
+    """The databases and users of a PostgreSQL server."""
 
     def __init__(self, socket_folder: str, user: str) -> None:
         self.socket_folder = socket_folder
@@ -22,7 +27,7 @@ class Databases:
         self.ensure_user(user, "superuser")
 
     def ensure_user(self, name: str, rights: str = "nosuperuser") -> None:
-        """Make a user that logs in for the first time, without rights."""
+        """Create a user if it does not exist."""
         with self.connect("postgres") as connection:
             if not _has(connection, "pg_roles where rolname", name):
                 connection.execute(
@@ -32,7 +37,7 @@ class Databases:
                 )
 
     def connect(self, database: str) -> psycopg.Connection:
-        """Connect past the proxy: PostgreSQL itself, nothing rewritten."""
+        """Connect to PostgreSQL without the proxy, as superuser."""
         return psycopg.connect(
             host=self.socket_folder, user="postgres", dbname=database, autocommit=True
         )
@@ -45,18 +50,12 @@ class Databases:
                     sql.Identifier(name), sql.Identifier(TEMPLATE)
                 )
             )
-            # As in PostgreSQL 8.0, from which Redshift comes: a backslash escapes.
-            for setting in ("standard_conforming_strings", "escape_string_warning"):
+            for setting, value in SETTINGS.items():
                 connection.execute(
-                    sql.SQL("alter database {} set {} = off").format(
-                        sql.Identifier(name), sql.Identifier(setting)
+                    sql.SQL("alter database {} set {} = {}").format(
+                        sql.Identifier(name), sql.Identifier(setting), value
                     )
                 )
-            connection.execute(
-                sql.SQL("alter database {} set timezone = 'UTC'").format(
-                    sql.Identifier(name)
-                )
-            )
 
     def _make_template(self, connection: psycopg.Connection) -> None:
         connection.execute(

@@ -1,4 +1,4 @@
-"""Errors as AWS and Redshift give them."""
+"""Errors of AWS and Redshift."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sparkify.redshift_lint.tokens import Token
 
 
 class AwsError(Exception):
-    """An error that a client of AWS gets, by its code."""
+    """An error that AWS returns to a client."""
 
     def __init__(
         self, code: str, message: str, status: int = 400, **fields: str
@@ -23,11 +23,19 @@ def invalid(message: str) -> AwsError:
 
 
 class RefusedStatementError(Exception):
-    """Redshift would not run this. Its arguments: SQLSTATE, message, detail."""
+    """Redshift refuses a statement. Arguments: SQLSTATE, message, detail."""
+
+    def __init__(self, code: str, message: str, detail: str = "") -> None:
+        super().__init__(code, message, detail)
+
+
+def not_imitated(what: str) -> RefusedStatementError:
+    """Return the error for a feature that the stand-in lacks."""
+    return RefusedStatementError("0A000", f"{what} is not imitated")
 
 
 def syntax_error(token: Token) -> RefusedStatementError:
-    """Return the error for a token that may not stand where it does."""
+    """Return the error for an unexpected token."""
     return RefusedStatementError(
         "42601", f'syntax error at or near "{token.text}"', f"line {token.line}"
     )

@@ -1,25 +1,23 @@
-"""VACUUM, ANALYZE and the changes of a table's physical design.
+"""VACUUM, ANALYZE and ALTER TABLE of a physical design.
 
-PostgreSQL has no slices and no sort keys: these statements change what
-svv_table_info says, so that a check that prints them can be seen to come to rest.
+PostgreSQL has no slices and no sort keys, so these statements only change the rows of
+svv_table_info.
 """
 
 from __future__ import annotations
 
-from redshift_stand_in.copy import literal, quoted
 from redshift_stand_in.errors import RefusedStatementError, syntax_error
 from redshift_stand_in.proxy import Session
-from redshift_stand_in.rewrite import Design, design_of, fold
+from redshift_stand_in.rewrite import design_of, fold
 from sparkify.redshift_lint.tokens import Token, tokens_of, without_blanks
+from sparkify.shared.quoting import quote_identifier, quote_redshift_literal
 
+MISSING = "42P01"  # SQLSTATE of a table that does not exist
 VACUUMS = ("full", "sort", "delete", "only", "reindex", "recluster")
 
 
 def maintain(session: Session, statement: str) -> None:
-    """Run VACUUM, ANALYZE, or ALTER TABLE ... ALTER DISTSTYLE and the like.
-
-    Raises RefusedStatementError.
-    """
+    """Run VACUUM, ANALYZE or ALTER TABLE. Raises RefusedStatementError."""
     tokens = without_blanks(tokens_of(statement))
     verb = tokens[0].word
     if verb == "alter":
@@ -27,58 +25,54 @@ def maintain(session: Session, statement: str) -> None:
         return
     if verb == "vacuum" and session.is_in_transaction:
         raise RefusedStatementError(
-            "25001", "VACUUM cannot run inside a transaction block", ""
+            "25001", "VACUUM cannot run inside a transaction block"
         )
-    place = 1
-    while place < len(tokens) and tokens[place].word in (*VACUUMS, "verbose"):
-        place += 1
+    index = 1
+    while index < len(tokens) and tokens[index].word in (*VACUUMS, "verbose"):
+        index += 1
     where = "true"
-    if place < len(tokens):
-        name, _ = _name(tokens, place)
-        where = f"relid = {literal(name)}::regclass"
+    if index < len(tokens):
+        name, _ = _name(tokens, index)
+        where = f"relid = {quote_redshift_literal(name)}::regclass"
     column = "unsorted" if verb == "vacuum" else "stats_off"
-    _run(session, f"update redshift.health set {column} = 0 where {where}")
+    session.run(f"update redshift.health set {column} = 0 where {where}", code=MISSING)
 
 
 def _alter(session: Session, tokens: list[Token]) -> None:
-    name, place = _name(tokens, 2)
-    if tokens[place].word != "alter":
-        raise syntax_error(tokens[place])
-    rest = tokens[place + 1 :]
-    if [token.word for token in rest[:1]] == ["encode"]:
+    name, index = _name(tokens, 2)
+    if tokens[index].word != "alter":
+        raise syntax_error(tokens[index])
+    rest = tokens[index + 1 :]
+    words = [token.word for token in rest]
+    if words[:1] == ["encode"]:
         return
-    relation = f"{literal(name)}::regclass"
-    _run(
-        session,
+    relation = f"{quote_redshift_literal(name)}::regclass"
+    session.run(
         f"insert into redshift.design select {relation}, 'AUTO', '', '', '{{}}', false"
         " on conflict (relid) do nothing",
+        code=MISSING,
     )
-    words = [token.word for token in rest]
     if "distkey" in words:
-        column = literal(fold(rest[words.index("distkey") + 1].text))
+        column = quote_redshift_literal(fold(rest[words.index("distkey") + 1].text))
         change = f"diststyle = 'KEY', distkey = {column}"
     elif words[0] == "diststyle":
-        change = f"diststyle = {literal(words[1].upper())}, distkey = ''"
+        style = quote_redshift_literal(words[1].upper())
+        change = f"diststyle = {style}, distkey = ''"
     else:
-        design: Design = design_of(rest)
-        keys = ", ".join(literal(key) for key in design.sortkeys)
-        change = (
-            f"sortkeys = array[{keys}]::text[], sortstyle = {literal(design.sortstyle)}"
-        )
-    _run(session, f"update redshift.design set {change} where relid = {relation}")
+        design = design_of(rest)
+        keys = ", ".join(map(quote_redshift_literal, design.sortkeys))
+        style = quote_redshift_literal(design.sortstyle)
+        change = f"sortkeys = array[{keys}]::text[], sortstyle = {style}"
+    session.run(
+        f"update redshift.design set {change} where relid = {relation}", code=MISSING
+    )
 
 
-def _name(tokens: list[Token], place: int) -> tuple[str, int]:
-    """Return a table's quoted name, and the place after it."""
-    parts = [fold(tokens[place].text)]
-    place += 1
-    while place + 1 < len(tokens) and tokens[place].word == ".":
-        parts.append(fold(tokens[place + 1].text))
-        place += 2
-    return ".".join(quoted(part) for part in parts), place
-
-
-def _run(session: Session, sql: str) -> None:
-    answer = session.ask(sql)
-    if answer.error:
-        raise RefusedStatementError("42P01", answer.error, "")
+def _name(tokens: list[Token], index: int) -> tuple[str, int]:
+    """Return the quoted name of the table at an index, and the index after it."""
+    parts = [fold(tokens[index].text)]
+    index += 1
+    while index + 1 < len(tokens) and tokens[index].word == ".":
+        parts.append(fold(tokens[index + 1].text))
+        index += 2
+    return ".".join(map(quote_identifier, parts)), index

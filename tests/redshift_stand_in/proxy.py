@@ -1,7 +1,7 @@
-"""The wire: a TCP proxy before PostgreSQL that speaks to clients of Redshift.
+"""A TCP proxy between clients of Redshift and PostgreSQL.
 
-It follows PostgreSQL's frontend/backend protocol, version 3: a message is a byte that
-names it, four bytes for its length, and its body.
+Follows PostgreSQL's frontend/backend protocol, version 3. A message is one byte for its
+kind, four bytes for its length, and its body.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from redshift_stand_in.rewrite import (
     schema_of_dropped,
     sets_case,
 )
-from sparkify.shared.quoting import quote_literal
+from sparkify.shared.quoting import quote_redshift_literal
 
 PROTOCOL = 196608
 CANCEL, SSL, GSS = 80877102, 80877103, 80877104
 PASSED_ON = ("user", "database", "application_name", "client_encoding")
-"""Start-up parameters that PostgreSQL takes; it refuses Redshift's own."""
+"""Start-up parameters that PostgreSQL accepts."""
 
 INVALID_PASSWORD = "28000"  # noqa: S105 -- an error's code
 CHUNK = 65536
@@ -42,12 +42,12 @@ CONFLICT = (
     " are: 55705701, 55705754 (pid:16606)"
 )
 CONCURRENT = "could not complete because of conflict with concurrent transaction"
-"""What a statement fails with that changes a table which another transaction uses."""
+"""Error of a statement that changes a table of another transaction."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What PostgreSQL answered to a question of the proxy's own."""
+    """PostgreSQL's reply to a query of the proxy."""
 
     rows: list[list[str | None]] = field(default_factory=list)
     error: str = ""
@@ -59,32 +59,32 @@ Run = Callable[["Session", str], None]
 
 @dataclass
 class Wire:
-    """What all sessions share."""
+    """Settings and state that all sessions share."""
 
     socket_folder: str
     user_of: Callable[[str, str], str | None]
     context: ssl.SSLContext
     own: dict[str, Run]
-    """What runs the statements that PostgreSQL can't, by their kind."""
+    """Functions for statements that PostgreSQL lacks, by kind of statement."""
 
     refresh: Callable[[Session], None]
-    """Sees before a query that external tables hold what S3 does."""
+    """Loads changed files into external tables. Runs before each query."""
 
     statements: list[str]
     conflicts: list[tuple[str, str]] = field(default_factory=list)
-    """What the next statements hold that fail, and their errors: see CONFLICT."""
+    """Statements that fail once: text that each contains, and its error message."""
 
     copy_ids: dict[int, int] = field(default_factory=dict)
-    """The query of the last COPY in each session, by its process."""
+    """Query id of the last COPY of each session, by process id."""
 
 
 def message(kind: bytes, body: bytes) -> bytes:
-    """Frame a message."""
+    """Return a message with its kind and length."""
     return kind + struct.pack("!i", len(body) + 4) + body
 
 
 class Session(socketserver.BaseRequestHandler):
-    """One client's connection and the one to PostgreSQL behind it."""
+    """The connections to one client and to PostgreSQL."""
 
     wire: ClassVar[Wire]
 
@@ -105,12 +105,12 @@ class Session(socketserver.BaseRequestHandler):
                 pump = threading.Thread(target=self._pump, daemon=True)
                 pump.start()
                 self._listen()
-        except (ConnectionError, EOFError, OSError):
+        except (EOFError, OSError):
             pass  # a client may disconnect
         finally:
             self.backend.close()
 
-    # --- Start-up: TLS and the password are the stand-in's own affair ---
+    # --- Start-up: TLS and password ---
 
     def _start(self) -> bool:
         while True:
@@ -152,7 +152,7 @@ class Session(socketserver.BaseRequestHandler):
         self.backend.sendall(struct.pack("!i", len(start) + 4) + start)
         return True
 
-    # --- From the client: queries are rewritten, all else passes ---
+    # --- Messages of the client: queries are rewritten ---
 
     def _listen(self) -> None:
         while True:
@@ -170,13 +170,13 @@ class Session(socketserver.BaseRequestHandler):
             self.backend.sendall(message(kind, body))
 
     def _translate(self, sql: str, name: bytes) -> str:
-        """Return what PostgreSQL is to run."""
+        """Return the SQL for PostgreSQL."""
         if sql.strip():
             self.wire.statements.append(sql)
         self.own_statements.pop(name, None)
         try:
-            self._conflict(sql)
-            self._see_schema(sql)
+            self._check_conflict(sql)
+            self._check_schema(sql)
             if own_kind(sql):
                 self.own_statements[name] = sql
                 return "call redshift.end_of_own_statement()"
@@ -185,13 +185,13 @@ class Session(socketserver.BaseRequestHandler):
             self.keeps_case |= sets_case(sql)
             return rewrite(sql, keeps_case=self.keeps_case)
         except RefusedStatementError as refused:
-            quoted = ", ".join(_plain_literal(text) for text in refused.args)
+            quoted = ", ".join(map(quote_redshift_literal, refused.args))
             return f"select redshift.refuse({quoted})"
 
-    def _conflict(self, sql: str) -> None:
-        """Fail where a test asks for it, and where a drop reaches other tables.
+    def _check_conflict(self, sql: str) -> None:
+        """Refuse statements in ``conflicts``, and DROP CASCADE of a referenced table.
 
-        Redshift fails there only while another transaction uses one of them.
+        Redshift refuses such a DROP only while another transaction uses a table.
         """
         for part, reason in self.wire.conflicts:
             if part in sql:
@@ -199,40 +199,40 @@ class Session(socketserver.BaseRequestHandler):
                 reply = ("1023", CONFLICT) if reason == CONFLICT else (reason, "")
                 raise RefusedStatementError("XX000", *reply)
         if table := dropped_with_cascade(sql):
-            name = quote_literal(table)
+            name = quote_redshift_literal(table)
             foreign_keys = self.ask(
                 "select from pg_constraint where contype = 'f'"
                 f" and conrelid <> confrelid and confrelid = to_regclass({name})"
             )
             if foreign_keys.rows:
-                raise RefusedStatementError("XX000", CONCURRENT, "")
+                raise RefusedStatementError("XX000", CONCURRENT)
 
-    def _see_schema(self, sql: str) -> None:
-        """Refuse to drop a table if it exists in a schema that does not."""
+    def _check_schema(self, sql: str) -> None:
+        """Refuse DROP TABLE IF EXISTS in a schema that does not exist."""
         if schema := schema_of_dropped(sql):
-            name = quote_literal(schema)
+            name = quote_redshift_literal(schema)
             found = self.ask(f"select from pg_namespace where nspname = {name}")
             if not found.rows and not found.error:
                 raise RefusedStatementError(
-                    "3F000", f'schema "{schema}" does not exist', ""
+                    "3F000", f'schema "{schema}" does not exist'
                 )
 
     def _run_own(self, name: bytes) -> None:
-        """Run a statement of our own, and leave its error for the end of it."""
+        """Run a statement that PostgreSQL lacks, and set its error for the client."""
         if name not in self.own_statements or self.transaction == b"E":
-            return  # in the latter case PostgreSQL refuses the next statement itself
+            return  # in a failed transaction PostgreSQL refuses the next statement
         own = self.own_statements[name]
         code = reason = detail = ""
         try:
             self.wire.own[own_kind(own)](self, own)
         except RefusedStatementError as refused:
             code, reason, detail = refused.args
-        except Exception as error:  # noqa: BLE001 -- a client must not wait for ever
+        except Exception as error:  # noqa: BLE001 -- the client waits for an answer
             code, reason = "XX000", f"the stand-in failed: {error!r}"
         self.wire.copy_ids[self.pid] = self.copy_id
         reply = {"error_code": code, "error": reason, "detail": detail}
         settings = ", ".join(
-            f"set_config('redshift.{name}', {_plain_literal(text)}, false)"
+            f"set_config('redshift.{name}', {quote_redshift_literal(text)}, false)"
             for name, text in reply.items()
         )
         self.ask(f"select {settings}")
@@ -245,10 +245,10 @@ class Session(socketserver.BaseRequestHandler):
     def database(self) -> str:
         return self.parameters.get("database", self.parameters["user"])
 
-    # --- Questions of the proxy's own, in the client's session and transaction ---
+    # --- Queries of the proxy, in the client's session and transaction ---
 
     def ask(self, sql: str, data: bytes | None = None) -> Answer:
-        """Run a query, or a COPY FROM STDIN with its data, unseen by the client."""
+        """Run a query, or COPY FROM STDIN with its data, without the client."""
         self.own = SimpleQueue()
         self.backend.sendall(message(b"Q", sql.encode() + b"\0"))
         rows: list[list[str | None]] = []
@@ -269,7 +269,14 @@ class Session(socketserver.BaseRequestHandler):
                 self.own = None
                 return Answer(rows, error)
 
-    # --- From PostgreSQL ---
+    def run(self, sql: str, data: bytes | None = None, code: str = "XX000") -> Answer:
+        """Run a query like ``ask``. Raises RefusedStatementError for an error."""
+        answer = self.ask(sql, data)
+        if answer.error:
+            raise RefusedStatementError(code, answer.error)
+        return answer
+
+    # --- Messages of PostgreSQL ---
 
     def _pump(self) -> None:
         waiting = b""
@@ -300,7 +307,8 @@ class Session(socketserver.BaseRequestHandler):
         except OSError:
             pass
         finally:
-            _shut(self.request)
+            with suppress(OSError):
+                self.request.shutdown(socket.SHUT_RDWR)
 
     def _message(self) -> tuple[bytes, bytes]:
         kind = self._read(1)
@@ -317,18 +325,12 @@ class Session(socketserver.BaseRequestHandler):
         return bytes(parts)
 
     def _receive(self, size: int) -> bytes:
-        """Read from the client, never while the other thread writes: TLS can't."""
-        is_waiting = isinstance(self.request, ssl.SSLSocket) and self.request.pending()
-        if not is_waiting:
+        """Read from the client. TLS cannot read while the other thread writes."""
+        if not (isinstance(self.request, ssl.SSLSocket) and self.request.pending()):
             select.select([self.request], [], [])
         with self.client_lock:
             received: bytes = self.request.recv(size)
         return received
-
-
-def _shut(one: socket.socket) -> None:
-    with suppress(OSError):
-        one.shutdown(socket.SHUT_RDWR)
 
 
 def _values(body: bytes) -> list[str | None]:
@@ -352,13 +354,8 @@ def _error(code: str, reason: str, severity: str = "ERROR") -> bytes:
     return message(b"E", body.encode())
 
 
-def _plain_literal(text: str) -> str:
-    """Quote a value for a server where a backslash escapes."""
-    return quote_literal(text.replace("\\", "\\\\"))
-
-
 class Proxy(socketserver.ThreadingTCPServer):
-    """The server, on a free port of this machine."""
+    """The server, on a free port of localhost."""
 
     daemon_threads = True
     block_on_close = False

@@ -1,7 +1,6 @@
-"""Turn a statement for Redshift into one that PostgreSQL runs, or refuse it.
+"""Rewrite a statement of Redshift for PostgreSQL, or refuse it.
 
-Only the constructs that this project uses are known. What Redshift has as a function,
-the database has as a function (``catalogue.psql``); here is what no function can be.
+Covers the syntax that this project uses. Functions are in ``catalogue.psql``.
 """
 
 from __future__ import annotations
@@ -24,8 +23,8 @@ from sparkify.redshift_lint.tokens import (
 )
 from sparkify.shared.quoting import quote_literal
 
-SHADOWED = frozenset({"avg", "regexp_replace", "to_hex", "trunc"})
-"""Functions that PostgreSQL has with another meaning: ours are in schema redshift."""
+SHADOWED = ("avg", "regexp_replace")
+"""Functions that differ from PostgreSQL's. They are in schema redshift."""
 
 UNIT_FUNCTIONS = frozenset({"datediff", "dateadd", "date_part"})
 """Functions whose first argument may be a bare word, as in ``datediff(day, a, b)``."""
@@ -41,13 +40,13 @@ SETTINGS = frozenset(
         "wlm_query_slot_count",
     }
 )
-"""Settings that PostgreSQL lacks; it keeps them under the prefix ``redshift``."""
+"""Settings that PostgreSQL lacks. They get the prefix ``redshift``."""
 
 PHYSICAL = frozenset({"diststyle", "distkey", "sortkey", "encode"})
-"""Words by which ALTER TABLE changes where rows lie."""
+"""Keywords of ALTER TABLE for the physical design."""
 
 RELATIONS = {"information_schema.columns": "redshift.columns"}
-"""Relations that PostgreSQL has with other rows."""
+"""Relations that differ from PostgreSQL's."""
 
 TYPES = {"varbyte": "bytea", "varbinary": "bytea", "super": "jsonb"}
 
@@ -64,7 +63,7 @@ class Design:
 
 
 def fold(name: str) -> str:
-    """Return a name as Redshift keeps it: in lower case, quoted or not."""
+    """Return a name in lower case and without quotes, as Redshift stores it."""
     if name.startswith('"'):
         name = name[1:-1].replace('""', '"')
     return name.lower()
@@ -72,13 +71,13 @@ def fold(name: str) -> str:
 
 @lru_cache(maxsize=16)
 def cut(sql: str) -> tuple[Token, ...]:
-    """Cut SQL into tokens, once for all that look at a statement in turn."""
+    """Return the tokens of SQL, cached because several functions read them."""
     return tuple(tokens_of(sql))
 
 
 @lru_cache(maxsize=512)
 def own_kind(sql: str) -> str:
-    """Return the kind of a statement that the stand-in runs itself; '' for others."""
+    """Return the kind of a statement that PostgreSQL lacks; '' for others."""
     words = [token.word for token in without_blanks(cut(sql))]
     if words[:1] in (["copy"], ["vacuum"], ["analyze"]):
         return words[0]
@@ -90,7 +89,7 @@ def own_kind(sql: str) -> str:
 
 @lru_cache(maxsize=512)
 def ends_or_begins(sql: str) -> bool:
-    """Recognise a statement that only begins or ends a transaction."""
+    """Return whether a statement only begins or ends a transaction."""
     plain = without_blanks(cut(sql))
     bounds = ("abort", "begin", "commit", "end", "rollback", "start")
     return bool(plain) and plain[0].word in bounds
@@ -108,7 +107,7 @@ def dropped_with_cascade(sql: str) -> str:
 
 
 def has_wrong_types(plain: list[Token]) -> bool:
-    """Recognise an empty query, whose types Redshift gets wrong (dbt-core 10490)."""
+    """Return whether Redshift reports wrong types for a query (dbt-core 10490)."""
     words = [token.word for token in plain]
     return any(
         words[index : index + 3] == ["where", "false", "limit"]
@@ -129,7 +128,7 @@ def schema_of_dropped(sql: str) -> str:
 
 @lru_cache(maxsize=512)
 def sets_case(sql: str) -> bool:
-    """Recognise the statement from which on quoted names keep their case."""
+    """Return whether a statement makes quoted names case-sensitive."""
     words = [token.word for token in without_blanks(cut(sql))]
     return words == ["set", "enable_case_sensitive_identifier", "to", "true"]
 
@@ -138,14 +137,14 @@ def sets_case(sql: str) -> bool:
 def rewrite(sql: str, *, keeps_case: bool = False) -> str:
     """Rewrite all statements of a text. Raises RefusedStatementError.
 
-    What was made of a text is kept, since tests run the same statements again.
+    Results are cached, because tests repeat statements.
     """
     statements = list(statements_of(cut(sql)))
     if not statements:
         return sql
     if has_wrong_types(without_blanks(cut(sql))):
         raise RefusedStatementError(
-            "0A000", "a query with WHERE FALSE does not tell its columns' types", ""
+            "0A000", "a query with WHERE FALSE does not report its columns' types"
         )
     for finding in check(sql):
         construct = finding.construct
@@ -179,7 +178,7 @@ def _rewrite_one(statement: list[Token], *, keeps_case: bool) -> list[Token]:
     if words[0] in ("set", "reset", "show") and SETTINGS.intersection(words[1:2]):
         return _prefixed(tokens, words[1])
     if words[:2] == ["alter", "table"] and {"foreign", "references"} <= set(words):
-        # Redshift believes a foreign key and never looks.
+        # Redshift does not check foreign keys.
         return [*tokens, *tokens_of(" not enforced")]
     return tokens
 
@@ -207,7 +206,7 @@ def _at(tokens: Sequence[Token], index: int) -> str:
     return tokens[index].word if index < len(tokens) else ""
 
 
-# --- Expressions, in whatever statement they stand ---
+# --- Expressions ---
 
 
 def _expressions(tokens: Sequence[Token]) -> list[Token]:
@@ -215,16 +214,16 @@ def _expressions(tokens: Sequence[Token]) -> list[Token]:
     index = 0
     while index < len(tokens):
         token = tokens[index]
-        after = _next(tokens, index)
-        called = _at(tokens, after) == "("
-        before = next((t.word for t in reversed(out) if t.kind not in BLANK), "")
-        handle = CALLS.get(token.word) if called and before != "." else None
-        if handle is None and before in ("as", "::"):
+        following = _next(tokens, index)
+        is_call = _at(tokens, following) == "("
+        previous = next((t.word for t in reversed(out) if t.kind not in BLANK), "")
+        handle = CALLS.get(token.word) if is_call and previous != "." else None
+        if handle is None and previous in ("as", "::"):
             handle = CAST_TO.get(token.word)
-        if handle is None and not called:
+        if handle is None and not is_call:
             handle = NAMES.get(token.word)
         if handle is not None:
-            index = handle(tokens, index, after, out)
+            index = handle(tokens, index, following, out)
             continue
         if token.kind == "quoted":
             token = Token("quoted", token.text.lower(), token.line)
@@ -233,23 +232,18 @@ def _expressions(tokens: Sequence[Token]) -> list[Token]:
     return out
 
 
-def _in_schema(tokens: Sequence[Token], index: int, _: int, out: list[Token]) -> int:
-    out.append(_word(f"redshift.{tokens[index].word}"))
-    return index + 1
+def _replacement(sql: str) -> Handler:
+    """Return the handler that replaces one token by SQL."""
+
+    def replace(_: Sequence[Token], index: int, __: int, out: list[Token]) -> int:
+        out.extend(tokens_of(sql))
+        return index + 1
+
+    return replace
 
 
-def _nvl(_: Sequence[Token], index: int, __: int, out: list[Token]) -> int:
-    out.append(_word("coalesce"))
-    return index + 1
-
-
-def _sysdate(_: Sequence[Token], index: int, __: int, out: list[Token]) -> int:
-    out.extend(tokens_of("redshift.sysdate()"))
-    return index + 1
-
-
-def _approximate(_: Sequence[Token], __: int, after: int, ___: list[Token]) -> int:
-    return after
+def _approximate(_: Sequence[Token], __: int, following: int, ___: list[Token]) -> int:
+    return following
 
 
 def _varchar(
@@ -263,27 +257,30 @@ def _varchar(
 
 
 def _other_type(
-    tokens: Sequence[Token], index: int, after: int, out: list[Token]
+    tokens: Sequence[Token], index: int, following: int, out: list[Token]
 ) -> int:
-    """Write a type by PostgreSQL's name, which takes no length."""
+    """Write PostgreSQL's name of a type, without a length."""
     out.append(_word(TYPES[tokens[index].word]))
-    return closing(tokens, after) + 1 if _at(tokens, after) == "(" else index + 1
+    has_length = _at(tokens, following) == "("
+    return closing(tokens, following) + 1 if has_length else index + 1
 
 
-def _numeric(tokens: Sequence[Token], index: int, after: int, out: list[Token]) -> int:
+def _numeric(
+    tokens: Sequence[Token], index: int, following: int, out: list[Token]
+) -> int:
     out.append(_word("numeric"))
-    if _at(tokens, after) != "(":
+    if _at(tokens, following) != "(":
         out.extend(tokens_of("(18, 0)"))
     return index + 1
 
 
 def _information_schema(
-    tokens: Sequence[Token], index: int, after: int, out: list[Token]
+    tokens: Sequence[Token], index: int, following: int, out: list[Token]
 ) -> int:
-    if _at(tokens, after) != ".":
+    if _at(tokens, following) != ".":
         out.append(tokens[index])
         return index + 1
-    name = _next(tokens, after)
+    name = _next(tokens, following)
     relation = f"information_schema.{fold(tokens[name].text)}"
     out.append(_word(RELATIONS.get(relation, relation)))
     return name + 1
@@ -326,13 +323,14 @@ def _listagg(tokens: Sequence[Token], _: int, bracket: int, out: list[Token]) ->
 
 
 Handler = Callable[[Sequence[Token], int, int, list[Token]], int]
-"""Writes what stands at an index; takes the index after it, gives where to go on."""
+"""Rewrites the token at an index. Its other arguments are all tokens, the index of the
+following token and the output. Returns the next index to read."""
 
 CALLS: dict[str, Handler] = {
-    **dict.fromkeys(SHADOWED, _in_schema),
+    **{name: _replacement(f"redshift.{name}") for name in SHADOWED},
     **dict.fromkeys(UNIT_FUNCTIONS, _unit_function),
     "listagg": _listagg,
-    "nvl": _nvl,
+    "nvl": _replacement("coalesce"),
     "varchar": _varchar,
     "nvarchar": _varchar,
 }
@@ -343,15 +341,15 @@ CAST_TO: dict[str, Handler] = {
 NAMES: dict[str, Handler] = {
     "approximate": _approximate,
     "information_schema": _information_schema,
-    "sysdate": _sysdate,
+    "sysdate": _replacement("redshift.sysdate()"),
 }
 
 
-# --- Tables: what PostgreSQL lacks goes to a side table ---
+# --- Tables ---
 
 
 def _create_table(statement: list[Token]) -> list[Token]:
-    """Take the physical design out, and hand it to the database in a comment."""
+    """Move the physical design to a comment, which the database stores."""
     tokens = [token for token in statement if token.kind != "comment"]
     design = Design()
     index = next(i for i, token in enumerate(tokens) if token.word == "table")
@@ -381,56 +379,54 @@ def _create_table(statement: list[Token]) -> list[Token]:
 
 
 def design_of(tokens: Sequence[Token]) -> Design:
-    """Read the attributes of a table."""
+    """Return the design that the attributes of a table declare."""
     design = Design()
     _attributes(tokens, 0, design)
     return design
 
 
 def _is_column_list(inner: Sequence[Token]) -> bool:
-    """Distinguish column definitions from the names in CREATE TABLE t (a, b) AS."""
+    """Return False for the names in CREATE TABLE t (a, b) AS."""
     plain = without_blanks(inner)
     return len(plain) > 1 and plain[1].word != ","
 
 
 def _attributes(tokens: Sequence[Token], index: int, design: Design) -> int:
-    """Read the table's attributes; give the index of what follows them."""
+    """Read a table's attributes. Return the index after them."""
     while True:
-        here = index
-        while here < len(tokens) and tokens[here].kind in BLANK:
-            here += 1
-        word = _at(tokens, here)
-        after = _next(tokens, here)
+        current = _next(tokens, index - 1)
+        word = _at(tokens, current)
+        following = _next(tokens, current)
         if word in ("backup", "encode"):
-            index = after + 1
+            index = following + 1
         elif word == "diststyle":
-            design.diststyle = _at(tokens, after).upper()
-            index = after + 1
+            design.diststyle = _at(tokens, following).upper()
+            index = following + 1
         elif word == "distkey":
             design.diststyle = "KEY"
-            design.distkey = fold(tokens[_next(tokens, after)].text)
-            index = closing(tokens, after) + 1
+            design.distkey = fold(tokens[_next(tokens, following)].text)
+            index = closing(tokens, following) + 1
         elif word in ("compound", "interleaved", "sortkey"):
             design.sortstyle = "" if word == "sortkey" else word
             if word != "sortkey":
-                after = _next(tokens, after)
-            if _at(tokens, after) == "(":
-                end = closing(tokens, after)
+                following = _next(tokens, following)
+            if _at(tokens, following) == "(":
+                end = closing(tokens, following)
                 design.sortkeys = [
                     fold(t.text)
-                    for t in without_blanks(tokens[after + 1 : end])
+                    for t in without_blanks(tokens[following + 1 : end])
                     if t.word != ","
                 ]
                 index = end + 1
             else:
                 design.sortstyle = "auto"
-                index = after + 1
+                index = following + 1
         else:
             return index
 
 
 def _columns(tokens: Sequence[Token], design: Design) -> list[Token]:
-    """Rewrite the definitions of columns, brackets included."""
+    """Rewrite column definitions, including their brackets."""
     out = [tokens[0]]
     start = 1
     depth = 0
@@ -445,14 +441,14 @@ def _columns(tokens: Sequence[Token], design: Design) -> list[Token]:
 
 
 def _column(tokens: Sequence[Token], design: Design) -> list[Token]:
-    """Rewrite the definition of one column, or a constraint of the table."""
+    """Rewrite the definition of a column or a table constraint."""
     out: list[Token] = []
     name = ""
     position = 0
     index = 0
     while index < len(tokens):
         token = tokens[index]
-        after = _next(tokens, index)
+        following = _next(tokens, index)
         index += 1
         if token.kind in BLANK:
             out.append(token)
@@ -462,19 +458,19 @@ def _column(tokens: Sequence[Token], design: Design) -> list[Token]:
             name = fold(token.text)
             out.append(token)
         elif position == 2:
-            out.append(_column_type(token, bracket=_at(tokens, after) == "("))
-            if token.word in TYPES and _at(tokens, after) == "(":
-                index = closing(tokens, after) + 1
+            out.append(_column_type(token, bracket=_at(tokens, following) == "("))
+            if token.word in TYPES and _at(tokens, following) == "(":
+                index = closing(tokens, following) + 1
         elif token.word == "encode":
             design.encoded = True
-            index = after + 1
+            index = following + 1
         elif token.word == "distkey":
             design.diststyle, design.distkey = "KEY", name
         elif token.word == "sortkey":
             design.sortkeys.append(name)
         elif token.word == "identity":
-            end = closing(tokens, after)
-            out.extend(_identity(tokens[after + 1 : end]))
+            end = closing(tokens, following)
+            out.extend(_identity(tokens[following + 1 : end]))
             index = end + 1
         else:
             out.append(token)
@@ -490,7 +486,7 @@ def _identity(inside: Sequence[Token]) -> list[Token]:
 
 
 def _column_type(token: Token, *, bracket: bool) -> Token:
-    """Return a type as Redshift means it where it has no length or precision."""
+    """Return PostgreSQL's type, with Redshift's default length or precision."""
     if token.word in TYPES:
         return _word(TYPES[token.word])
     if not bracket and token.word in ("varchar", "nvarchar", "text"):
@@ -500,11 +496,11 @@ def _column_type(token: Token, *, bracket: bool) -> Token:
     return token
 
 
-# --- Views that are bound when they are read ---
+# --- Late-binding views ---
 
 
 def _late_binding_view(plain: list[Token], words: list[str]) -> list[Token] | None:
-    """Write CREATE VIEW ... WITH NO SCHEMA BINDING as a call; None for other views."""
+    """Return a call for CREATE VIEW ... WITH NO SCHEMA BINDING; None for others."""
     if words[-4:] != ["with", "no", "schema", "binding"]:
         return None
     start = words.index("view") + 1
@@ -521,8 +517,8 @@ def _late_binding_view(plain: list[Token], words: list[str]) -> list[Token] | No
 
 
 def _dollar(text: str) -> str:
-    """Quote text as it is, backslashes and all."""
+    """Quote text without escaping backslashes. Raises ValueError for the tag."""
     tag = "$late$"
     if tag in text:
-        raise ValueError(f"a view may not hold {tag}")
+        raise ValueError(f"a view must not contain {tag}")
     return f"{tag}{text}{tag}"

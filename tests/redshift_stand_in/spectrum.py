@@ -1,7 +1,7 @@
-"""External tables over JSON in S3, as far as a query's answer shows them.
+"""External schemas and tables over JSON in S3.
 
-A table of PostgreSQL holds what the files say, with the hidden column "$path". Before a
-statement runs, it is filled again if files changed.
+PostgreSQL stores a copy of the records with the hidden column "$path". If files
+changed, the copy is loaded again before a statement runs.
 """
 
 from __future__ import annotations
@@ -15,29 +15,24 @@ from typing import Final
 import psycopg
 from psycopg import sql as pg
 
-from redshift_stand_in.copy import literal, quoted
 from redshift_stand_in.copy_options import CopyOptions, unquoted
 from redshift_stand_in.copy_source import CopySource, split
-from redshift_stand_in.copy_values import (
-    Column,
-    NumberText,
-    RefusedValueError,
-    convert,
-)
+from redshift_stand_in.copy_values import Column, NumberText, RefusedValueError, convert
 from redshift_stand_in.database import Databases
-from redshift_stand_in.errors import RefusedStatementError
+from redshift_stand_in.errors import RefusedStatementError, not_imitated
 from redshift_stand_in.proxy import Session
 from redshift_stand_in.rewrite import fold, rewrite
 from sparkify.redshift_lint.tokens import Token, closing, tokens_of, without_blanks
+from sparkify.shared.quoting import quote_identifier, quote_redshift_literal
 
 SERDES: Final = ("org.openx.data.jsonserde.JsonSerDe",)
 HIDDEN: Final = ("_", ".", "#")
-"""How the names of files begin that Spectrum does not read."""
+"""Prefixes of file names that Spectrum ignores."""
 
 
 @dataclass
 class ExternalTable:
-    """An external table and what its files were when it was filled."""
+    """An external table, and its files at its last load: keys and ETags."""
 
     name: list[str]
     location: str
@@ -66,33 +61,31 @@ class Spectrum:
             raise RefusedStatementError(
                 "25001",
                 f"CREATE EXTERNAL {kind.upper()} cannot run inside a transaction block",
-                "",
             )
         if kind == "schema":
             self._create_schema(session, tokens)
         elif kind == "table":
             self._create_table(session, tokens)
         else:
-            raise _not_imitated(f"CREATE EXTERNAL {kind.upper()}")
+            raise not_imitated(f"CREATE EXTERNAL {kind.upper()}")
 
     def _create_schema(self, session: Session, tokens: list[Token]) -> None:
         words = [token.word for token in tokens]
-        place = 6 if words[3:6] == ["if", "not", "exists"] else 3
-        name = fold(tokens[place].text)
-        if words[place + 1 : place + 4] != ["from", "data", "catalog"]:
-            raise RefusedStatementError(
-                "0A000", "only FROM DATA CATALOG is imitated", ""
-            )
-        after = words.index("iam_role") + 1
-        is_default = words[after] == "default"
-        role = self.source.default_role if is_default else unquoted(tokens[after].text)
-        exists = "if not exists " if place == 6 else ""
-        _run(session, f"create schema {exists}{quoted(name)}")
-        _run(
-            session,
-            f"insert into redshift.external_schemas values ({literal(name)},"
-            f" {literal(unquoted(tokens[words.index('database') + 1].text))})"
-            " on conflict do nothing",
+        index = 6 if words[3:6] == ["if", "not", "exists"] else 3
+        name = fold(tokens[index].text)
+        if words[index + 1 : index + 4] != ["from", "data", "catalog"]:
+            raise RefusedStatementError("0A000", "only FROM DATA CATALOG is imitated")
+        role_index = words.index("iam_role") + 1
+        role = self.source.default_role
+        if words[role_index] != "default":
+            role = unquoted(tokens[role_index].text)
+        exists = "if not exists " if index == 6 else ""
+        session.run(f"create schema {exists}{quote_identifier(name)}")
+        database = unquoted(tokens[words.index("database") + 1].text)
+        values = ", ".join(map(quote_redshift_literal, (name, database)))
+        session.run(
+            f"insert into redshift.external_schemas values ({values})"
+            " on conflict do nothing"
         )
         self.roles[session.database, name] = role
 
@@ -104,28 +97,23 @@ class Spectrum:
         rest = words[end + 1 :]
         texts = [unquoted(t.text) for t in tokens[end + 1 :] if t.kind == "string"]
         if rest[:3] != ["row", "format", "serde"] or texts[0] not in SERDES:
-            raise RefusedStatementError(
-                "0A000", "only openx' JSON SerDe is imitated", ""
-            )
+            raise RefusedStatementError("0A000", "only openx' JSON SerDe is imitated")
         role = self.roles.get((session.database, name[0]))
         if role is None:
             raise RefusedStatementError(
-                "3F000", f'schema "{name[0]}" is not an external schema', ""
+                "3F000", f'schema "{name[0]}" is not an external schema'
             )
-        full_name = ".".join(quoted(part) for part in name)
+        full_name = ".".join(map(quote_identifier, name))
         columns = " ".join(token.text for token in tokens[bracket : end + 1])
-        _run(session, rewrite(f"create table {full_name} {columns}"))
-        _run(session, f'alter table {full_name} add "$path" varchar(1024)')
+        session.run(rewrite(f"create table {full_name} {columns}"))
+        session.run(f'alter table {full_name} add "$path" varchar(1024)')
         location = unquoted(tokens[end + 1 + rest.index("location") + 1].text)
-        _run(
-            session,
-            "insert into redshift.external_tables values"
-            f" ({literal(full_name)}::regclass, {literal(location)})",
-        )
+        relation = f"{quote_redshift_literal(full_name)}::regclass"
+        session.run(f"insert into redshift.external_tables values ({relation})")
         found = self._columns(session.database, full_name)
-        here = self.tables.setdefault(session.database, [])
-        here[:] = [table for table in here if table.name != name]
-        here.append(ExternalTable(name, location, role, found))
+        tables = self.tables.setdefault(session.database, [])
+        tables[:] = [table for table in tables if table.name != name]
+        tables.append(ExternalTable(name, location, role, found))
 
     def _columns(self, database: str, name: str) -> list[Column]:
         with self.databases.connect(database) as connection:
@@ -138,24 +126,23 @@ class Spectrum:
         return [Column.of(name, kind, modifier) for name, kind, modifier in rows]
 
     def refresh(self, session: Session) -> None:
-        """Fill external tables whose files changed. Raises RefusedStatementError."""
+        """Load external tables whose files changed. Raises RefusedStatementError."""
         for table in self.tables.get(session.database, []):
             writes = self.source.buckets.writes
             if writes != table.writes_seen:
-                self._look(session, table)
+                self._load_changes(session, table)
                 table.writes_seen = writes
             if table.problem:
-                raise RefusedStatementError("XX000", table.problem, "")
+                raise RefusedStatementError("XX000", table.problem)
 
-    def _look(self, session: Session, table: ExternalTable) -> None:
-        """Fill a table if its files are others than before."""
+    def _load_changes(self, session: Session, table: ExternalTable) -> None:
         with table.lock:
             options = CopyOptions(table.name, [], table.location, json="auto")
             self.source.role_of(CopyOptions([], [], "", role=table.role), "Spectrum")
             bucket, prefix = split(table.location)
             if self.source.buckets.region_of(bucket) != self.source.buckets.region:
                 raise RefusedStatementError(
-                    "XX000", f"{bucket} is not in the region of the warehouse", ""
+                    "XX000", f"{bucket} is not in the region of the warehouse"
                 )
             files = tuple(
                 (key, tag)
@@ -183,7 +170,7 @@ class Spectrum:
             try:
                 connection.execute(pg.SQL("delete from {}").format(name))
             except psycopg.errors.UndefinedTable:
-                return  # it was dropped
+                return  # the table was dropped
             with connection.cursor().copy(
                 pg.SQL("copy {} from stdin").format(name)
             ) as copy:
@@ -204,7 +191,7 @@ class _ScanError(Exception):
 def _values(
     table: ExternalTable, line: bytes, options: CopyOptions, url: str
 ) -> list[str | None]:
-    """Read a line: one record, names in any case. Raises _ScanError."""
+    """Return the values of a record, with names in any case. Raises _ScanError."""
     try:
         record = json.loads(line, parse_int=NumberText, parse_float=NumberText)
         by_name = {key.lower(): value for key, value in record.items()}
@@ -216,13 +203,3 @@ def _values(
         raise _ScanError(f"Spectrum Scan Error: {error.args[1]} in {url}") from None
     except (ValueError, AttributeError):
         raise _ScanError(f"Spectrum Scan Error: invalid JSON in {url}") from None
-
-
-def _not_imitated(what: str) -> RefusedStatementError:
-    return RefusedStatementError("0A000", f"{what} is not imitated", "")
-
-
-def _run(session: Session, sql: str) -> None:
-    answer = session.ask(sql)
-    if answer.error:
-        raise RefusedStatementError("XX000", answer.error, "")

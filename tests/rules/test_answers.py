@@ -1,4 +1,4 @@
-"""The test of the judge's answers: small cases that were worked out by hand."""
+"""The oracle's answers to small cases whose results were worked out by hand."""
 
 from __future__ import annotations
 
@@ -21,33 +21,33 @@ MEASURES = ("play_count", "listener_count", "listening_hours")
 
 
 def at(milliseconds: int) -> datetime:
-    """Return a moment after the first of January 1970, a Thursday."""
-    return datetime(1970, 1, 1) + timedelta(milliseconds=milliseconds)  # noqa: DTZ001 -- the warehouse's own
+    """Return the time that many milliseconds after 1970-01-01, a Thursday."""
+    return datetime(1970, 1, 1) + timedelta(milliseconds=milliseconds)  # noqa: DTZ001 -- UTC, as in the warehouse
 
 
 def records_of(*records: RawEvent | RawSong) -> RawRecords:
-    """Sort records by their kind."""
+    """Return raw records from events and songs."""
     events = [record for record in records if isinstance(record, RawEvent)]
     songs = [record for record in records if isinstance(record, RawSong)]
     return RawRecords(events, songs, [])
 
 
-def asked(name: str, *records: RawEvent | RawSong) -> Answer:
-    """Answer one question, and again with the records turned around and doubled."""
+def answer_to(name: str, *records: RawEvent | RawSong) -> Answer:
+    """Return an answer; assert that order and duplicates do not change it."""
     given = records_of(*records)
     answer = answers(given)[name]
-    turned = RawRecords((given.events * 2)[::-1], (given.songs * 2)[::-1], [])
-    assert answers(turned)[name] == answer
+    doubled = RawRecords((given.events * 2)[::-1], (given.songs * 2)[::-1], [])
+    assert answers(doubled)[name] == answer
     return answer
 
 
 def rows(name: str, *records: RawEvent | RawSong) -> list[tuple[object, ...]]:
     """Return the rows of an answer."""
-    return asked(name, *records).rows
+    return answer_to(name, *records).rows
 
 
 def plays(*changes: dict[str, Any]) -> list[RawEvent]:
-    """Make plays that differ in their item and in what is said."""
+    """Return plays with ascending items, each with its changes."""
     return [
         EVENT._replace(**({"item_in_session": n} | change))
         for n, change in enumerate(changes)
@@ -64,11 +64,11 @@ def test_no_records_answer_every_question() -> None:
         assert all(len(row) == len(answer.columns) for row in answer.rows)
 
 
-# ------------------------------------------------------------------ what is played
+# --- Songs and artists ----------------------------------------------------------------
 
 
 def test_most_played_songs() -> None:
-    answer = asked(
+    answer = answer_to(
         "most_played_songs",
         *plays(
             {"song": "b", "artist": "x", "user_id": "1"},
@@ -93,7 +93,7 @@ def test_most_played_songs() -> None:
 
 
 def test_most_played_artists() -> None:
-    answer = asked(
+    answer = answer_to(
         "most_played_artists",
         *plays(
             {"artist": "y", "song": "a", "user_id": "1"},
@@ -109,7 +109,7 @@ def test_most_played_artists() -> None:
     )
 
 
-def test_what_the_catalogue_has_and_lacks() -> None:
+def test_songs_in_and_outside_the_catalogue() -> None:
     records: list[RawEvent | RawSong] = [
         *plays({}, {"user_id": "2"}, {"song": "b"}, {"song": "unknown"}),
         SONG,
@@ -130,7 +130,7 @@ def test_what_the_catalogue_has_and_lacks() -> None:
         ("SO3", "c", "Elena", None, Decimal(300)),
         ("SO1", "Setanta matins", "Elena", None, Decimal("269.58322")),
     ]
-    assert asked("catalogue_coverage", *records) == Answer(
+    assert answer_to("catalogue_coverage", *records) == Answer(
         ("play_count", "matched_play_count", "matched_percent"),
         [(4, 3, Decimal("75.00"))],
     )
@@ -156,7 +156,7 @@ def test_repeated_songs() -> None:
     ]
 
 
-def test_top_songs_by_hour_place_and_level() -> None:
+def test_top_songs_by_hour_location_and_level() -> None:
     records = plays(
         {"song": "b", "ts": 0, "location": "y"},
         {"song": "b", "ts": DAY, "location": "y", "user_id": ""},
@@ -182,7 +182,7 @@ def test_top_songs_by_hour_place_and_level() -> None:
     ]
 
 
-# ------------------------------------------------------------------ when and where
+# --- Times and locations --------------------------------------------------------------
 
 
 def test_plays_by_hour_weekday_day_and_week() -> None:
@@ -192,10 +192,10 @@ def test_plays_by_hour_weekday_day_and_week() -> None:
         {"ts": 96 * HOUR - 1, "user_id": "2"},  # Sunday 4 January
         {"ts": 96 * HOUR, "user_id": "", "song": "unknown"},  # Monday 5 January
     )
-    assert asked("plays_by_hour", *records) == Answer(
+    assert answer_to("plays_by_hour", *records) == Answer(
         ("hour", *MEASURES), [(0, 1, 0, ONCE), (23, 3, 2, THRICE)]
     )
-    assert asked("plays_by_weekday", *records) == Answer(
+    assert answer_to("plays_by_weekday", *records) == Answer(
         ("weekday", "weekday_name", *MEASURES),
         [
             (1, "Monday", 1, 0, ONCE),
@@ -204,7 +204,7 @@ def test_plays_by_hour_weekday_day_and_week() -> None:
             (7, "Sunday", 1, 1, ONCE),
         ],
     )
-    assert asked("plays_by_day", *records) == Answer(
+    assert answer_to("plays_by_day", *records) == Answer(
         ("play_date", *MEASURES),
         [
             (date(1970, 1, 1), 1, 1, ONCE),
@@ -213,11 +213,11 @@ def test_plays_by_hour_weekday_day_and_week() -> None:
             (date(1970, 1, 5), 1, 0, ONCE),
         ],
     )
-    assert asked("plays_by_week", *records) == Answer(
+    assert answer_to("plays_by_week", *records) == Answer(
         ("week_start_date", *MEASURES),
         [(date(1969, 12, 29), 3, 2, THRICE), (date(1970, 1, 5), 1, 0, ONCE)],
     )
-    heat_map = asked("plays_by_hour_and_weekday", *records)
+    heat_map = answer_to("plays_by_hour_and_weekday", *records)
     assert heat_map.columns[:2] == ("hour", "monday_play_count")
     assert heat_map.columns[-2:] == ("sunday_play_count", "play_count")
     assert heat_map.rows == [(0, 1, 0, 0, 0, 0, 0, 0, 1), (23, 0, 0, 0, 1, 1, 0, 1, 3)]
@@ -227,7 +227,7 @@ def test_plays_by_hour_weekday_day_and_week() -> None:
     ]
 
 
-def test_plays_by_place() -> None:
+def test_plays_by_location_state_and_region() -> None:
     records = plays(
         {"location": "New York-Newark, NY-NJ-PA", "user_id": "1"},
         {"location": "Albany, NY", "user_id": "1"},
@@ -238,7 +238,7 @@ def test_plays_by_place() -> None:
         {"location": "Atlantis", "user_id": "2"},
         {"location": "", "user_id": "2"},
     )
-    assert asked("plays_by_location", *records) == Answer(
+    assert answer_to("plays_by_location", *records) == Answer(
         ("location", *MEASURES),
         [
             ("Albany, NY", 2, 1, TWICE),
@@ -256,7 +256,7 @@ def test_plays_by_place() -> None:
         ("MO", "Missouri", 1, 1, ONCE),
         ("PR", "Puerto Rico", 1, 1, ONCE),
     ]
-    # A territory is in no region of the census.
+    # A territory has no census region.
     assert rows("plays_by_region", *records) == [
         (None, 4, 1, Decimal("0.30"), Decimal("50.00")),
         ("Northeast", 3, 1, THRICE, Decimal("37.50")),
@@ -279,11 +279,11 @@ def test_plays_by_device() -> None:
     assert found == [(device, 1, 1, ONCE, share) for device in devices]
 
 
-# --------------------------------------------------------------------- who listens
+# --- Users and sessions ---------------------------------------------------------------
 
 
 def test_most_active_users() -> None:
-    answer = asked(
+    answer = answer_to(
         "most_active_users",
         *plays(
             {"user_id": "2", "length": None},
@@ -306,7 +306,7 @@ def test_most_active_users() -> None:
             "listening_hours",
         ),
         [
-            # 18 s are 0.005 h exactly, half away from zero is 0.01.
+            # 18 s are exactly 0.005 h, which is rounded away from zero to 0.01.
             (10, "Lily", "Koch", "paid", 2, Decimal("0.01")),
             (2, "Lily", "Koch", "paid", 1, None),
             (3, "Eve", "Koch", "free", 1, Decimal("0.00")),
@@ -315,7 +315,7 @@ def test_most_active_users() -> None:
 
 
 def test_plays_by_level() -> None:
-    answer = asked(
+    answer = answer_to(
         "plays_by_level",
         *plays(
             {"level": "paid", "user_id": "1"},
@@ -323,7 +323,7 @@ def test_plays_by_level() -> None:
             {"level": "free", "user_id": ""},
             {"level": None, "user_id": "1"},
         ),
-        # The user's level now is not the level of the plays.
+        # The user's current level is not the level of the plays.
         EVENT._replace(
             session_id=1, ts=253402300799999, page="Home", user_id="1", level="x"
         ),
@@ -339,7 +339,7 @@ def test_plays_by_level() -> None:
 
 
 def test_plays_by_gender() -> None:
-    answer = asked(
+    answer = answer_to(
         "plays_by_gender",
         *plays(
             {"user_id": "1", "gender": "F", "ts": 1},
@@ -370,7 +370,7 @@ def test_plays_by_gender() -> None:
         ("songs_the_catalogue_lacks", "song"),
     ],
 )
-def test_many_questions_ask_for_the_top_ten(name: str, column: str) -> None:
+def test_answer_has_the_top_ten(name: str, column: str) -> None:
     found = rows(name, *plays(*({column: str(n)} for n in range(10, 21))))
     assert [str(row[0]) for row in found] == [str(n) for n in range(10, 20)]
 
@@ -408,7 +408,7 @@ def test_levels_past_and_current() -> None:
     records = plays(
         {"user_id": "1", "ts": 0, "level": "free", "page": "Home"},
         {"user_id": "1", "ts": 1, "level": "free"},
-        # At one moment the last event decides, and the play counts where it falls.
+        # At equal times, the last event decides the level, and no play precedes it.
         {"user_id": "1", "ts": 2, "level": "free"},
         {"user_id": "1", "ts": 2, "level": "paid", "page": "Submit Upgrade"},
         {"user_id": "1", "ts": 3, "level": "paid"},
@@ -434,6 +434,20 @@ def test_levels_past_and_current() -> None:
     assert rows("upgrades_by_week", *records) == [
         (date(1969, 12, 29), 1, 0),
         (date(1970, 1, 5), 0, 1),
+    ]
+
+
+def test_upgrade_counts_plays_of_its_own_user() -> None:
+    records = plays(
+        {"user_id": "1", "ts": 0, "level": "free"},
+        {"user_id": "1", "ts": 2, "level": "paid"},
+        {"user_id": "2", "ts": 2, "level": "free"},
+        {"user_id": "2", "ts": 4, "level": "paid"},
+    )
+    found = rows("plays_before_an_upgrade", *records)
+    assert [(row[0], *row[-3:]) for row in found] == [
+        (1, at(0), at(2), 1),
+        (2, at(2), at(4), 1),
     ]
 
 
@@ -463,7 +477,7 @@ def test_sessions() -> None:
     ]
 
 
-def test_what_a_user_heard_and_who_listened() -> None:
+def test_songs_of_user_and_listeners_of_song() -> None:
     records = records_of(
         *plays(
             {"song": "b", "ts": 7},
@@ -497,7 +511,7 @@ def test_what_a_user_heard_and_who_listened() -> None:
     assert who_listened_to_a_song(evidence, "c").rows == []
 
 
-# --------------------------------------------------------- the app and what it wrote
+# --- Pages and loads ------------------------------------------------------------------
 
 
 def test_error_pages() -> None:
@@ -520,7 +534,7 @@ def test_error_pages() -> None:
     ]
 
 
-def test_what_was_loaded_and_rejected() -> None:
+def test_loaded_and_rejected_records() -> None:
     files = {"staging_events": 2, "staging_songs": 1, "nothing": 0}
     rejects = [
         Reject("staging_events", "a", 1, "not JSON", "x"),
@@ -540,7 +554,7 @@ def test_what_was_loaded_and_rejected() -> None:
     ]
 
 
-# ----------------------------------------------------------------------- measures
+# --- Measures -------------------------------------------------------------------------
 
 
 def test_shares_are_rounded_half_away_from_zero() -> None:

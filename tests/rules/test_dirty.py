@@ -1,4 +1,4 @@
-"""Dirty files: nothing crashes, nothing is lost, and every engine says the same."""
+"""Dirty files: every engine loads or quarantines each line, with the same result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oracle import Listening, Star, build_listening, build_star, read_folder
 from oracle.reading import (
     EVENT_RULES,
     SONG_RULES,
-    RefusedError,
+    RejectedError,
     find_files,
     judge,
     read_texts,
@@ -40,15 +40,15 @@ LIMIT = "5000"
 
 @pytest.fixture(scope="module")
 def dirty_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The source of dirty files."""
+    """Write dirty files."""
     return write_dirty_files(tmp_path_factory.mktemp("dirty") / "data", SEED)
 
 
 @cache
-def judged(root: Path, table: RawTable) -> tuple[list[Any], list[Any], str]:
-    """Return a part's records, each after its file, its rejected lines, and its keys.
+def oracle_part(root: Path, table: RawTable) -> tuple[list[Any], list[Any], str]:
+    """Return the oracle's records, rejected lines and report of unknown keys.
 
-    The keys are the sentence on those that no column takes.
+    Each record follows its file.
     """
     extra = ExtraKeys(table)
     records, rejected = [], []
@@ -58,19 +58,18 @@ def judged(root: Path, table: RawTable) -> tuple[list[Any], list[Any], str]:
             try:
                 records.append((path, *judge(text, RULES[table.name])))
                 extra.look(json.loads(text.content))
-            except RefusedError as reason:
+            except RejectedError as reason:
                 rejected.append((path, text.line, str(reason), shown(text)))
     return sorted(records, key=repr), sorted(rejected), extra.sentence()
 
 
-def assert_all_is_there(warehouse: Warehouse, data: Path) -> None:
-    """Compare what the raw tables hold with what the oracle says of the files."""
+def assert_raw_tables_are_the_oracles(warehouse: Warehouse, data: Path) -> None:
+    """Compare the raw tables with the oracle's records and rejected lines."""
     for table in RAW_TABLES:
-        records, rejected, _ = judged(data, table)
+        records, rejected, _ = oracle_part(data, table)
         assert min(len(records), len(rejected)) > 100
+        # Only PostgreSQL distinguishes the case of quoted names.
         columns = ", ".join(f'"{column.name.lower()}"' for column in table.columns)
-        if warehouse.engine != "postgres":
-            columns = ", ".join(f'"{column.name}"' for column in table.columns)
         found = warehouse.query(f"select source_path, {columns} from raw.{table.name}")
         assert sorted(found, key=repr) == records
         quarantine = (
@@ -90,7 +89,7 @@ def assert_all_is_there(warehouse: Warehouse, data: Path) -> None:
 
 @cache
 def stars(root: Path) -> tuple[Star, Listening]:
-    """Return what the oracle makes of the files."""
+    """Return the oracle's tables for the files."""
     records = read_folder(root)
     star = build_star(records)
     return star, build_listening(records, star)
@@ -104,27 +103,23 @@ def stars(root: Path) -> tuple[Star, Listening]:
         pytest.param(
             "spark",
             marks=pytest.mark.long(
-                guard="tests/rules/test_star.py::"
-                "test_the_quarantine_is_the_oracles[spark-grown]"
+                guard="tests/rules/test_star.py::test_quarantine_is_the_oracles[spark-grown]"
             ),
         ),
     ],
     indirect=True,
 )
-def test_dirty_line_is_record_or_in_quarantine(
-    builder: Builder,
-    load: Load,
-    dirty_data: Path,
-    capsys: pytest.CaptureFixture[str],
+def test_dirty_line_is_loaded_or_in_quarantine(
+    builder: Builder, load: Load, dirty_data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Load once; then build and compare the star too, but on Spark, which is slow."""
+    """Spark is slow, so its marts are not compared."""
     warehouse = builder.warehouse
     assert load(dirty_data, "--max-rejects", LIMIT) == 0
-    said = capsys.readouterr().out
-    assert all(line.isprintable() for line in said.splitlines())
+    output = capsys.readouterr().out
+    assert all(line.isprintable() for line in output.splitlines())
     for table in RAW_TABLES:
-        assert judged(dirty_data, table)[-1] in said.splitlines()
-    assert_all_is_there(warehouse, dirty_data)
+        assert oracle_part(dirty_data, table)[-1] in output.splitlines()
+    assert_raw_tables_are_the_oracles(warehouse, dirty_data)
     if warehouse.engine != "spark":
         builder.build(QUICK)
         for star in stars(dirty_data):
@@ -136,7 +131,7 @@ def test_dirty_line_is_record_or_in_quarantine(
 def test_unknown_keys_are_counted_and_named(
     load: Load, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A key in another case is one of them; what is rejected is not counted."""
+    """A key in another case is unknown. Keys of rejected records are not counted."""
     lines = [event(n, foo=1, **({"userid": 7} if n < 2 else {})) for n in range(3)]
     lines += [event(ts=-1, bar=1), event(9, **{"a\n\x1b[31m": 1})]
     files = {"a.json": lines[0], "b.json": b"\n".join(lines[1:]), "c.json": event(8)}
@@ -156,9 +151,9 @@ def test_many_unknown_keys_are_counted_up_to_limit() -> None:
     for number in range(2 * MAX_KEYS):
         extra.look({f"key {number}": 1})
     assert len(extra.records) == MAX_KEYS
-    said = extra.sentence()
-    assert said.startswith("Ignored more than 1,000 unknown keys in song_data: ")
-    assert said.endswith(", and 990 more.")
+    sentence = extra.sentence()
+    assert sentence.startswith("Ignored more than 1,000 unknown keys in song_data: ")
+    assert sentence.endswith(", and 990 more.")
 
 
 @without_spark
@@ -168,7 +163,7 @@ def test_file_content_in_errors_is_printable(
     twice = event()[:-1] + b', "\\u001b": 1, "\\u001b": 2}'
     root = write_source(tmp_path / "data", {"a\n\x1b[31m.json": twice})
     assert load(root, "--max-rejects", "0") == 2
-    said = capsys.readouterr().err
-    assert len(said.splitlines()) == 2
-    assert "log_data/a\\n\\x1b[31m.json, line 1" in said
-    assert "\x1b" not in said
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 2
+    assert "log_data/a\\n\\x1b[31m.json, line 1" in error
+    assert "\x1b" not in error

@@ -1,4 +1,4 @@
-"""The sample is what was asked for, and has the traits of the real data."""
+"""The sample follows its options and has the traits of the real data."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +45,16 @@ def bytes_of(folder: Path) -> dict[str, bytes]:
 
 
 def digest(folder: Path) -> str:
-    whole = hashlib.sha256()
+    total = hashlib.sha256()
     for path, content in bytes_of(folder).items():
-        whole.update(f"{path} {len(content)}\n".encode())
-        whole.update(content)
-    return whole.hexdigest()
+        total.update(f"{path} {len(content)}\n".encode())
+        total.update(content)
+    return total.hexdigest()
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A clean sample, read with nothing but Python's JSON."""
+    """A clean sample, read by Python's json module only."""
 
     folder: Path
     log_files: list[Path]
@@ -90,12 +91,9 @@ def read_sample(folder: Path) -> Sample:
         songs=songs,
         catalogue=catalogue,
         matches=[(play, found) for play, found in candidates if found],
-        visits=grouped(events, lambda event: event["sessionId"]),
-        by_user=grouped(
-            [event for event in events if event["userId"]],
-            lambda event: event["userId"],
-        ),
-        by_artist=grouped(songs, lambda song: song["artist_id"]),
+        visits=grouped(events, itemgetter("sessionId")),
+        by_user=grouped([e for e in events if e["userId"]], itemgetter("userId")),
+        by_artist=grouped(songs, itemgetter("artist_id")),
     )
 
 
@@ -120,34 +118,34 @@ def text(value: str | float | None) -> str | None:
 def sample(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Sample:
-    """Make a sample of the default size."""
+    """Write and read a sample of the default size."""
     folder = tmp_path_factory.mktemp("sample") / "data"
     return read_sample(made(folder, "--seed", str(request.param)))
 
 
 @pytest.fixture(scope="module")
 def dirty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a sample of the default size with dirt in it."""
+    """Write a sample of the default size with dirty files."""
     return made(tmp_path_factory.mktemp("dirty") / "data", "--dirty")
 
 
-# ------------------------------------------------------------------- what is written
+# --- Files ----------------------------------------------------------------------------
 
 
-def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_same_seed_writes_same_bytes(tmp_path: Path) -> None:
     first = made(tmp_path / "1", *SMALL, "--seed", "7", "--dirty")
     second = made(tmp_path / "2", *SMALL, "--seed", "7", "--dirty")
     assert bytes_of(first) == bytes_of(second)
 
 
-def test_another_seed_gives_other_bytes(tmp_path: Path) -> None:
+def test_other_seed_writes_other_bytes(tmp_path: Path) -> None:
     first = made(tmp_path / "1", *SMALL, "--seed", "7")
     second = made(tmp_path / "2", *SMALL, "--seed", "8")
     assert bytes_of(first) != bytes_of(second)
 
 
-def test_seed_gives_same_bytes_on_every_machine(tmp_path: Path) -> None:
-    """If what is generated was changed on purpose, the new digest belongs here."""
+def test_seed_writes_same_bytes_on_every_machine(tmp_path: Path) -> None:
+    """After an intended change of the generator, update the digest."""
     small = made(tmp_path / "data", *SMALL, "--seed", "7", "--dirty")
     assert digest(small) == (
         "4670c57bb1ed067eee0f3795c13cc0e51a7b83876651d70db1cec65f28c48618"
@@ -157,7 +155,7 @@ def test_seed_gives_same_bytes_on_every_machine(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("events", "users", "days"), [(1, 1, 1), (7, 2, 3), (1_000, 3, 1), (2_500, 40, 9)]
 )
-def test_there_are_as_many_events_as_asked_for(
+def test_sample_has_requested_number_of_events(
     tmp_path: Path, events: int, users: int, days: int
 ) -> None:
     sizes = ("--events", str(events), "--users", str(users), "--days", str(days))
@@ -169,7 +167,7 @@ def test_there_are_as_many_events_as_asked_for(
     assert ids <= set(range(1, users + 1))
 
 
-def test_a_sample_has_the_layout_of_the_bucket(sample: Sample) -> None:
+def test_sample_has_layout_of_the_bucket(sample: Sample) -> None:
     paths = list(bytes_of(sample.folder))
     logs = [path for path in paths if path.startswith("log_data/")]
     songs = [path for path in paths if path.startswith("song_data/")]
@@ -209,14 +207,12 @@ def test_records_have_form_of_real_files(sample: Sample) -> None:
 def test_file_has_events_of_its_day_in_order(sample: Sample) -> None:
     for number, path in enumerate(sample.log_files):
         lines = path.read_text(encoding="ascii").split("\n")
-        moments = [json.loads(line)["ts"] for line in lines]
-        assert moments == sorted(moments)
-        assert {moment // DAY for moment in moments} == {
-            1_541_030_400_000 // DAY + number
-        }
+        times = [json.loads(line)["ts"] for line in lines]
+        assert times == sorted(times)
+        assert {time // DAY for time in times} == {1_541_030_400_000 // DAY + number}
 
 
-def test_start_and_days_say_when(tmp_path: Path) -> None:
+def test_start_and_days_set_the_log_dates(tmp_path: Path) -> None:
     folder = made(tmp_path / "data", *SMALL, "--start", "2020-12-30")
     assert [path.name[:10] for path in read_sample(folder).log_files] == [
         "2020-12-30",
@@ -226,7 +222,7 @@ def test_start_and_days_say_when(tmp_path: Path) -> None:
     ]
 
 
-# ----------------------------------------------------------------- a believable shape
+# --- Events ---------------------------------------------------------------------------
 
 
 def test_session_and_item_identify_an_event(sample: Sample) -> None:
@@ -254,7 +250,7 @@ def test_pages_have_their_usual_share_method_and_status(sample: Sample) -> None:
         )
 
 
-def test_the_day_and_the_week_have_a_rhythm(sample: Sample) -> None:
+def test_activity_varies_by_hour_and_weekday(sample: Sample) -> None:
     hours = Counter(event["ts"] // 3_600_000 % 24 for event in sample.events)
     assert sum(hours[hour] for hour in range(14, 20)) > 2 * sum(
         hours[hour] for hour in range(6)
@@ -275,20 +271,19 @@ def test_activity_of_songs_and_users_is_skewed(sample: Sample) -> None:
 
 
 @pytest.mark.parametrize("share", ["0", "0.05", "0.5", "1"])
-def test_the_share_of_matching_plays_can_be_set(tmp_path: Path, share: str) -> None:
+def test_match_share_sets_share_of_matching_plays(tmp_path: Path, share: str) -> None:
     sample = read_sample(made(tmp_path / "data", "--match-share", share))
-    realised = len(sample.matches) / len(sample.plays)
-    assert abs(realised - float(share)) < (0.01 if 0 < float(share) < 1 else 1e-9)
+    actual = len(sample.matches) / len(sample.plays)
+    assert abs(actual - float(share)) < (0.01 if 0 < float(share) < 1 else 1e-9)
 
 
-# -------------------------------------------------------------- traits of the real logs
+# --- Traits of the real logs ----------------------------------------------------------
 
 
 def test_non_ascii_text_in_logs_is_encoded_twice(sample: Sample) -> None:
     for key in ("song", "artist", "firstName"):
-        spoilt = [e[key] for e in sample.events if isinstance(e[key], str)]
-        spoilt = [value for value in spoilt if not value.isascii()]
-        assert sum(repair(value) != value for value in spoilt) > 0
+        texts = [e[key] for e in sample.events if isinstance(e[key], str)]
+        assert any(repair(value) != value for value in texts if not value.isascii())
     titles = {str(play["song"]) for play in sample.plays}
     assert any("\u00c3\u0083\u00c2" in title for title in titles)
     assert any("\u00c3\u00a2\u00c2\u0080\u00c2\u0099" in title for title in titles)
@@ -311,14 +306,14 @@ def test_some_plays_match_only_when_text_is_cleaned(sample: Sample) -> None:
     assert any((text(play["song"]) or "").endswith("\u00e0") for play in repaired)
 
 
-def test_logged_out_events_belong_to_nobody(sample: Sample) -> None:
+def test_logged_out_events_have_no_user(sample: Sample) -> None:
     logged_out = [event for event in sample.events if event["userId"] == ""]
     assert len(logged_out) > 50
     empty = ("firstName", "lastName", "gender", "location", "registration", "userAgent")
     for event in sample.events:
-        is_nobody = event["userId"] == ""
-        assert event["auth"] == ("Logged Out" if is_nobody else "Logged In")
-        assert all((event[key] is None) == is_nobody for key in empty)
+        is_logged_out = event["userId"] == ""
+        assert event["auth"] == ("Logged Out" if is_logged_out else "Logged In")
+        assert all((event[key] is None) == is_logged_out for key in empty)
         assert event["level"] in ("free", "paid")
         assert event["gender"] in ("F", "M", None)
 
@@ -336,7 +331,7 @@ def test_levels_change_also_twice(sample: Sample) -> None:
     assert twice >= 1
 
 
-def test_events_of_one_user_have_one_moment(sample: Sample) -> None:
+def test_events_of_one_user_may_share_a_time(sample: Sample) -> None:
     within, across, deciding = 0, 0, set()
     for user, events in sample.by_user.items():
         for one, other in pairwise(events):
@@ -349,7 +344,7 @@ def test_events_of_one_user_have_one_moment(sample: Sample) -> None:
                 deciding.add((user, is_within))
     assert within > 5
     assert across > 1
-    # The level of two users hangs on the order of items, and on that of sessions.
+    # The order of items decides one user's level, the order of sessions another's.
     assert {is_within for _, is_within in deciding} == {True, False}
 
 
@@ -386,7 +381,7 @@ def test_titles_have_blanks_control_characters_and_quotes(sample: Sample) -> Non
         assert any('"' in title and "\\" in title for title in titles)
 
 
-# --------------------------------------------------------- traits of the real catalogue
+# --- Traits of the real catalogue -----------------------------------------------------
 
 
 def test_several_songs_have_one_title_and_artist(sample: Sample) -> None:
@@ -419,20 +414,20 @@ def test_some_plays_differ_in_length_from_song(sample: Sample) -> None:
     assert any(play["length"] == 205 for play in between)
 
 
-def test_artists_have_several_names_and_places(sample: Sample) -> None:
+def test_artists_have_several_names_and_locations(sample: Sample) -> None:
     names = [Counter(s["artist_name"] for s in a) for a in sample.by_artist.values()]
     assert sum(len(counter) > 1 for counter in names) >= 3
     assert any(len(counter) > 2 and max(counter.values()) == 1 for counter in names)
     assert any(len(counter) > 2 and max(counter.values()) > 1 for counter in names)
-    places = [
+    locations = [
         {(song["artist_location"], song["artist_latitude"]) for song in songs}
         for songs in sample.by_artist.values()
     ]
-    assert sum(len(found) > 1 for found in places) >= 2
-    assert any(len({latitude for _, latitude in found}) > 2 for found in places)
+    assert sum(len(found) > 1 for found in locations) >= 2
+    assert any(len({latitude for _, latitude in found}) > 2 for found in locations)
 
 
-def test_places_and_years_may_be_unknown(sample: Sample) -> None:
+def test_locations_and_years_may_be_unknown(sample: Sample) -> None:
     songs = sample.songs
     known = Counter(
         (
@@ -452,10 +447,10 @@ def test_places_and_years_may_be_unknown(sample: Sample) -> None:
     assert len({song["song_id"] for song in songs}) == len(songs)
 
 
-# ------------------------------------------------------------------------------- dirt
+# --- Dirty samples --------------------------------------------------------------------
 
 
-def test_dirt_comes_on_top_of_the_clean_sample(dirty: Path, tmp_path: Path) -> None:
+def test_dirty_sample_contains_the_clean_sample(dirty: Path, tmp_path: Path) -> None:
     clean = read_sample(made(tmp_path / "clean"))
     contents = bytes_of(dirty)
     lines = Counter(
@@ -475,7 +470,7 @@ def unzipped(content: bytes) -> bytes:
     return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
 
 
-def test_every_reason_to_refuse_a_record_is_there(dirty: Path) -> None:
+def test_dirty_sample_has_every_rejection_reason(dirty: Path) -> None:
     rejects = read_folder(dirty).rejects
     assert 20 <= len(rejects) <= 40
     assert len({reject.path for reject in rejects if "log_data" in reject.path}) >= 3
@@ -503,7 +498,7 @@ def test_every_reason_to_refuse_a_record_is_there(dirty: Path) -> None:
     assert any(value.startswith('{"artist"') and "}" not in value for value in texts)
 
 
-def test_the_summary_counts_what_is_refused(
+def test_summary_counts_invalid_records(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = made(tmp_path / "data", *SMALL, "--dirty")
@@ -517,7 +512,7 @@ def test_the_summary_counts_what_is_refused(
     assert printed.err == ""
 
 
-def test_files_of_odd_form_are_there(dirty: Path) -> None:
+def test_dirty_sample_has_unusual_files(dirty: Path) -> None:
     files = bytes_of(dirty)
     for part in ("log_data", "song_data"):
         contents = {path: files[path] for path in files if path.startswith(part)}
@@ -535,12 +530,13 @@ def test_files_of_odd_form_are_there(dirty: Path) -> None:
 
 def test_events_are_delivered_again(dirty: Path) -> None:
     files = bytes_of(dirty)
-    places = defaultdict(set)
+    paths_of = defaultdict(set)
     for path, content in files.items():
         if path.startswith("log_data/"):
             for line in unzipped(content).splitlines():
-                places[line].add(path)
-    assert [len(paths) for line, paths in places.items() if len(line) > 2].count(2) == 1
+                paths_of[line].add(path)
+    counts = [len(paths) for line, paths in paths_of.items() if len(line) > 2]
+    assert counts.count(2) == 1
 
     versions = defaultdict(list)
     for event in dict.fromkeys(read_folder(dirty).events):
@@ -567,7 +563,7 @@ def test_songs_are_delivered_again(dirty: Path) -> None:
     assert len(versions) == 700
 
 
-def test_accepted_values_stay_the_ordinary_ones(dirty: Path) -> None:
+def test_valid_records_have_usual_values(dirty: Path) -> None:
     for event in read_folder(dirty).events:
         assert event.level in ("free", "paid")
         assert event.gender in ("F", "M", None)
@@ -578,16 +574,16 @@ def test_accepted_values_stay_the_ordinary_ones(dirty: Path) -> None:
 
 
 @pytest.mark.parametrize("days", ["1", "2", "40"])
-def test_a_short_sample_has_all_dirt_too(tmp_path: Path, days: str) -> None:
+def test_short_sample_has_all_invalid_records(tmp_path: Path, days: str) -> None:
     sizes = ("--events", "30", "--users", "2", "--songs", "1", "--days", days)
     folder = made(tmp_path / "data", *sizes, "--dirty")
     assert len(read_folder(folder).rejects) == 40
 
 
-# ---------------------------------------------------------------------- the command
+# --- The command ----------------------------------------------------------------------
 
 
-def test_a_folder_in_use_is_refused(
+def test_folder_with_files_is_clear_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
@@ -599,7 +595,7 @@ def test_a_folder_in_use_is_refused(
     assert list(bytes_of(tmp_path)) == ["mine.txt"]
 
 
-def test_force_replaces_the_sample_and_nothing_else(tmp_path: Path) -> None:
+def test_force_replaces_only_the_sample(tmp_path: Path) -> None:
     folder = made(tmp_path / "data", *SMALL, "--days", "9", "--dirty")
     (folder / "mine.txt").write_text("mine", encoding="utf-8")
     made(folder, *SMALL, "--force")
@@ -607,24 +603,24 @@ def test_force_replaces_the_sample_and_nothing_else(tmp_path: Path) -> None:
     assert bytes_of(folder) == {**expected, "mine.txt": b"mine"}
 
 
-def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
+def test_empty_folder_is_accepted(tmp_path: Path) -> None:
     assert bytes_of(made(tmp_path, *SMALL))
 
 
 @pytest.mark.parametrize("step", ["make_users", "put_in_place"])
-def test_a_run_that_is_stopped_leaves_nothing(
+def test_interrupted_run_leaves_no_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    def stop(*_: object) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(writer, step, stop)
+    monkeypatch.setattr(writer, step, interrupt)
     assert generate_events.main([*SMALL, "--out", str(tmp_path / "data")]) == 130
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         (("--events", "0"), "argument --events: '0' is not a positive integer."),
         (("--users", "-3"), "argument --users: '-3' is not a positive integer."),
@@ -637,16 +633,16 @@ def test_a_run_that_is_stopped_leaves_nothing(
         (("--event", "5"), "unrecognized arguments: --event 5."),
     ],
 )
-def test_a_bad_argument_is_one_clear_sentence(
+def test_invalid_argument_is_clear_error(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     arguments: tuple[str, str],
-    complaint: str,
+    message: str,
 ) -> None:
     out = tmp_path / "data"
     assert generate_events.main(["--out", str(out), *arguments]) == 2
     printed = capsys.readouterr()
-    assert printed.err.startswith(f"error: {complaint}")
+    assert printed.err.startswith(f"error: {message}")
     assert len(printed.err.splitlines()) == 2
     assert printed.out == ""
     assert not out.exists()

@@ -1,4 +1,4 @@
-"""Break what adds to the tables once each: a named case of the law must notice."""
+"""Break each rule of incremental runs once: a named case of the law must fail."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ AFFECTED = "macros/incremental/affected.sql"
 KNOWN = "macros/incremental/arrived_or_known.sql"
 MUTATIONS = [
     Mutation(
-        "the watermark is what all models before have reached",
+        "the watermark is the minimum of the upstream models",
         "macros/incremental/plan_of_build.sql",
         "reached | min",
         "reached | max",
@@ -46,28 +46,28 @@ MUTATIONS = [
         FIND_AGAIN,
     ),
     Mutation(
-        "the scan for rows to delete includes where they were",
+        "the bounds of the delete include the old rows",
         STRATEGY,
         "~ changed ~ ') as changed'",
         "~ 'select ' ~ bound ~ ' from ' ~ arguments.temp_relation ~ ') as changed'",
         FIND_AGAIN,
     ),
     Mutation(
-        "rows of affected keys are deleted before new ones come",
+        "rows of affected keys are deleted before the insert",
         STRATEGY,
         "where {{ key }} in (select",
         "where {{ key }} not in (select",
         FIND_AGAIN,
     ),
     Mutation(
-        "what was loaded after the watermark affects its keys",
+        "a record above the watermark affects its keys",
         AFFECTED,
         "where loaded_at > {{ watermark() }}",
         "where loaded_at < {{ watermark() }}",
         FIND_AGAIN,
     ),
     Mutation(
-        "a late song affects the plays of its name",
+        "a late song affects the plays of its title",
         SONGPLAYS,
         "['int_event_versions', 'int_song_candidates']",
         "['int_event_versions']",
@@ -88,7 +88,7 @@ MUTATIONS = [
         "a_play_that_comes_after_its_song",
     ),
     Mutation(
-        "a play that found its song affects its session",
+        "a play with a new match affects its session",
         SESSIONS,
         "['int_event_versions', 'songplays']",
         "['int_event_versions']",
@@ -102,7 +102,7 @@ MUTATIONS = [
         "an_event_that_moves_to_another_day",
     ),
     Mutation(
-        "a superseded version affects its moment",
+        "a superseded version affects its start_time",
         "models/marts/core/time.sql",
         "affected(ref('songplays'))",
         "affected(ref('songplays'), ['songplays'])",
@@ -123,14 +123,14 @@ MUTATIONS = [
         FIND_AGAIN,
     ),
     Mutation(
-        "an event is judged with what is known of it",
+        "a new version is ranked with the known versions",
         KNOWN,
         "from {{ this }} as known",
         "from (select * from {{ this }} where not is_current) as known",
         FIND_AGAIN,
     ),
     Mutation(
-        "a file in a new version has every table rebuilt",
+        "a replaced file causes a full refresh",
         "macros/incremental/state_of_raw.sql",
         "max(case when is_new_version then loaded_at end),",
         "",
@@ -139,14 +139,14 @@ MUTATIONS = [
 ]
 
 
-ADDED_TO = (*BUILT_BY_ADDING, "user_level_history")
-"""The tables that an increment changes, and the one that is built from these alone."""
+INCREMENTAL = (*BUILT_BY_ADDING, "user_level_history")
+"""The incremental models, and the one table that depends only on them."""
 COMPARED = ("songplays", "users", "time", "sessions", "user_level_history")
 
 
 @pytest.fixture(scope="module")
 def begun(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Warehouse]:
-    """Load and build the first part of a case in full, once for all mutations."""
+    """Return a function that builds the first load of a case, once per case."""
 
     @cache
     def begin(case: Path) -> Warehouse:
@@ -176,13 +176,8 @@ def breaks(begun: Warehouse, mutation: Mutation, case: Path) -> bool:
         arrive(builder, course, load, data)
         if build == "none":
             continue
-        done = builder.dbt(
-            "build",
-            *NO_TESTS,
-            QUICK,
-            "--select",
-            *PARTS_OF_A_BUILD.get(build, ADDED_TO),
-        )
+        models = PARTS_OF_A_BUILD.get(build, INCREMENTAL)
+        done = builder.dbt("build", *NO_TESTS, QUICK, "--select", *models)
         if done.returncode != 0:
             return True
         if build == "whole":
@@ -194,30 +189,29 @@ def breaks(begun: Warehouse, mutation: Mutation, case: Path) -> bool:
 
 
 @pytest.mark.long(
-    guard="tests/rules/test_law.py::test_the_law_holds_in_a_named_case"
-    f"[duckdb-{FIND_AGAIN}]"
+    guard=f"tests/rules/test_law.py::test_law_holds_in_named_case[duckdb-{FIND_AGAIN}]"
 )
-def test_the_increments_of_each_case_are_right_unbroken(
+def test_unbroken_increments_of_cases_are_correct(
     begun: Callable[[Path], Warehouse],
 ) -> None:
-    """So what a mutation is caught by is the mutation."""
-    none = Mutation("", VERSIONS, "select", "select", "")
+    """Without a mutation, no case fails."""
+    no_change = Mutation("", VERSIONS, "select", "select", "")
     killers = {mutation.killer for mutation in MUTATIONS}
     for case in CASES:
         if case.stem in killers:
-            assert not breaks(begun(case), none, case), case.stem
+            assert not breaks(begun(case), no_change, case), case.stem
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.rule)
-def test_broken_increment_fails_in_a_named_case(
+def test_broken_increment_fails_in_named_case(
     begun: Callable[[Path], Warehouse], mutation: Mutation
 ) -> None:
-    """Follow the case that is named as the killer; if that holds, all the others."""
+    """Run the killer's case first, then the others until one fails."""
     cases = sorted(CASES, key=lambda case: case.stem != mutation.killer)
     broken = next(
         (case.stem for case in cases if breaks(begun(case), mutation, case)), "no case"
     )
-    assert broken == mutation.killer, f"{broken} notices: name it as the killer."
+    assert broken == mutation.killer, f"{broken} fails: name it as the killer."
     record(
         "mutations",
         engine="duckdb",

@@ -1,8 +1,7 @@
-"""The law: the star depends on the set of raw records, not on how they came.
+"""The law: the star depends on the set of raw records, not on their history.
 
-A course is some histories that share a warehouse; each is an example of its own.
-``pytest --long`` runs more of them. ``make law`` runs as many courses as LAW_COURSES
-says, each as wide as LAW_WIDTH says.
+A course is a group of histories in one warehouse. Each history is an example.
+``make law`` runs LAW_COURSES courses of LAW_WIDTH histories.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ LONG_COURSES: Final = {"duckdb": 5, "postgres": 2}
 WIDTH: Final = int(os.environ.get("LAW_WIDTH", "40"))
 SEED: Final = int(os.environ.get("LAW_SEED", "1"))
 ON_POSTGRES: Final = ("a_file_in_a_new_version", FIND_AGAIN)
-"""What ``make test`` follows on PostgreSQL too: a rebuild, and an increment."""
+"""Cases in ``make test`` on PostgreSQL too: a full refresh, and an incremental run."""
 
 
 def holds(
@@ -51,7 +50,7 @@ def holds(
 
 
 def reduced(builder: Builder, course: Course, data: Path) -> Course:
-    """Take away from a course that breaks the law all that it does so without."""
+    """Reduce a course that breaks the law to a part that still breaks it."""
 
     def smaller(course: Course) -> Iterator[Course]:
         for one in course.histories if len(course.histories) > 1 else []:
@@ -66,8 +65,8 @@ def reduced(builder: Builder, course: Course, data: Path) -> Course:
                     replace(file, lines=file.lines[:n] + file.lines[n + 1 :])
                     for n in range(len(file.lines) if len(file.lines) > 1 else 0)
                 ]
-                for left in [fewer, *([*fewer, line] for line in lines)]:
-                    changed = [*first[:load], left, *first[load + 1 :]]
+                for files_left in [fewer, *([*fewer, line] for line in lines)]:
+                    changed = [*first[:load], files_left, *first[load + 1 :]]
                     yield replace(course, histories=[changed])
         for load, build in enumerate(course.builds):
             if build != "none":
@@ -81,7 +80,7 @@ def reduced(builder: Builder, course: Course, data: Path) -> Course:
 
 
 def increments(builder: Builder) -> int:
-    """Count the builds of songplays that added to the table before."""
+    """Count the incremental builds of songplays."""
     ((count,),) = builder.warehouse.query(
         "select count(*) - count(distinct generation) from analytics_builds.songplays"
     )
@@ -95,19 +94,19 @@ def test_star_does_not_depend_on_history(
     tell: Callable[[str], None],
     pytestconfig: pytest.Config,
 ) -> None:
-    """Late, repeated, replaced and broken records; builds that were left out or cut."""
+    """Records are late, repeated, replaced or invalid; builds are left out or cut."""
     data = tmp_path / "data"
     loads = []
     added = 0
     is_long = pytestconfig.getoption("--long")
     counts = LONG_COURSES if is_long else COURSES
-    # One process at a time may write DuckDB's file.
+    # Only one process at a time can write to a DuckDB file.
     at_once = is_long and builder.warehouse.engine != "duckdb"
     count = os.environ.get("LAW_COURSES", counts[builder.warehouse.engine])
     for course in courses(int(count), WIDTH, SEED):
         if not holds(builder, course, data, at_once=at_once):
             found = text_of(reduced(builder, course, data))
-            pytest.fail(f"The law is broken; make this a file of law_cases:\n{found}")
+            pytest.fail(f"The law is broken. Save this in tests/law_cases:\n{found}")
         loads.append(len(course.builds))
         record(
             "law",
@@ -120,7 +119,7 @@ def test_star_does_not_depend_on_history(
             increments=increments(builder),
         )
         added += increments(builder)
-    builder.build(QUICK)  # It finds nothing new, and changes nothing.
+    builder.build(QUICK)  # finds no new record
     assert_the_star_is_the_oracles(builder, data)
     tell(
         f"The law held on {builder.warehouse.engine}: {len(loads) * WIDTH:,}"
@@ -141,7 +140,7 @@ BOUNDED: Final = {
 def test_deletes_of_increment_are_bounded_by_sort_key(
     built_warehouse: Callable[[str, str], Warehouse], engine: str
 ) -> None:
-    """Redshift skips the blocks of a table that lie outside the bounds."""
+    """Redshift skips the blocks outside the bounds."""
     warehouse = built_warehouse(engine, "grown")
     assert warehouse.stand_in is not None
     statements = [
@@ -157,11 +156,11 @@ def test_deletes_of_increment_are_bounded_by_sort_key(
         assert [text for text in found if not bound.search(text)] == [], table
 
 
-NAMED_CASE = "tests/rules/test_law.py::test_the_law_holds_in_a_named_case"
+NAMED_CASE = "tests/rules/test_law.py::test_law_holds_in_named_case"
 
 
 def named_case(engine: str, case: Path) -> Any:
-    """Return the parameters of a test; of most cases only DuckDB's is short."""
+    """Return parameters of the test, which is long for most cases except on DuckDB."""
     guard = f"{NAMED_CASE}[duckdb-{case.stem}]"
     short = engine == "duckdb" or (engine == "postgres" and case.stem in ON_POSTGRES)
     marks = [] if short else [pytest.mark.long(guard=guard)]
@@ -177,25 +176,22 @@ def named_case(engine: str, case: Path) -> Any:
     ],
     indirect=["warehouse"],
 )
-def test_the_law_holds_in_a_named_case(
-    builder: Builder, tmp_path: Path, case: Path
-) -> None:
+def test_law_holds_in_named_case(builder: Builder, tmp_path: Path, case: Path) -> None:
     follow(builder, read_course(case), tmp_path / "data")
     record("cases", engine=builder.warehouse.engine, what="cases", tried=1, held=1)
 
 
-def on_duckdb_and_postgres(test: str) -> pytest.MarkDecorator:
-    """Return the parameters of a test that on PostgreSQL is long."""
-    long = pytest.mark.long(guard=f"tests/rules/test_law.py::{test}[duckdb]")
-    return pytest.mark.parametrize(
-        "warehouse", ["duckdb", pytest.param("postgres", marks=long)], indirect=True
-    )
+def on_duckdb_and_postgres(test: Callable[..., None]) -> Callable[..., None]:
+    """Run a test on DuckDB, and as a long test on PostgreSQL."""
+    long = pytest.mark.long(guard=f"tests/rules/test_law.py::{test.__name__}[duckdb]")
+    engines = ["duckdb", pytest.param("postgres", marks=long)]
+    mark = pytest.mark.parametrize("warehouse", engines, indirect=True)
+    decorated: Callable[..., None] = mark(test)
+    return decorated
 
 
-@on_duckdb_and_postgres("test_nothing_is_left_of_data_that_were_dropped")
-def test_nothing_is_left_of_data_that_were_dropped(
-    builder: Builder, tmp_path: Path
-) -> None:
+@on_duckdb_and_postgres
+def test_reset_leaves_no_rows_of_earlier_data(builder: Builder, tmp_path: Path) -> None:
     one = write_source(tmp_path / "one", {"a.json": event()}, {"s.json": song()})
     other = write_source(tmp_path / "other", {"a.json": event(2)}, {"s.json": song()})
     builder.load(one)
@@ -208,9 +204,9 @@ def test_nothing_is_left_of_data_that_were_dropped(
     assert "full refresh" not in builder.dbt("build", *NO_TESTS, QUICK).stdout
 
 
-@on_duckdb_and_postgres("test_a_changed_model_is_built_anew")
-def test_a_changed_model_is_built_anew(builder: Builder, tmp_path: Path) -> None:
-    """Earlier rows get the values of the changed SQL too."""
+@on_duckdb_and_postgres
+def test_changed_model_is_refreshed_fully(builder: Builder, tmp_path: Path) -> None:
+    """Earlier rows have the values of the changed SQL too."""
     data = write_source(tmp_path / "data", {"a.json": event(userId="7", level="free")})
     builder.load(data)
     builder.build(QUICK)
@@ -222,5 +218,5 @@ def test_a_changed_model_is_built_anew(builder: Builder, tmp_path: Path) -> None
     assert done.returncode == 0, done.stdout
     rows = builder.warehouse.query("select user_id, level from analytics.users")
     assert rows == [(7, "FREE")]
-    why = "int_user_days: full refresh, because its SQL or configuration, or that of"
-    assert why in done.stdout
+    reason = "int_user_days: full refresh, because its SQL or configuration, or that of"
+    assert reason in done.stdout

@@ -1,4 +1,4 @@
-"""Break each rule of the models once: one of dbt's own tests must fail every time."""
+"""Break each rule of the models once: one of dbt's own tests must fail each time."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ MUTATIONS = [
         "only_next_song_is_a_play",
     ),
     Mutation(
-        "plays of unknown songs stay",
+        "plays of unknown songs are kept",
         "models/marts/core/songplays.sql",
         "left join matches",
         "inner join matches",
         "plays_without_user_or_song_are_kept",
     ),
     Mutation(
-        "plays without a user stay",
+        "plays without a user are kept",
         "models/marts/core/songplays.sql",
         "events.page = 'NextSong'",
         "events.page = 'NextSong' and events.user_id is not null",
@@ -109,7 +109,7 @@ MUTATIONS = [
         "latest_event_decides_all_user_attributes",
     ),
     Mutation(
-        "ties of a user follow the session",
+        "the session breaks ties of a user",
         "models/intermediate/int_user_days.sql",
         "start_time, session_id, item_in_session\n        ) as next",
         "start_time, item_in_session\n        ) as next",
@@ -158,14 +158,14 @@ MUTATIONS = [
         "doubly_encoded_text_is_repaired",
     ),
     Mutation(
-        "a value is repaired as a whole",
+        "the entire value is repaired",
         "macros/repaired_text.sql",
         "')+$'",
         "')'",
         "text_without_exact_repair_is_unchanged",
     ),
     Mutation(
-        "outer white space goes",
+        "outer white space is removed",
         "macros/clean_text.sql",
         "{{ trim_white_space(column) }}",
         "{{ column }}",
@@ -214,7 +214,7 @@ MUTATIONS = [
         "artist_row_with_location_then_coordinates_wins",
     ),
     Mutation(
-        "an artist is one whole row",
+        "an artist has the values of one row",
         "models/marts/core/artists.sql",
         "        artist_latitude,\n        artist_longitude,\n        loaded_at,\n",
         "        min(artist_latitude) over (partition by artist_id)"
@@ -237,7 +237,7 @@ MUTATIONS = [
         "week_and_weekday_are_iso_at_year_end",
     ),
     Mutation(
-        "time has one row per moment",
+        "time has one row per start_time",
         "models/marts/core/time.sql",
         "group by start_time",
         "group by start_time, songplay_id",
@@ -254,18 +254,17 @@ MUTATIONS = [
 
 
 def failed_tests(done: Done) -> list[str]:
-    """Return the nodes that failed, or dbt's error where it stopped."""
+    """Return the names of failed nodes, or dbt's error if it stopped."""
     if done.result.exception is not None:
         return [str(done.result.exception)]
     return [name for name, how in done.statuses.items() if how in ("fail", "error")]
 
 
 def batches(builder: Builder) -> Iterator[list[Mutation]]:
-    """Yield mutations that one run of dbt can try together, each in its own model.
+    """Yield lists of mutations that one run of dbt tests, each in its own model.
 
-    A unit test reads the SQL of its own model, and macros. So a mutation that the unit
-    test of its own model catches is tried beside mutations of other models; each other
-    mutation is tried alone.
+    A unit test reads only the SQL of its own model, and macros. A mutation whose killer
+    is a unit test of the mutated model can share a run with others of this kind.
     """
     models = {node.name: node for node in builder.manifest.nodes.values()}
     own = {
@@ -286,13 +285,13 @@ def batches(builder: Builder) -> Iterator[list[Mutation]]:
 def test_every_mutation_of_a_rule_is_caught(
     sample_warehouse: Warehouse, tmp_path: Path, tell: Callable[[str], None]
 ) -> None:
-    """Run a mutation's killer; if that passes, build all and run all tests."""
+    """Run a mutation's killer. If it passes, build all models and run all tests."""
     builder = Builder(copy_of(sample_warehouse, tmp_path / "sample"))
     killers = sorted({mutation.killer for mutation in MUTATIONS})
     unmutated = builder.dbt("test", QUICK, "--select", *killers)
     assert set(unmutated.statuses) >= set(killers)
     assert failed_tests(unmutated) == []
-    verdicts: dict[str, list[str]] = {}
+    failures: dict[str, list[str]] = {}
     for number, batch in enumerate(batches(builder)):
         builder.parse()
         for mutation in batch:
@@ -300,31 +299,31 @@ def test_every_mutation_of_a_rule_is_caught(
         killers = sorted(mutation.killer for mutation in batch)
         failed = failed_tests(builder.dbt("test", QUICK, "--select", *killers))
         for mutation in batch:
-            verdicts[mutation.rule] = [
+            failures[mutation.rule] = [
                 name for name in failed if len(batch) == 1 or name == mutation.killer
             ]
-            if verdicts[mutation.rule]:
+            if failures[mutation.rule]:
                 continue
             mutate(builder, mutation)
             copy = copy_of(sample_warehouse, tmp_path / f"{number}_{mutation.killer}")
             everything = Builder(copy, manifest=builder.manifest)
             done = everything.dbt("build", QUICK, "--full-refresh", "--fail-fast")
-            verdicts[mutation.rule] = failed_tests(done)
-    score = sum(map(bool, verdicts.values()))
-    tell(f"Mutations caught by dbt's tests: {score} of {len(verdicts)}")
-    for rule, failed in sorted(verdicts.items()):
+            failures[mutation.rule] = failed_tests(done)
+    score = sum(map(bool, failures.values()))
+    tell(f"Mutations caught by dbt's tests: {score} of {len(failures)}")
+    for rule, failed in sorted(failures.items()):
         tell(f"  {rule:<35} {failed[0] if failed else 'NOT CAUGHT'}")
-    assert [rule for rule, failed in verdicts.items() if not failed] == []
+    assert [rule for rule, failed in failures.items() if not failed] == []
     others = {
-        mutation.rule: verdicts[mutation.rule]
+        mutation.rule: failures[mutation.rule]
         for mutation in MUTATIONS
-        if verdicts[mutation.rule] != [mutation.killer]
+        if failures[mutation.rule] != [mutation.killer]
     }
-    assert others == {}, "The killer passed, and these failed: name one as the killer."
+    assert others == {}, "The killer passed. Name one of these tests instead."
     record(
         "mutations",
         engine="duckdb",
         what="a rule of the models, noticed by dbt's tests",
-        tried=len(verdicts),
+        tried=len(failures),
         caught=score,
     )

@@ -1,25 +1,22 @@
-"""The rules of a raw record, as the loaders follow them, are those of the oracle."""
+"""The loaders read and reject raw records like the oracle."""
 
 from __future__ import annotations
 
 import json
 import os
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from oracle.reading import EVENT_RULES, SONG_RULES, RefusedError, read_texts, shown
-from oracle.reading import judge as judge_text
-from oracle.reading import read_record as judge
+from oracle import reading as oracle
 from raw_lines import event, lines_of, song
+from same_records import assert_same_result
 from sparkify.raw import reader
 from sparkify.raw.reader import Record, read_records
-from sparkify.raw.rules import EVENTS, SONGS, RawTable, RejectedRecordError, read_record
+from sparkify.raw.rules import EVENTS, SONGS, RawTable
 
-RULES = {EVENTS.name: EVENT_RULES, SONGS.name: SONG_RULES}
 EXAMPLES = 1000
 FUZZ_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "1000"))
 SPLICES = st.one_of(
@@ -36,52 +33,13 @@ SPLICES = st.one_of(
 
 @st.composite
 def spliced_lines(draw: st.DrawFn, table: RawTable) -> bytes:
-    """Draw a line in which some places hold other bytes than before."""
+    """Draw a line in which one to four short ranges of bytes are replaced."""
     line = draw(lines_of(table))
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(line)))
         end = min(len(line), start + draw(st.integers(0, 4)))
         line = line[:start] + draw(SPLICES) + line[end:]
     return line
-
-
-def same(text: str | None, value: object) -> bool:
-    """Return whether a text, once cast, equals a value of the oracle."""
-    match value:
-        case Decimal():
-            return text is not None and Decimal(text) == value
-        case float():
-            return text is not None and float(text) == value
-        case int():
-            return text is not None and int(text) == value
-        case _:
-            return text == value
-
-
-def verdict_of(table: RawTable, line: bytes) -> list[str | None] | str:
-    """Return what the loaders take from a line, or why they refuse it."""
-    try:
-        return read_record(table, line)
-    except RejectedRecordError as reason:
-        return str(reason)
-
-
-def verdict_of_oracle(table: RawTable, line: bytes) -> list[object] | str:
-    """Return what the oracle takes from a line, or why it refuses it."""
-    try:
-        return judge(line, RULES[table.name])
-    except RefusedError as reason:
-        return str(reason)
-
-
-def assert_agreed(table: RawTable, line: bytes) -> None:
-    expected = verdict_of_oracle(table, line)
-    found = verdict_of(table, line)
-    if isinstance(expected, str) or isinstance(found, str):
-        assert found == expected
-    else:
-        assert len(found) == len(expected)
-        assert all(map(same, found, expected)), (found, expected)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -99,7 +57,7 @@ def assert_agreed(table: RawTable, line: bytes) -> None:
 @example(b'{"extra": ' + b"[" * 99 + b"]" * 99 + b"}")
 @example(b'{"extra": ' + b"[" * 100 + b"]" * 100 + b"}")
 def test_event_is_read_like_the_oracle(line: bytes) -> None:
-    assert_agreed(EVENTS, line)
+    assert_same_result(EVENTS, line)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
@@ -111,13 +69,13 @@ def test_event_is_read_like_the_oracle(line: bytes) -> None:
 @example(song(song_id="Ã\x82Â\xa0x"))
 @example(song(year=-(2**31) - 1))
 def test_song_is_read_like_the_oracle(line: bytes) -> None:
-    assert_agreed(SONGS, line)
+    assert_same_result(SONGS, line)
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_rejected(line: bytes) -> None:
-    assert_agreed(EVENTS, line)
+    assert_same_result(EVENTS, line)
 
 
 @settings(max_examples=FUZZ_EXAMPLES, deadline=None)
@@ -125,8 +83,8 @@ def test_any_bytes_are_read_or_rejected(line: bytes) -> None:
 def test_fuzzed_line_is_read_like_the_oracle(
     table: RawTable, data: st.DataObject
 ) -> None:
-    """The fuzz test of the rules; FUZZ_EXAMPLES is its budget."""
-    assert_agreed(table, data.draw(spliced_lines(table)))
+    """FUZZ_EXAMPLES sets the number of lines."""
+    assert_same_result(table, data.draw(spliced_lines(table)))
 
 
 # --- Files: a sequence of JSON values -------------------------------------------------
@@ -152,7 +110,7 @@ SEPARATORS = st.sampled_from(["\n", "\n", "\r\n", "\r", "", " ", ",", ",\n  ", "
 
 @st.composite
 def files(draw: st.DrawFn) -> bytes:
-    """Draw a file of which much is records, of any form, and some is cut or spoiled."""
+    """Draw a file of records in any form, some of them cut or invalid."""
     text = ""
     for piece in draw(st.lists(PIECES, max_size=6)):
         end = draw(st.integers(1, 20 * len(piece)))
@@ -169,16 +127,16 @@ def files(draw: st.DrawFn) -> bytes:
 def test_file_is_split_like_the_oracle(
     tmp_path: Path, content: bytes, chunk: int
 ) -> None:
-    """However much of it is in memory at a time."""
+    """The size of the chunks does not change the result."""
     path = tmp_path / "a.json"
     path.write_bytes(content)
     expected: list[tuple[int, str]] = []
-    for text in read_texts(path):
+    for text in oracle.read_texts(path):
         try:
-            judge_text(text, SONG_RULES)
+            oracle.judge(text, oracle.SONG_RULES)
             expected.append((text.line, ""))
-        except RefusedError as reason:
-            expected.append((text.line, f"{reason}: {shown(text)}"))
+        except oracle.RejectedError as reason:
+            expected.append((text.line, f"{reason}: {oracle.shown(text)}"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reader, "_CHUNK", chunk)
         found = list(read_records(SONGS, str(path), "a.json"))
@@ -206,13 +164,13 @@ def read(path: Path, content: bytes) -> list[Record]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_file_may_have_another_form(tmp_path: Path, form: str) -> None:
+def test_file_of_each_form_is_read(tmp_path: Path, form: str) -> None:
     content, lines = FORMS[form]
     found = read(tmp_path / "a.json", content % (song(), song("SO2")))
     assert [record.line for record in found if record.values] == lines
 
 
-def test_a_record_over_several_lines_has_one_reason(tmp_path: Path) -> None:
+def test_invalid_record_over_several_lines_has_one_reason(tmp_path: Path) -> None:
     broken = INDENTED.replace(b'"num_songs": 1', b'"num_songs": ,')
     content = b"\n".join([INDENTED, broken, INDENTED, INDENTED[:-9]])
     found = read(tmp_path / "a.json", content)
@@ -244,5 +202,5 @@ def test_truncated_record_affects_no_other_record(tmp_path: Path) -> None:
 def test_utf16_file_is_reported_once_per_record(tmp_path: Path) -> None:
     text = (song() + b"\n" + INDENTED).decode()
     found = read(tmp_path / "a.json", text.encode("utf-16"))
-    named = "not UTF-8 but UTF-16"
-    assert [(r.line, r.reason) for r in found] == [(1, named), (2, named)]
+    reason = "not UTF-8 but UTF-16"
+    assert [(r.line, r.reason) for r in found] == [(1, reason), (2, reason)]

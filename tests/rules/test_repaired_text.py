@@ -1,4 +1,4 @@
-"""The cleaning of text, on every engine, is the oracle's, also where bytes mislead."""
+"""Every engine cleans text like the oracle, also text that looks encoded twice."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sparkify.shared.quoting import quote_literal
 from warehouses import Builder
 
 ASCII = ("8", "<", ",", "(", "*", "l", "|", "x", "2", " ")
-"""In hex, some of these in a row hold the marks of text that is encoded twice."""
+"""Some sequences of these contain, in hex, the marks of text that is encoded twice."""
 HIGH = "\x80é§߿ࠀ\ud7ff\ue000\uffff\U00010000🎵\U0010ffffΩÃʂ꺩"
 STRAY = ("Ã", "Â", "\x83", "é", "Ω", "\x01")
 NO_SPACE = "\x1c\x1f\u180e\u200c\u2060\u2800"
@@ -20,17 +20,17 @@ NO_SPACE = "\x1c\x1f\u180e\u200c\u2060\u2800"
 COUNT = 400
 
 
-def twice(text: str) -> str:
-    """Encode text once more than it should be, read as Latin-1."""
+def encode_twice(text: str) -> str:
+    """Return text whose UTF-8 bytes were read as Latin-1, twice."""
     return text.encode().decode("latin-1").encode().decode("latin-1")
 
 
 def misleading_texts() -> list[str]:
     dice = random.Random(1)  # noqa: S311 -- not for secrets
-    texts = {twice(character) for character in HIGH + WHITE_SPACE}
+    texts = {encode_twice(character) for character in HIGH + WHITE_SPACE}
     texts |= {f"{space}x{space}y{space}{space}" for space in WHITE_SPACE + NO_SPACE}
     while len(texts) < COUNT:
-        pieces = [*ASCII, *ASCII, *(twice(character) for character in HIGH)]
+        pieces = [*ASCII, *ASCII, *(encode_twice(character) for character in HIGH)]
         if dice.random() < 0.2:
             pieces += STRAY
         texts.add("".join(dice.choices(pieces, k=dice.randint(1, 8))))
@@ -45,23 +45,20 @@ def misleading_texts() -> list[str]:
         pytest.param(
             "postgres",
             marks=pytest.mark.long(
-                guard="tests/rules/test_repaired_text.py::test_the_cleaning_is_the_oracles[duckdb]"
+                guard="tests/rules/test_repaired_text.py::test_cleaning_is_the_oracles[duckdb]"
             ),
         ),
     ],
     indirect=True,
 )
-def test_the_cleaning_is_the_oracles(builder: Builder) -> None:
+def test_cleaning_is_the_oracles(builder: Builder) -> None:
     texts = misleading_texts()
     rows = " union all ".join(
         f"select {number} as number, cast({quote_literal(text)} as varchar(1024)) as x"
         for number, text in enumerate(texts)
     )
-    done = builder.dbt(
-        "compile",
-        "--inline",
-        "select number, {{ clean_text('x') }} as x from texts",
-    )
+    query = "select number, {{ clean_text('x') }} as x from texts"
+    done = builder.dbt("compile", "--inline", query)
     assert done.returncode == 0, done.stdout
     found = builder.warehouse.query(
         f"with texts as ({rows}) {done.stdout} order by number"

@@ -1,7 +1,7 @@
-"""What dbt built is the oracle's on every engine, row by row and value by value.
+"""The tables on every engine equal the oracle's, row by row and value by value.
 
-The grown data are the sample and the cases in which engines differ: the sample is built
-from nothing and compared (``warehouses.build_grown``), the cases come by an increment.
+The grown data are the sample and the cases in which engines differ.
+``warehouses.build_grown`` adds the cases by an incremental run.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ QUESTIONS = sorted(path.stem for path in (PROJECT / "analyses").glob("*.sql"))
 REJECTS = "why_records_were_rejected"
 LONG = {
     (engine, "real"): pytest.mark.long(
-        guard=f"tests/rules/test_star.py::test_the_quarantine_is_the_oracles[{engine}-grown]"
+        guard=f"tests/rules/test_star.py::test_quarantine_is_the_oracles[{engine}-grown]"
     )
     for engine in ("spark", "redshift")
 }
@@ -50,7 +50,7 @@ CASES = [
 
 @pytest.fixture(params=[pytest.param(("duckdb", "sample"), id="duckdb-sample"), *CASES])
 def case(request: pytest.FixtureRequest) -> tuple[Warehouse, Path]:
-    """A warehouse that was built, and the data it was built from."""
+    """Return a built warehouse, and the folder of its data."""
     engine, data = request.param
     folder: Path = request.getfixturevalue(f"{data}_data")
     if data == "sample":
@@ -92,7 +92,7 @@ def test_mart_has_rows_and_values_of_oracle(
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_the_columns_of_the_brief_come_first(
+def test_columns_of_the_brief_come_first(
     sample_warehouse: Warehouse, table: str
 ) -> None:
     brief = {
@@ -113,7 +113,7 @@ def test_the_columns_of_the_brief_come_first(
     assert columns[: len(brief)] == brief
 
 
-def test_the_quarantine_is_the_oracles(case: tuple[Warehouse, Path]) -> None:
+def test_quarantine_is_the_oracles(case: tuple[Warehouse, Path]) -> None:
     warehouse, data = case
     found = warehouse.query(
         "select table_name, path, line_number, reason, raw_text"
@@ -122,26 +122,20 @@ def test_the_quarantine_is_the_oracles(case: tuple[Warehouse, Path]) -> None:
     assert sorted(found) == sorted(tuple(r) for r in read_folder(data).rejects)
 
 
-def test_every_file_is_in_history_with_counts(
-    case: tuple[Warehouse, Path],
-) -> None:
+def test_every_file_is_in_history_with_counts(case: tuple[Warehouse, Path]) -> None:
     warehouse, data = case
     records = read_folder(data)
     ((files, loaded, rejected),) = warehouse.query(
         "select count(*), sum(loaded_count), sum(rejected_count) from raw.load_history"
     )
-    in_parts = [
-        path
-        for part in ("log_data", "song_data")
-        for path in (data / part).rglob("*.json*")
-    ]
-    assert files == len(in_parts)
+    parts = ("log_data", "song_data")
+    assert files == sum(len(list((data / part).rglob("*.json*"))) for part in parts)
     assert loaded == len(records.events) + len(records.songs)
     assert rejected == len(records.rejects)
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_an_analysis_has_the_oracles_answer(
+def test_analysis_has_the_oracles_answer(
     case: tuple[Warehouse, Path], question: str
 ) -> None:
     warehouse, data = case
@@ -149,12 +143,12 @@ def test_an_analysis_has_the_oracles_answer(
     found = warehouse.query(compiled.read_text(encoding="utf-8"))
     expected = answers_of(data)[question].rows
     assert found == expected
-    assert [[type(v) for v in row] for row in found] == [
-        [type(v) for v in row] for row in expected
+    assert [list(map(type, row)) for row in found] == [
+        list(map(type, row)) for row in expected
     ]
-    # The course's data have no record to refuse.
-    refused_nothing = question == REJECTS and not read_folder(data).rejects
-    assert len(found) > 0 or refused_nothing
+    # The course data have no invalid record.
+    is_empty = question == REJECTS and not read_folder(data).rejects
+    assert len(found) > 0 or is_empty
 
 
 def test_every_analysis_has_an_answer_of_the_oracle(sample_data: Path) -> None:
@@ -171,12 +165,11 @@ def test_every_analysis_has_an_answer_of_the_oracle(sample_data: Path) -> None:
         ),
     ],
 )
-def test_unit_tests_pass_on(
+def test_unit_tests_pass_on_engine(
     engine: str, built_warehouse: Callable[[str, str], Warehouse]
 ) -> None:
-    """On DuckDB the build of the sample runs them."""
-    done = Builder(built_warehouse(engine, "grown")).dbt(
-        "test", "--select", "test_type:unit"
-    )
+    """On DuckDB, the build of the sample runs them."""
+    builder = Builder(built_warehouse(engine, "grown"))
+    done = builder.dbt("test", "--select", "test_type:unit")
     assert done.returncode == 0, done.stdout
     assert len(done.statuses) > 20

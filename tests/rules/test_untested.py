@@ -1,4 +1,4 @@
-"""With ``tests: changed``, tests look at what changed since all of them passed."""
+"""With ``tests: changed``, tests read the rows that changed since all tests passed."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def play(session: int) -> bytes:
 
 
 def add_to(data: Path, session: int) -> Path:
-    """Let a log arrive that has one play."""
+    """Add a log with one play to a source."""
     return write_source(data, {f"{session}.json": play(session)})
 
 
 def failed(builder: Builder, *command: str) -> set[str]:
-    """Run dbt, without unit tests; return the names of what failed."""
+    """Run dbt without unit tests; return the names of the nodes that failed."""
     done = builder.dbt(*command, QUICK, *NO_UNIT_TESTS)
     assert done.result.exception is None, done.stdout
     good = ("success", "pass", "skipped", "no-op")
@@ -57,24 +57,22 @@ def failed(builder: Builder, *command: str) -> set[str]:
 
 
 def notices(builder: Builder, *options: str) -> bool:
-    """Return whether the test fails that looks for lost plays."""
+    """Return whether the test for lost plays fails."""
     return MISSING in failed(builder, "test", "--select", MISSING, *options)
 
 
-GUARD: Final = (
-    "tests/rules/test_untested.py::test_each_engine_knows_what_is_tested[duckdb]"
-)
+GUARD: Final = "tests/rules/test_untested.py::test_engines_read_untested_rows[duckdb]"
 
 
 @pytest.mark.long(guard=GUARD)
 @only_duckdb
-def test_only_changes_since_passed_tests_are_tested(
+def test_only_changes_since_passed_tests_are_read(
     builder: Builder, tmp_path: Path
 ) -> None:
     data = write_source(tmp_path / "data", {"1.json": play(1)}, {"s.json": song()})
     builder.parse()
     builder.load(data)
-    # Not all tests: what passed now is not yet known to be right.
+    # Not all tests ran, so all rows stay untested.
     assert failed(builder, "build", "--exclude", "level_is_known") == set()
     write_into(builder.warehouse, LOSE.format(1))
     assert notices(builder, *CHANGED)
@@ -111,13 +109,13 @@ def test_only_changes_since_passed_tests_are_tested(
         ),
     ],
 )
-def test_each_engine_knows_what_is_tested(
+def test_engines_read_untested_rows(
     sample_warehouse: Warehouse,
     built_warehouse: Callable[[str, str], Warehouse],
     tmp_path: Path,
     engine: str,
 ) -> None:
-    """Also refuse other values of the variable."""
+    """Other values of the variable are rejected."""
     if engine == "duckdb":
         warehouse = copy_of(sample_warehouse, tmp_path / "warehouse")
     else:

@@ -317,6 +317,7 @@ class CloudFormation:
     def delete(self, stack: models.Stack) -> None:
         """Delete all resources but the network, which moto cannot delete."""
         resources = stack.resource_map
+        stack._add_stack_event("DELETE_IN_PROGRESS")
         for name, kind in reversed(list(resources._resource_json_map.items())):
             change = models.Change("Remove", name, kind["Type"])
             reason = self.failing.pop(kind["Type"], None)

@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any, Final
 
 FEATURES: Final = {
-    "contracts": "a model whose column has another type than its contract is refused.",
+    "contracts": "a model is rejected if a column's type differs from the contract.",
     "not null enforced": "a null in a column of that constraint fails the build.",
     "primary key enforced": "a duplicate key fails the build.",
-    "foreign key enforced": "a row whose key the other table lacks fails the build.",
-    "unit tests": "a unit test passes where it should and fails where it should.",
-    "data tests": "so does a data test.",
+    "foreign key enforced": "a row without its key in the other table fails the build.",
+    "unit tests": "a right unit test passes, and a wrong one fails.",
+    "data tests": "a right data test passes, and a wrong one fails.",
     "stored failures": "`store_failures` keeps the rows of a failing test in a table.",
     "views": "a model may be a view.",
     "seeds": "a CSV file becomes a table.",
     "snapshots": "`dbt snapshot` keeps the versions of a row.",
     "catalogue": "`dbt docs generate` lists each table's columns with their types.",
-    "comments kept": "`persist_docs` writes descriptions into the database: of tables,"
-    " of columns.",
-    "source freshness": "`dbt source freshness` tells the age of a source.",
-    "grants": "`grants:` lets others read a table.",
+    "comments kept": "`persist_docs` writes descriptions of tables or columns into the"
+    " database.",
+    "source freshness": "`dbt source freshness` reports the age of a source.",
+    "grants": "`grants:` allows others to read a table.",
 }
 FILES: Final = {
     "dbt_project.yml": """\

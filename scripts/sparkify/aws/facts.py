@@ -1,4 +1,4 @@
-"""State, size and cost of a warehouse, from the AWS services."""
+"""Read the state, size and cost of a warehouse from AWS."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from sparkify.aws.stack import Stack, State
 from sparkify.shared.aws import aws_errors, make_client
 
 RPU_HOURS: Final = 16
-"""Default daily limit of a serverless warehouse."""
+"""Daily limit of a new serverless warehouse."""
 
 Facts = list[tuple[str, str]]
-"""Pairs of a label and a text, in the order of printing."""
+"""Pairs of label and text, in the order of printing."""
 
 
 def redshift_facts(stack: Stack, state: State) -> Facts:
@@ -30,15 +30,15 @@ def redshift_facts(stack: Stack, state: State) -> Facts:
             ClusterIdentifier=outputs["Cluster"]
         )
     cluster = found["Clusters"][0]
-    state_of_it = cluster["ClusterStatus"]
-    cost = "only storage while it is paused"
-    if state_of_it != "paused":
-        cost = "per hour, also while no query runs"
+    status = cluster["ClusterStatus"]
+    cost = "per hour, also while no query runs"
+    if status == "paused":
+        cost = "only storage while it is paused"
     pause = parameters["PauseSchedule"]
     when = "never paused" if pause == "never" else f"paused by {pause}, in UTC"
     return [
         *facts,
-        ("state", state_of_it),
+        ("state", status),
         ("size", f"{cluster['NumberOfNodes']} x {cluster['NodeType']}"),
         ("costs", f"{cost}; it is {when}"),
     ]
@@ -58,10 +58,10 @@ class Serverless:
         return str(found["namespace"]["adminPasswordSecretArn"])
 
     def limit(self, workgroup_arn: str, rpu_hours: int | None) -> None:
-        """Set the daily limit in RPU-hours. None keeps an existing limit."""
-        now = self._limit(workgroup_arn)
+        """Set the daily limit. None keeps an existing limit, or sets RPU_HOURS."""
+        current = self._limit(workgroup_arn)
         with aws_errors("The daily limit cannot be set"):
-            if now is None:
+            if current is None:
                 self._client.create_usage_limit(
                     resourceArn=workgroup_arn,
                     usageType="serverless-compute",
@@ -69,9 +69,9 @@ class Serverless:
                     amount=rpu_hours or RPU_HOURS,
                     breachAction="deactivate",
                 )
-            elif rpu_hours is not None and now["amount"] != rpu_hours:
+            elif rpu_hours is not None and current["amount"] != rpu_hours:
                 self._client.update_usage_limit(
-                    usageLimitId=now["usageLimitId"],
+                    usageLimitId=current["usageLimitId"],
                     amount=rpu_hours,
                     breachAction="deactivate",
                 )
@@ -90,15 +90,15 @@ class Serverless:
         with aws_errors(f"The workgroup {name} cannot be described"):
             found = self._client.get_workgroup(workgroupName=name)["workgroup"]
         limit = self._limit(outputs["WorkgroupArn"])
-        most = "no daily limit is set: run up again"
+        cap = "no daily limit is set: run up again"
         if limit:
-            most = (
+            cap = (
                 f"at most {limit['amount']} RPU-hours a day, then queries are rejected"
             )
         return [
             ("state", found["status"]),
             ("size", f"{found['baseCapacity']} to {found['maxCapacity']} RPUs"),
-            ("costs", f"only storage while no query runs; {most}"),
+            ("costs", f"only storage while no query runs; {cap}"),
         ]
 
 
@@ -108,12 +108,12 @@ def spark_facts(stack: Stack, state: State) -> Facts:
         found = make_client("emr-serverless", stack.region).get_application(
             applicationId=state.outputs["Application"]
         )["application"]
-    most = found["maximumCapacity"]
+    limit = found["maximumCapacity"]
     minutes = found["autoStopConfiguration"]["idleTimeoutMinutes"]
     return [
         ("lake", state.outputs["Lake"]),
         ("state", found["state"]),
-        ("size", f"at most {most['cpu']}, {most['memory']}, {most['disk']} at once"),
+        ("size", f"at most {limit['cpu']}, {limit['memory']}, {limit['disk']} at once"),
         (
             "costs",
             f"nothing while it is stopped; it stops {minutes} minutes after a job",

@@ -1,4 +1,4 @@
-"""Parameters of a template, from the command line and from the existing stack."""
+"""Set a template's parameters from the command line and the existing stack."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ GLUE_DATABASE: Final = "sparkify"
 """The AWS Glue database of Redshift's external tables."""
 
 WIDEST: Final = 16
-"""Prefix length of the widest range of addresses that is allowed."""
+"""Prefix length of the widest range of addresses that --address accepts."""
 
-_PLACES: Final = {"data": "Data", "manifest": "Manifest", "lake": "Lake"}
+_LOCATIONS: Final = {"data": "Data", "manifest": "Manifest", "lake": "Lake"}
 _SWITCHES: Final = {
     "external": ("ExternalDatabase", {True: GLUE_DATABASE, False: ""}),
     "provisioned": ("Provisioned", {True: "true", False: "false"}),
     "snapshot": ("FinalSnapshot", {True: "Snapshot", False: "Delete"}),
 }
-_STARTS_AT_TWO: Final = ("ra3.4xlarge", "ra3.16xlarge")
+_MULTI_NODE_TYPES: Final = ("ra3.4xlarge", "ra3.16xlarge")
 _OPTIONS: Final = {"DataBucket": "--data", "LakeBucket": "--lake"}
 
 
@@ -34,15 +34,14 @@ def given_parameters(
     Raises SparkifyError for an invalid value.
     """
     given: dict[str, str] = {}
-    for option, name in _PLACES.items():
+    for option, name in _LOCATIONS.items():
         address = options[option]
         if address is not None:
-            bucket, prefix = s3_place(f"--{option}", address)
+            bucket, prefix = s3_location(f"--{option}", address)
             given |= {f"{name}Bucket": bucket, f"{name}Prefix": prefix}
     for option, (name, values) in _SWITCHES.items():
-        switched = options[option]
-        if switched is not None:
-            given[name] = values[switched]
+        if options[option] is not None:
+            given[name] = values[options[option]]
     if options["address"] is not None:
         given["Address"] = address_range(options["address"])
     for setting in options["set"]:
@@ -55,10 +54,10 @@ def given_parameters(
     return given
 
 
-def s3_place(option: str, address: str) -> tuple[str, str]:
-    """Return bucket and prefix of an ``s3://`` address, empty for "none".
+def s3_location(option: str, address: str) -> tuple[str, str]:
+    """Return bucket and prefix of an ``s3://`` address, or '' and '' for "none".
 
-    Raises SparkifyError for any other address.
+    Only --manifest accepts "none". Raises SparkifyError for any other address.
     """
     if address == "none" and option == "--manifest":
         return "", ""
@@ -92,15 +91,15 @@ def address_range(text: str) -> str:
 
 
 def all_parameters(
-    template: Mapping[str, Any], given: Mapping[str, str], before: Mapping[str, str]
+    template: Mapping[str, Any], given: Mapping[str, str], previous: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return every parameter: the given value, the previous value, or the default.
+    """Return each parameter's given value, previous value or default, in this order.
 
-    Raises SparkifyError if a parameter has none of these.
+    Raises SparkifyError if a parameter has no value, or if values contradict.
     """
     found: dict[str, str] = {}
     for name, default in defaults(template).items():
-        value = given.get(name, before.get(name, default))
+        value = given.get(name, previous.get(name, default))
         if value is None:
             option = _OPTIONS.get(name, f"--set {name}=...")
             raise SparkifyError(
@@ -119,10 +118,10 @@ def all_parameters(
 
 def _check_nodes(parameters: Mapping[str, str]) -> None:
     """Raise SparkifyError for a single node of a type that needs two."""
-    of_type = parameters.get("NodeType")
-    is_alone = parameters.get("Provisioned") == "true" and parameters["Nodes"] == "1"
-    if is_alone and of_type in _STARTS_AT_TWO:
+    node_type = parameters.get("NodeType")
+    is_single = parameters.get("Provisioned") == "true" and parameters["Nodes"] == "1"
+    if is_single and node_type in _MULTI_NODE_TYPES:
         raise SparkifyError(
-            f"A cluster of {of_type} needs at least two nodes.",
+            f"A cluster of {node_type} needs at least two nodes.",
             "Add --set Nodes=2, or use a smaller type.",
         )

@@ -1,13 +1,14 @@
-"""Plan, change, delete and follow a CloudFormation stack."""
+"""Plan, change, delete and observe a CloudFormation stack."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import Any, Final
 
 from sparkify.shared.aws import aws_errors, error_code, make_client
@@ -16,11 +17,11 @@ from sparkify.shared.errors import SparkifyError
 SECONDS_BETWEEN_LOOKS = 5.0
 MINUTES_UNTIL_DEADLINE = 60.0
 
-NEVER_MADE: Final = "REVIEW_IN_PROGRESS"
-"""State of a stack for which only a change set was created."""
+NEVER_CREATED: Final = "REVIEW_IN_PROGRESS"
+"""Status of a stack that has only a change set."""
 
 ROLLED_BACK: Final = "ROLLBACK_COMPLETE"
-"""State of a stack that could not be created. It has no resources."""
+"""Status of a stack that could not be created. It has no resources."""
 
 STUCK: Final = (
     "CREATE_FAILED",
@@ -29,6 +30,8 @@ STUCK: Final = (
     "UPDATE_FAILED",
     "UPDATE_ROLLBACK_FAILED",
 )
+_STARTS: Final = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS")
+"""Status of a stack's first event of an operation. A rollback is not an operation."""
 _DONE: Final = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 _CAPABILITIES: Final = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
 _NO_CHANGE: Final = ("didn't contain changes", "No updates are to be performed")
@@ -36,7 +39,7 @@ _NO_CHANGE: Final = ("didn't contain changes", "No updates are to be performed")
 
 @dataclass(frozen=True)
 class State:
-    """The current state of a stack. Parameters and outputs are by name."""
+    """The state of a stack. Parameters and outputs are by name."""
 
     id: str
     status: str
@@ -44,14 +47,14 @@ class State:
     outputs: Mapping[str, str]
 
     @property
-    def is_moving(self) -> bool:
+    def is_changing(self) -> bool:
         """Whether AWS is changing the stack."""
-        return self.status.endswith("_IN_PROGRESS") and self.status != NEVER_MADE
+        return self.status.endswith("_IN_PROGRESS") and self.status != NEVER_CREATED
 
     @property
     def is_empty(self) -> bool:
         """Whether the stack has no resources."""
-        return self.status in (NEVER_MADE, ROLLED_BACK)
+        return self.status in (NEVER_CREATED, ROLLED_BACK)
 
 
 @dataclass(frozen=True)
@@ -65,13 +68,13 @@ class Change:
 
     @property
     def loses_content(self) -> bool:
-        """Whether the existing resource is deleted."""
+        """Whether the change deletes the existing resource."""
         return self.action == "Remove" or self.is_replaced
 
 
 @dataclass(frozen=True)
 class ChangeSet:
-    """A change set that is not applied yet."""
+    """A planned change of a stack."""
 
     id: str
     changes: tuple[Change, ...]
@@ -79,7 +82,7 @@ class ChangeSet:
 
 @dataclass(frozen=True)
 class Event:
-    """An event of one resource."""
+    """An event of a resource."""
 
     id: str
     at: datetime
@@ -90,7 +93,7 @@ class Event:
 
     @property
     def is_cause(self) -> bool:
-        """Whether the resource itself failed, not because of another failure."""
+        """Whether the resource failed by itself, not because of another failure."""
         return self.status.endswith("_FAILED") and "cancelled" not in self.reason
 
 
@@ -107,16 +110,15 @@ class Stack:
         return aws_errors(f"The stack {self.name} cannot be {what}")
 
     def state(self, stack_id: str | None = None) -> State | None:
-        """Return the state, or None. A deleted stack is found only by its id."""
+        """Return the state, or None without a stack. Only an id finds a deleted one."""
         from botocore.exceptions import ClientError
 
         with self._doing("described"):
             try:
                 found = self._client.describe_stacks(StackName=stack_id or self.name)
             except ClientError as error:
-                if error_code(error) == "ValidationError" and "does not exist" in str(
-                    error
-                ):
+                is_missing = "does not exist" in str(error)
+                if is_missing and error_code(error) == "ValidationError":
                     return None
                 raise
         stack = found["Stacks"][0]
@@ -135,12 +137,12 @@ class Stack:
     def plan(
         self, template: str, parameters: Mapping[str, str], *, is_new: bool
     ) -> ChangeSet | None:
-        """Create a change set. Return None if there is nothing to change.
+        """Create and return a change set, or None if nothing would change.
 
         Raises SparkifyError if AWS rejects it.
         """
         with self._doing("planned"):
-            made = self._client.create_change_set(
+            created = self._client.create_change_set(
                 StackName=self.name,
                 ChangeSetName=f"sparkify-{uuid.uuid4()}",
                 ChangeSetType="CREATE" if is_new else "UPDATE",
@@ -152,10 +154,10 @@ class Stack:
                 Capabilities=_CAPABILITIES,
                 Tags=[{"Key": "project", "Value": "sparkify"}],
             )
-            pages = self._wait_for_plan(made["Id"])
+            pages = self._wait_for_plan(created["Id"])
         first = pages[0]
         if first["Status"] == "FAILED":
-            self.discard(ChangeSet(made["Id"], ()), is_new=is_new)
+            self.discard(ChangeSet(created["Id"], ()), is_new=is_new)
             reason = first.get("StatusReason", "no reason given").rstrip(".")
             if any(words in reason for words in _NO_CHANGE):
                 return None
@@ -164,7 +166,7 @@ class Stack:
                 "Nothing was changed. Fix it and run the command again.",
             )
         return ChangeSet(
-            made["Id"],
+            created["Id"],
             tuple(
                 Change(
                     action=change["Action"],
@@ -187,40 +189,40 @@ class Stack:
             self._pause(deadline, "being planned")
 
     def discard(self, plan: ChangeSet, *, is_new: bool) -> None:
-        """Delete a plan, and the empty stack that was created for it."""
+        """Delete a change set, and the stack if it was created for the change set."""
         with self._doing("planned"):
             self._client.delete_change_set(ChangeSetName=plan.id, StackName=self.name)
             if is_new:
                 self._client.delete_stack(StackName=self.name)
 
     def apply(self, plan: ChangeSet) -> State:
-        """Apply a plan and wait for it. Raises SparkifyError if AWS rolls it back."""
-        before = self._last_event(self.name)
+        """Apply a change set and wait. Raises SparkifyError if AWS rolls it back."""
+        previous = self._last_event(self.name)
         with self._doing("changed"):
             self._client.execute_change_set(ChangeSetName=plan.id, StackName=self.name)
-        return self._finish(before, self.name, wanted=_DONE)
+        return self._finish(previous, self.name, wanted=_DONE)
 
     def delete(self, state: State) -> None:
         """Delete the stack and wait. Raises SparkifyError if a resource remains."""
-        before = self._last_event(state.id)
+        previous = self._last_event(state.id)
         with self._doing("deleted"):
             self._client.delete_stack(StackName=state.id)
-        self._finish(before, state.id, wanted=("DELETE_COMPLETE",))
+        self._finish(previous, state.id, wanted=("DELETE_COMPLETE",))
 
     def wait(self, state: State) -> None:
-        """Wait for an operation that another command started, whatever its result.
+        """Wait until the operation of another command succeeds or fails.
 
         Raises SparkifyError after MINUTES_UNTIL_DEADLINE.
         """
         print(f"The stack {self.name} is {state.status}. Waiting until it ends.")
-        self._follow(self._last_event(state.id), state.id, has_begun=True)
+        self._follow(self._last_event(state.id), state.id, has_started=True)
 
     def _finish(
         self, since: str | None, stack: str, *, wanted: tuple[str, ...]
     ) -> State:
         """Wait for the operation after an event. Raises SparkifyError if it fails."""
         try:
-            state, cause = self._follow(since, stack, has_begun=False)
+            state, cause = self._follow(since, stack, has_started=False)
         except KeyboardInterrupt:
             print("\nAWS continues. Run scripts/warehouse.py status to see the state.")
             raise
@@ -229,7 +231,7 @@ class Stack:
         return state
 
     def _follow(
-        self, since: str | None, stack: str, *, has_begun: bool
+        self, since: str | None, stack: str, *, has_started: bool
     ) -> tuple[State, Event | None]:
         """Print the events after an event until the operation ends.
 
@@ -241,7 +243,7 @@ class Stack:
         while True:
             state = self.state(stack)
             for event in self._events_after(since, stack):
-                since, has_begun = event.id, True
+                since, has_started = event.id, True
                 cause = cause or (event if event.is_cause else None)
                 print(_line(event))
             if state is None:
@@ -250,7 +252,7 @@ class Stack:
                     "Run the command again.",
                 )
             # Shortly after a request, a stack still has its previous status.
-            if has_begun and not state.status.endswith("_IN_PROGRESS"):
+            if has_started and not state.status.endswith("_IN_PROGRESS"):
                 return state, cause
             self._pause(deadline, state.status)
 
@@ -264,24 +266,23 @@ class Stack:
         time.sleep(SECONDS_BETWEEN_LOOKS)
 
     def last_cause(self, state: State) -> Event | None:
-        """Return the event that caused the first failure, or None."""
-        return next(
-            (event for event in self._events_after(None, state.id) if event.is_cause),
-            None,
-        )
+        """Return the first failure of the stack's latest operation, or None."""
+        cause = None
+        for event in self._newest_first(state.id):
+            if event.is_cause:
+                cause = event
+            if event.type == "AWS::CloudFormation::Stack" and event.status in _STARTS:
+                break
+        return cause
 
     def _last_event(self, stack: str) -> str | None:
         return next((event.id for event in self._newest_first(stack)), None)
 
     def _events_after(self, since: str | None, stack: str) -> list[Event]:
-        found: list[Event] = []
-        for event in self._newest_first(stack):
-            if event.id == since:
-                break
-            found.append(event)
-        return found[::-1]
+        events = takewhile(lambda event: event.id != since, self._newest_first(stack))
+        return list(events)[::-1]
 
-    def _newest_first(self, stack: str) -> Any:  # noqa: ANN401 -- a generator of events
+    def _newest_first(self, stack: str) -> Iterator[Event]:
         with self._doing("followed"):
             pages = self._client.get_paginator("describe_stack_events")
             for page in pages.paginate(StackName=stack):
@@ -302,7 +303,7 @@ def _line(event: Event) -> str:
 
 
 def describe(cause: Event | None) -> str:
-    """Return the failed resource and the reason, without a full stop."""
+    """Return the failed resource and its reason, without a full stop."""
     if cause is None:
         return "AWS gives no reason"
     reason = " ".join(cause.reason.split()).rstrip(".") or "AWS gives no reason"

@@ -21,7 +21,7 @@ PSEUDO: Final[Mapping[str, str]] = {
     "AWS::StackName": "sparkify",
     "AWS::StackId": "arn:aws:cloudformation:us-west-2:123456789012:stack/sparkify/0a1b",
 }
-_GONE: Final = object()
+_UNSET: Final = object()
 
 
 class _Loader(yaml.SafeLoader):
@@ -45,13 +45,13 @@ yaml.add_multi_constructor("!", _function, Loader=_Loader)
 
 @cache
 def read_template(name: str) -> tuple[str, Mapping[str, Any]]:
-    """Return a template of ``infra/``: its text, and parsed with long forms."""
+    """Return the text of a template in ``infra/``, and its content in long forms."""
     text = Path(INFRA, f"{name}.yaml").read_text(encoding="utf-8")
     return text, yaml.load(text, _Loader)  # noqa: S506 -- a SafeLoader, and our own file
 
 
 def defaults(template: Mapping[str, Any]) -> dict[str, str | None]:
-    """Return the defaults of a template's parameters, None without a default."""
+    """Return the default of each parameter of a template, or None."""
     return {
         name: str(parameter["Default"]) if "Default" in parameter else None
         for name, parameter in template["Parameters"].items()
@@ -67,27 +67,26 @@ def check(template: Mapping[str, Any], name: str, value: str) -> None:
             f"Use one of: {', '.join(template['Parameters'])}.",
         )
     allowed = parameter.get("AllowedValues", [value])
-    is_right = re.fullmatch(parameter.get("AllowedPattern", ".*"), value)
+    is_valid = re.fullmatch(parameter.get("AllowedPattern", ".*"), value)
     if parameter["Type"] == "Number":
-        is_right = is_right and re.fullmatch("[0-9]{1,9}", value)
+        is_valid = is_valid and re.fullmatch("[0-9]{1,9}", value)
         low, high = parameter.get("MinValue", 0), parameter.get("MaxValue", 10**9)
-        is_right = is_right and low <= int(value) <= high
-    if not is_right or value not in allowed:
-        said = " ".join(parameter["Description"].split()).rstrip(".")
+        is_valid = is_valid and low <= int(value) <= high
+    if not is_valid or value not in allowed:
+        meaning = " ".join(parameter["Description"].split()).rstrip(".")
         choice = (
             f" (one of {', '.join(allowed)})" if "AllowedValues" in parameter else ""
         )
         raise SparkifyError(
-            f"{name} cannot be {value!r}.", f"It accepts: {said}{choice}."
+            f"{name} cannot be {value!r}.", f"It accepts: {meaning}{choice}."
         )
 
 
 def resolve(template: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
     """Return a template evaluated with values of its parameters.
 
-    Conditions, references to parameters, Fn::Sub, Fn::Split and Fn::Select are
-    evaluated. References to resources, which only AWS can resolve, are kept. Raises
-    KeyError for a parameter that has neither a value nor a default.
+    Evaluates conditions, references to parameters, Fn::Sub, Fn::Split and Fn::Select.
+    Keeps references to resources, which only AWS can resolve.
     """
     return _Resolver(template, values).resolve()
 
@@ -106,8 +105,8 @@ class _Resolver:
         }
 
     def resolve(self) -> dict[str, Any]:
-        left = {"Parameters", "Conditions", "Transform", "Metadata"}
-        resolved = {k: v for k, v in self.template.items() if k not in left}
+        omitted = {"Parameters", "Conditions", "Transform", "Metadata"}
+        resolved = {k: v for k, v in self.template.items() if k not in omitted}
         for part in ("Resources", "Outputs"):
             resolved[part] = {
                 name: self.value({k: v for k, v in item.items() if k != "Condition"})
@@ -132,22 +131,21 @@ class _Resolver:
             return left == right
         raise NotImplementedError(function)
 
-    def value(self, item: Any) -> Any:  # noqa: ANN401 -- a template holds any type
+    def value(self, item: Any) -> Any:  # noqa: ANN401 -- a template contains any type
         if isinstance(item, list):
             found = [self.value(one) for one in item]
-            return [one for one in found if one is not _GONE]
+            return [one for one in found if one is not _UNSET]
         if not isinstance(item, dict):
             return item
         if len(item) == 1:
             ((function, of),) = item.items()
-            work = self.functions.get(function)
-            if work:
-                return work(of)
+            if function in self.functions:
+                return self.functions[function](of)
         found_items = {key: self.value(value) for key, value in item.items()}
-        return {k: v for k, v in found_items.items() if v is not _GONE}
+        return {k: v for k, v in found_items.items() if v is not _UNSET}
 
     def reference(self, name: str) -> Any:  # noqa: ANN401 -- as above
-        return _GONE if name == "AWS::NoValue" else self.known.get(name, {"Ref": name})
+        return _UNSET if name == "AWS::NoValue" else self.known.get(name, {"Ref": name})
 
     def choose(self, of: list[Any]) -> Any:  # noqa: ANN401 -- as above
         return self.value(of[1] if self.condition(of[0]) else of[2])

@@ -1,16 +1,16 @@
-"""Create, describe and delete a warehouse: a stack with its size, limit and outputs."""
+"""Create, change, describe and delete a warehouse in AWS."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sparkify.aws.facts import Serverless, redshift_facts, spark_facts
 from sparkify.aws.parameters import all_parameters
 from sparkify.aws.stack import (
-    NEVER_MADE,
+    NEVER_CREATED,
     ROLLED_BACK,
     STUCK,
     ChangeSet,
@@ -20,13 +20,9 @@ from sparkify.aws.stack import (
 )
 from sparkify.aws.templates import read_template
 from sparkify.shared.errors import SparkifyError
-from sparkify.shared.project import (
-    ENVIRONMENT,
-    delete_variable,
-    save_variable,
-)
+from sparkify.shared.project import ENVIRONMENT, delete_variable, save_variable
 
-HOLDS_DATA: Final = (
+DATA_TYPES: Final = (
     "AWS::RedshiftServerless::Namespace",
     "AWS::Redshift::Cluster",
     "AWS::Glue::Database",
@@ -35,7 +31,7 @@ HOLDS_DATA: Final = (
 
 @dataclass(frozen=True)
 class Engine:
-    """The template of an engine's stack, and the outputs that are saved in .env."""
+    """An engine's template and stack, and the stack's outputs for .env."""
 
     name: str
     template: str
@@ -44,7 +40,7 @@ class Engine:
     outputs: tuple[str, ...]
 
     def variable(self, output: str) -> str:
-        """Return the name of the .env variable of an output."""
+        """Return the name of an output's variable in .env."""
         return f"{self.variables}{output.upper()}"
 
 
@@ -78,12 +74,12 @@ def up(
 ) -> None:
     """Create or change the stack, and save its endpoint in .env.
 
-    ``given`` are the parameters to change, by name. ``rpu_hours`` is the daily limit of
-    a serverless warehouse; None keeps it. ``sure`` deletes tables without a question.
-    Raises SparkifyError if the stack cannot be changed.
+    ``given`` contains the parameters to change, by name. ``rpu_hours`` is the daily
+    limit of a serverless warehouse, or None to keep it. ``sure`` deletes tables without
+    a question. Raises SparkifyError if the stack cannot be changed.
     """
     text, _ = read_template(engine.template)
-    state, parameters = _wanted(stack, engine, given, rpu_hours)
+    state, parameters = _read_state_and_parameters(stack, engine, given, rpu_hours)
     is_new = state is None or state.is_empty
     if state is not None and state.status == ROLLED_BACK:
         print(
@@ -112,9 +108,9 @@ def up(
         outputs["Secret"] = serverless.secret(stack.name)
         serverless.limit(outputs["WorkgroupArn"], rpu_hours)
     _print_facts(stack, engine, state)
-    _remember(engine, outputs)
+    _save_outputs(engine, outputs)
     if engine is REDSHIFT:
-        _say_next(parameters)
+        _print_next_step(parameters)
 
 
 def preview(
@@ -122,7 +118,7 @@ def preview(
 ) -> None:
     """Print what ``up`` would change. Raises SparkifyError as ``up`` does."""
     text, _ = read_template(engine.template)
-    state, parameters = _wanted(stack, engine, given, rpu_hours)
+    state, parameters = _read_state_and_parameters(stack, engine, given, rpu_hours)
     print(f"The stack {stack.name} in {stack.region} would have these parameters:")
     for name, value in parameters.items():
         print(f"  {name:<17} {value}")
@@ -141,14 +137,14 @@ def preview(
         print(f"  {action:<8} {change.name:<18} {change.type}")
 
 
-def _wanted(
+def _read_state_and_parameters(
     stack: Stack, engine: Engine, given: Mapping[str, str], rpu_hours: int | None
 ) -> tuple[State | None, dict[str, str]]:
-    """Return the state of the stack, and all parameters that it should have."""
+    """Return the state of the stack, and all parameters with their new values."""
     _, template = read_template(engine.template)
-    state = _settled(stack)
-    before = {} if state is None or state.is_empty else state.parameters
-    parameters = all_parameters(template, given, before)
+    state = _wait_for_state(stack)
+    previous = {} if state is None or state.is_empty else state.parameters
+    parameters = all_parameters(template, given, previous)
     is_serverless = parameters.get("Provisioned") == "false"
     if rpu_hours is not None and (rpu_hours < 1 or not is_serverless):
         raise SparkifyError(
@@ -158,13 +154,13 @@ def _wanted(
     return state, parameters
 
 
-def _settled(stack: Stack) -> State | None:
-    """Return the state of the stack after any running operation has ended.
+def _wait_for_state(stack: Stack) -> State | None:
+    """Return the state of the stack after its running operation, if any.
 
     Raises SparkifyError if the stack is stuck.
     """
     state = stack.state()
-    if state is not None and state.is_moving:
+    if state is not None and state.is_changing:
         stack.wait(state)
         state = stack.state()
     if state is not None and state.status in STUCK:
@@ -177,7 +173,7 @@ def _settled(stack: Stack) -> State | None:
 
 
 def _ask_about_losses(stack: Stack, plan: ChangeSet, *, sure: bool) -> None:
-    lost = [c.name for c in plan.changes if c.loses_content and c.type in HOLDS_DATA]
+    lost = [c.name for c in plan.changes if c.loses_content and c.type in DATA_TYPES]
     if not lost:
         return
     try:
@@ -192,7 +188,7 @@ def _ask_about_losses(stack: Stack, plan: ChangeSet, *, sure: bool) -> None:
 
 
 def _ask(what: str, *, sure: bool) -> None:
-    """Ask the user to continue. Raises SparkifyError if not, or without a terminal."""
+    """Ask the user to continue. Raises SparkifyError without a yes or a terminal."""
     if sure:
         return
     if not sys.stdin.isatty():
@@ -201,7 +197,7 @@ def _ask(what: str, *, sure: bool) -> None:
         raise SparkifyError("Nothing was changed.", "Answer y to continue.")
 
 
-def _remember(engine: Engine, outputs: Mapping[str, str]) -> None:
+def _save_outputs(engine: Engine, outputs: Mapping[str, str]) -> None:
     for output in engine.outputs:
         if outputs.get(output):
             save_variable(engine.variable(output), outputs[output])
@@ -213,7 +209,7 @@ def _remember(engine: Engine, outputs: Mapping[str, str]) -> None:
     )
 
 
-def _say_next(parameters: Mapping[str, str]) -> None:
+def _print_next_step(parameters: Mapping[str, str]) -> None:
     data = "/".join(filter(None, (parameters["DataBucket"], parameters["DataPrefix"])))
     print(f"Next: make build TARGET=redshift DATA=s3://{data}")
     if not parameters["Address"]:
@@ -226,7 +222,7 @@ def _say_next(parameters: Mapping[str, str]) -> None:
 def status(stack: Stack, engine: Engine) -> None:
     """Print the state, the size and the cost of the warehouse."""
     state = stack.state()
-    if state is None or state.status == NEVER_MADE:
+    if state is None or state.status == NEVER_CREATED:
         print(f"The stack {stack.name} does not exist in {stack.region}.")
         return
     _print_facts(stack, engine, state)
@@ -254,7 +250,7 @@ def down(stack: Stack, engine: Engine, *, sure: bool) -> None:
         f"This deletes the stack {stack.name} in {stack.region}, with {what}.",
         sure=sure,
     )
-    if state.is_moving:
+    if state.is_changing:
         stack.wait(state)
     if stack.state() is not None:
         stack.delete(state)
@@ -268,8 +264,8 @@ def down(stack: Stack, engine: Engine, *, sure: bool) -> None:
 
 
 def remains(engine: Engine, state: State) -> list[str]:
-    """Return what a deleted stack leaves behind. Some of it has a cost."""
-    parameters: Mapping[str, Any] = state.parameters
+    """Return descriptions of the objects that remain after a stack is deleted."""
+    parameters = state.parameters
     stays = [f"the raw files in the bucket {parameters['DataBucket']}"]
     if engine is SPARK:
         return [*stays, f"the lake's files in the bucket {parameters['LakeBucket']}"]

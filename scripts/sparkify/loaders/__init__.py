@@ -1,8 +1,8 @@
-"""Load the raw tables, with one folder per engine behind one interface.
+"""Load the raw tables, with one folder per engine and one interface.
 
-A folder is named after the type of the dbt adapter. Its ``loader.py`` has a function
-``open_loader(target)``, which accepts the profile's target and returns a
-``Loader``. ``OPTIONS`` lists the options that only this engine has.
+A folder has the name of a dbt adapter's type. Its ``loader.py`` has the function
+``open_loader(target)``, which returns a ``Loader`` for the profile's target, and may
+have ``OPTIONS``, the command options that only this engine has.
 """
 
 from __future__ import annotations
@@ -30,11 +30,7 @@ class LoadedFile(NamedTuple):
 
 
 class NewFile(NamedTuple):
-    """A file to load into a table.
-
-    ``replaces`` is true if the file is already loaded: in another version, or with
-    records in quarantine.
-    """
+    """A file to load into a table. ``replaces`` is true if it was loaded before."""
 
     table: RawTable
     file: SourceFile
@@ -43,7 +39,7 @@ class NewFile(NamedTuple):
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """Options of a load. ``on_file`` is called with the size in bytes of each file."""
+    """Options of a load. ``on_file`` receives the size of each file in bytes."""
 
     max_rejects: int
     on_file: OnFile = lambda _: None
@@ -76,8 +72,8 @@ class Loader(Protocol):
     ) -> LoadResult:
         """Load files, history and rejected records in one transaction.
 
-        Creates missing raw tables. May print that it waits for another process. Raises
-        SparkifyError, with nothing loaded, if a file cannot be read or more than
+        Creates missing raw tables. Prints a line if it waits for another process.
+        Raises SparkifyError, with nothing loaded, if a file cannot be read or more than
         ``options.max_rejects`` records are rejected.
         """
 
@@ -104,7 +100,7 @@ def open_loader(
 ) -> Loader:
     """Return the loader of a dbt target.
 
-    Raises SparkifyError if its engine has no loader or does not have an option.
+    Raises SparkifyError if its engine has no loader or does not support an option.
     """
     engine = str(target["type"])
     try:

@@ -1,4 +1,4 @@
-"""Rows of raw.load_history and raw.rejected_records, which every loader writes."""
+"""Build rows of raw.load_history and raw.rejected_records, and batches of files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sparkify.shared.errors import SparkifyError, printable
 BATCH_BYTES: Final = 1 << 30
 BATCH_FILES: Final = 8192
 MAX_SHOWN: Final = 200
-"""Characters of a reason in an error message. A reason may contain a long key."""
+"""Characters of a reason in an error message."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Quarantine:
 
 
 def load_time(latest: datetime | None) -> datetime:
-    """Return the current time in UTC, or later: always after the latest load."""
+    """Return the current time in UTC, or 1 microsecond after the latest load."""
     now = datetime.now(UTC).replace(tzinfo=None)
     return max(now, latest + timedelta(microseconds=1)) if latest else now
 
@@ -67,7 +67,7 @@ def record_load(
     rejections: Sequence[Rejection],
     loaded_at: datetime,
 ) -> dict[str, list[tuple[Any, ...]]]:
-    """Return the rows of a load, by table: load_history and rejected_records.
+    """Return the rows of load_history and rejected_records, by table.
 
     Values are in the order of schema.HISTORY and schema.REJECTED. ``loaded`` maps table
     and path to the number of loaded records.
@@ -97,7 +97,7 @@ def record_load(
 
 
 def batches(files: Sequence[NewFile]) -> Iterator[list[NewFile]]:
-    """Yield batches of at most BATCH_FILES files and BATCH_BYTES, or of one file."""
+    """Yield batches of one file, or of at most BATCH_FILES files and BATCH_BYTES."""
     batch: list[NewFile] = []
     size = 0
     for new in files:

@@ -1,4 +1,4 @@
-"""Load the new and changed files of a source, and report what is loaded."""
+"""Load the new and changed files of a source, and report their number."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from sparkify.shared.progress import progress
 
 MAX_REJECTS: Final = 1000
 GC_THRESHOLD: Final = 100_000
-"""Objects between two runs of the garbage collector. File listings and dbt's manifest
-live until the end, so the collector would scan them without effect."""
+"""Objects between two runs of the garbage collector. By default, it often scans file
+listings and dbt's manifest, which it never frees."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to load from where, and what to do before it.
+    """The options of a load.
 
     ``data`` is a folder or s3://bucket/prefix, with the folders ``log_data`` and
-    ``song_data``. ``yes`` drops the raw tables without a question.
+    ``song_data``. ``yes`` means that ``reset`` asks no question.
     """
 
     data: str
@@ -39,7 +39,7 @@ class Request:
 
 
 def load_files(loader: Loader, target: str, request: Request) -> LoadResult:
-    """Load new and changed files, or only list them.
+    """Load new and changed files, or list them for a dry run.
 
     ``target`` is the target's name. Raises SparkifyError if a file cannot be loaded.
     """
@@ -51,7 +51,7 @@ def load_files(loader: Loader, target: str, request: Request) -> LoadResult:
     ]
     history = () if request.reset else loader.history()
     plan = make_plan(history, source, tables, target, reload=request.reload_quarantined)
-    _say(plan, source)
+    _print_summary(plan, source)
     if request.dry_run:
         if request.reset:
             print(f"The raw tables of target {target} would be dropped first.")
@@ -76,7 +76,7 @@ def _reset(loader: Loader, target: str, *, sure: bool) -> None:
     print(f"Dropped the raw tables of target {target}.")
 
 
-def _say(plan: Plan, source: Source) -> None:
+def _print_summary(plan: Plan, source: Source) -> None:
     size = sum(new.file.size for new in plan.new) / 1e6
     replaced = sum(new.replaces for new in plan.new) - plan.again
     print(

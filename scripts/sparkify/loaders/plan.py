@@ -1,4 +1,4 @@
-"""Find the files of a source that a load has to read."""
+"""Find the files of a source that a load must read."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from sparkify.shared.errors import SparkifyError, printable
 class Plan:
     """The files that a load would read.
 
-    ``known`` counts loaded files without changes. ``again`` counts the files in ``new``
-    that did not change but are loaded again. ``skipped`` contains the names of the
-    files that are not JSON.
+    ``known`` counts the loaded files that did not change. ``again`` counts the files in
+    ``new`` that did not change. ``skipped`` contains the names of other files.
     """
 
     new: tuple[NewFile, ...]
@@ -37,29 +36,29 @@ def make_plan(
     """Compare the files of the source with the load history.
 
     ``reload`` adds the loaded files that have records in quarantine. Raises
-    SparkifyError if the target was loaded from another source, or if a part has files
-    but no JSON files.
+    SparkifyError if the target was loaded from another source, or if no file of a part
+    is JSON.
     """
     known = {(file.table, file.path): file for file in history}
-    filled_from = {file.table: file.source for file in history}
+    sources = {file.table: file.source for file in history}
     new: list[NewFile] = []
     skipped: list[str] = []
     unchanged = again = 0
     for table in tables:
-        here = f"{source.root}/{table.part}"
-        before = filled_from.get(table.name, here)
-        if before != here:
+        address = f"{source.root}/{table.part}"
+        previous = sources.get(table.name, address)
+        if previous != address:
             raise SparkifyError(
-                f"Target {target} was loaded from {before}, not {here}.",
+                f"Target {target} was loaded from {previous}, not {address}.",
                 "Use that source, name another target with --target, or start over with"
                 " --reset.",
             )
         listing = source.list_part(table.part)
-        seen = [name for name in listing.skipped if not is_hidden(name)]
-        if seen and not listing.files:
+        rest = [name for name in listing.skipped if not is_hidden(name)]
+        if rest and not listing.files:
             raise SparkifyError(
-                f"None of the {len(seen):,} files in {here} can be read, for example"
-                f" {printable(seen[0])}: their names do not end in {SUFFIXES}.",
+                f"None of the {len(rest):,} files in {address} can be read, for example"
+                f" {printable(rest[0])}: their names do not end in {SUFFIXES}.",
                 "Rename the JSON files, or name another source with --data.",
             )
         skipped.extend(listing.skipped)

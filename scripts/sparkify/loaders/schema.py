@@ -1,4 +1,4 @@
-"""The four raw tables: names, columns, and the statements that create them."""
+"""Define the raw tables: names, columns, and the statements that create them."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The rules for raw records, which every loader follows.
 
-docs/decisions/0001-what-a-raw-record-must-hold.md lists the rules and their reasons.
+docs/decisions/0001-what-a-raw-record-must-contain.md lists the rules and their reasons.
 Loaders create the raw tables from ``RAW_TABLES`` and read files with
 ``reader.read_records``. An engine's own parser may read files of which every line
 matches ``plain_line`` (fast-path lines), where it returns the same values as these
@@ -10,6 +10,7 @@ rules.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -137,16 +138,28 @@ def number_text(value: object) -> str:
     return str(value)
 
 
+def exact_number(text: str) -> Decimal:
+    """Return a number without rounding.
+
+    Decimal has no exponents of more than 18 digits. With such an exponent a number is
+    zero, nearly zero, or out of range. Raises RejectedRecordError for the last case.
+    """
+    try:
+        return Decimal(text)
+    except DecimalException:
+        if math.isinf(float(text)):
+            raise RejectedRecordError("is out of range") from None
+    digits = text.lower().partition("e")[0]
+    nearly_zero = Decimal("-1e-99" if text.startswith("-") else "1e-99")
+    return nearly_zero if digits.strip("-0.") else Decimal(0)
+
+
 def check_moment_with_point(value: object) -> str | None:
     """Return milliseconds since 1970, which may have decimal places."""
     if value is None:
         return None
     text = number_text(value)
-    try:
-        is_in_range = 0 <= Decimal(text) <= MAX_MOMENT
-    except DecimalException:
-        is_in_range = False
-    if not is_in_range:
+    if not 0 <= exact_number(text) <= MAX_MOMENT:
         raise RejectedRecordError("is out of range")
     return repr(float(text) + 0.0)
 
@@ -165,15 +178,10 @@ def check_seconds(value: object) -> str | None:
     """Return seconds, rounded half away from zero to eight places."""
     if value is None:
         return None
-    text = number_text(value)
-    try:
-        number = Decimal(text)
-        if abs(number) >= SECONDS_LIMIT:
-            raise RejectedRecordError("is out of range")
+    number = exact_number(number_text(value))
+    if number.copy_abs() < SECONDS_LIMIT:
         number = number.quantize(SECONDS_PLACES, ROUND_HALF_UP) + 0
-    except DecimalException:
-        raise RejectedRecordError("is out of range") from None
-    if abs(number) >= SECONDS_LIMIT:
+    if number.copy_abs() >= SECONDS_LIMIT:
         raise RejectedRecordError("is out of range")
     return f"{number:f}"
 

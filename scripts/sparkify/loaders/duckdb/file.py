@@ -18,10 +18,10 @@ LOCK_SECONDS: Final = 60.0
 def open_file(
     path: str, config: dict[str, Any] | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """Return a connection. Wait up to 60 seconds for another process.
+    """Return a connection. Wait up to LOCK_SECONDS for another process.
 
-    Prints that it waits. Raises SparkifyError with the name of the other process, or
-    with the reason why the file cannot be opened.
+    Raises SparkifyError if another process still has the file open, or if the file
+    cannot be opened.
     """
     deadline = time.monotonic() + LOCK_SECONDS
     is_waiting = False

@@ -1,4 +1,4 @@
-"""Load the raw tables of DuckDB, which parses each file once."""
+"""Load the raw tables of DuckDB. Its parser reads each file once."""
 
 from __future__ import annotations
 
@@ -14,13 +14,7 @@ from typing import Any, Final
 
 import duckdb
 
-from sparkify.loaders import (
-    LoadedFile,
-    LoadOptions,
-    LoadResult,
-    NewFile,
-    tables_of,
-)
+from sparkify.loaders import LoadedFile, LoadOptions, LoadResult, NewFile, tables_of
 from sparkify.loaders.bookkeeping import Quarantine, batches, load_time, record_load
 from sparkify.loaders.duckdb.file import open_file
 from sparkify.loaders.schema import RAW, TABLES, create_statements, raw
@@ -34,7 +28,7 @@ from sparkify.shared.quoting import quote_identifier, quote_literal
 
 LINES_PER_INSERT: Final = 10_000
 SMALL_FILE: Final = 1 << 16
-"""Bytes. DuckDB needs longer to open a smaller file than to parse it."""
+"""Bytes. DuckDB opens a smaller file more slowly than it parses it."""
 
 
 @contextmanager
@@ -51,7 +45,7 @@ def _translate_errors() -> Iterator[None]:
 
 
 def open_loader(target: dict[str, Any]) -> DuckDBLoader:
-    """Return the loader of a target of the profile."""
+    """Return the loader of a target."""
     return DuckDBLoader(target)
 
 
@@ -120,7 +114,7 @@ class DuckDBLoader:
 
     @_translate_errors()
     def count_rows(self, schema: str, tables: Iterable[str]) -> dict[str, int]:
-        """Count the rows of tables that exist."""
+        """Return the number of rows of each table. All tables must exist."""
         return {
             table: self._rows(
                 "select count(*) from"
@@ -131,7 +125,7 @@ class DuckDBLoader:
 
     @_translate_errors()
     def create_tables(self) -> None:
-        """Create the raw tables that are missing."""
+        """Create missing raw tables."""
         for statement in create_statements():
             self.connection.execute(statement)
 
@@ -139,13 +133,13 @@ class DuckDBLoader:
     def load(
         self, source: Source, files: Sequence[NewFile], options: LoadOptions
     ) -> LoadResult:
-        """Load files in one transaction, with history and rejects, or nothing."""
+        """Load files, history and rejected records in one transaction."""
         existed = self._existed
-        self._rows("select 1")  # opens the file, or waits for who holds it
+        self._rows("select 1")  # Wait until the file can be opened.
         if not existed and self.history():
             raise SparkifyError(
-                f"Another load made and filled {self.path} at the same moment.",
-                "Repeat the command; what is loaded is not loaded again.",
+                f"Another load created and filled {self.path} at the same time.",
+                "Run the command again. Loaded files are not loaded twice.",
             )
         by_rules: set[str] = set()
         while True:
@@ -177,8 +171,8 @@ def temporary_records(
 ) -> Iterator[tuple[duckdb.DuckDBPyConnection, Path, LoadResult]]:
     """Load files into a temporary database, for another engine's loader.
 
-    Yields the connection, the folder of the database, and the result of the load. Both
-    are deleted at the end. Raises SparkifyError as ``DuckDBLoader.load`` does.
+    Yields the connection, the database's folder, and the result of the load. Deletes
+    the folder at the end. Raises SparkifyError as ``DuckDBLoader.load`` does.
     """
     with (
         TemporaryDirectory(prefix="sparkify-") as folder,
@@ -223,11 +217,11 @@ class _Load:
             self.connection.execute(statement)
         self.loaded_at = _next_load_time(self.connection)
         for table in tables_of(files):
-            mine = [new for new in files if new.table.name == table.name]
+            of_table = [new for new in files if new.table.name == table.name]
             self._delete_previous_versions(
-                table, [new.file.path for new in mine if new.replaces]
+                table, [new.file.path for new in of_table if new.replaces]
             )
-            for batch in batches(mine):
+            for batch in batches(of_table):
                 self._read_batch(table, batch)
         rejections = self.quarantine.rejections
         rows = record_load(self.source, files, self.loaded, rejections, self.loaded_at)
@@ -248,9 +242,9 @@ class _Load:
             f"delete from {raw(table.name)} where source_path in (select unnest($1))",
             [paths],
         )
-        for of_files in ("load_history", "rejected_records"):
+        for name in ("load_history", "rejected_records"):
             self.connection.execute(
-                f"delete from {raw(of_files)}"
+                f"delete from {raw(name)}"
                 " where table_name = $1 and path in (select unnest($2))",
                 [table.name, paths],
             )
@@ -260,32 +254,30 @@ class _Load:
         with self.source.fetch(
             [new.file for new in batch], self.options.on_file
         ) as local:
-            of_path = {
-                new.file.path: name for new, name in zip(batch, local, strict=True)
-            }
+            local_of = dict(zip((new.file.path for new in batch), local, strict=True))
             small, large, fallback = [], [], []
             for new in batch:
                 path = new.file.path
                 if new.file.size <= SMALL_FILE:
                     small.append(path)
-                elif self._suits_parser(of_path[path], path):
+                elif self._suits_parser(local_of[path], path):
                     large.append(path)
                 else:
                     fallback.append(path)
             lines: dict[str, int] = {}
             if small:
-                lines |= self._parse_lines(table, {p: of_path[p] for p in small})
+                lines |= self._parse_lines(table, {p: local_of[p] for p in small})
                 fallback += [path for path in small if path not in lines]
             if large:
-                local_names = [of_path[path] for path in large]
-                # Count lines while DuckDB parses without holding Python's lock.
-                with ThreadPoolExecutor(max_workers=1) as beside:
-                    counts = beside.map(count_lines, local_names, large)
+                local_names = [local_of[path] for path in large]
+                # Count lines while DuckDB parses, which releases Python's lock.
+                with ThreadPoolExecutor(max_workers=1) as executor:
+                    counts = executor.map(count_lines, local_names, large)
                     self._parse_files(table, local_names, large)
                     lines |= zip(large, counts, strict=True)
             fallback += self._delete_fallback_files(table, lines)
             for path in sorted(fallback):
-                self._read_by_rules(table, of_path[path], path)
+                self._read_by_rules(table, local_of[path], path)
 
     def _suits_parser(self, local: str, path: str) -> bool:
         """Return whether DuckDB can read a file. It expands patterns in file names."""
@@ -294,10 +286,10 @@ class _Load:
         return suits_parser(local, path)
 
     def _parse_lines(self, table: RawTable, local: dict[str, str]) -> dict[str, int]:
-        """Load small files from memory. Return the line count of each UTF-8 file."""
+        """Load small files from memory. Return line counts of UTF-8 files by path."""
         lines: list[str] = []
         paths: list[str] = []
-        count: dict[str, int] = {}
+        counts: dict[str, int] = {}
         for path, name in local.items():
             try:
                 text = _content(name).decode()
@@ -306,14 +298,14 @@ class _Load:
             except OSError as error:
                 raise unreadable(path, error) from error
             of_file = text.removesuffix("\n").split("\n") if text else []
-            count[path] = len(of_file)
+            counts[path] = len(of_file)
             lines += of_file
             paths += [path] * len(of_file)
         self.connection.execute(
             read_statement(table, LINES_GIVEN),
             {"lines": lines, "paths": paths, "loaded_at": self.loaded_at},
         )
-        return count
+        return counts
 
     def _parse_files(self, table: RawTable, local: list[str], paths: list[str]) -> None:
         try:
@@ -337,7 +329,7 @@ class _Load:
 
         ``lines`` maps the path of a parsed file to its number of lines. A fallback file
         contains a line that is not a fast-path line (``plain_line``), or has more lines
-        than rows: blank lines have no row, and at some file sizes DuckDB 2.0.0 drops a
+        than rows. A blank line has no row. At some file sizes, DuckDB 2.0.0 drops a
         last line without a newline.
         """
         fallback_files = [
@@ -393,7 +385,7 @@ class _Load:
             _insert(self.connection, table, rows, paths, self.loaded_at)
 
     def _append(self, table: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert rows into a table, values in the order of its columns."""
+        """Insert rows into a table. Values are in the order of its columns."""
         if not rows:
             return
         kinds = TABLES[table].values()
@@ -411,7 +403,7 @@ class _Load:
 
 
 def _content(path: str) -> bytes:
-    """Return the bytes of a small file. Thousands are faster without file objects."""
+    """Return the bytes of a small file. A file object would take longer."""
     content = b""
     file = os.open(path, os.O_RDONLY)
     try:
@@ -434,7 +426,7 @@ def _insert(
     paths: Sequence[str],
     loaded_at: datetime,
 ) -> None:
-    """Insert records as texts in the order of ``table.columns``, and their paths."""
+    """Insert records and their paths. Texts are in the order of ``table.columns``."""
     columns = ", ".join(
         f"cast(unnest(${number}::varchar[]) as {column.kind.sql_type})"
         for number, column in enumerate(table.columns, start=1)

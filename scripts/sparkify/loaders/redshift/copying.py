@@ -10,13 +10,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sparkify.loaders import (
-    LoadedFile,
-    LoadOptions,
-    LoadResult,
-    NewFile,
-    tables_of,
-)
+from sparkify.loaders import LoadedFile, LoadOptions, LoadResult, NewFile, tables_of
 from sparkify.loaders.bookkeeping import Rejection
 from sparkify.loaders.redshift import statements as sql
 from sparkify.loaders.redshift.compact import write_parts
@@ -44,7 +38,7 @@ class CopyLoader:
     is_external = False
 
     def __init__(self, target: Mapping[str, Any]) -> None:
-        """Set the target of the profile, which includes the command's options."""
+        """Set the profile's target, which includes the command's options."""
         address = address_of(target)
         self.api = DataApi(address, float(target.get("timeout") or TIMEOUT_MINUTES))
         self.warehouse = repr(sorted(address.where.items()))
@@ -54,7 +48,7 @@ class CopyLoader:
         self.is_compact = bool(compact)
         self.staging = _staging(prefix) if prefix else None
         self._seen: str | None = None
-        self._moments: dict[tuple[str, str], str] = {}
+        self._load_times: dict[tuple[str, str], str] = {}
 
     @cached_property
     def grant_to(self) -> str:
@@ -68,11 +62,11 @@ class CopyLoader:
 
     def history(self) -> Sequence[LoadedFile]:
         """Return the loaded files, none if the raw tables do not exist."""
-        self._seen, self._moments = "", {}
+        self._seen, self._load_times = "", {}
         if not self._exists():
             return []
         rows = self.api.rows(f"{sql.history_statement()} order by loaded_at")
-        self._moments = {(row[1], row[2]): row[6] for row in rows}
+        self._load_times = {(row[1], row[2]): row[6] for row in rows}
         self._seen = rows[-1][6] if rows else ""
         return [LoadedFile(*row[:6]) for row in rows]
 
@@ -98,7 +92,7 @@ class CopyLoader:
         try:
             self.api.run([Step(text) for text in self.create_statements()])
         except FailedStatementError:
-            if not self._exists():  # otherwise another command created them
+            if not self._exists():  # Another command may have created them.
                 raise
 
     def create_statements(self) -> list[str]:
@@ -113,7 +107,7 @@ class CopyLoader:
         )
 
     def _let_identity_build(self) -> None:
-        """Grant rights to the IAM identity's user, if another user loaded before."""
+        """Grant rights to the IAM identity's user if it does not have them."""
         if self.api.address.asks_for_user:
             database = self.api.address.where["Database"]
             if not self.api.rows(sql.may_build_statement(self.grant_to, database)):
@@ -123,7 +117,7 @@ class CopyLoader:
         """Drop the raw tables."""
         drop = f"drop schema if exists {quote_identifier(RAW)} cascade"
         self.api.run([Step(drop)])
-        self._seen, self._moments = "", {}
+        self._seen, self._load_times = "", {}
 
     def count_rows(self, schema: str, tables: Iterable[str]) -> dict[str, int]:
         """Return the number of rows of each table. All tables must exist."""
@@ -142,7 +136,7 @@ class CopyLoader:
     ) -> LoadResult:
         """Load files, history and rejected records in one transaction."""
         load = self._prepare(source, files, options)
-        if not self._moments:
+        if not self._load_times:
             self.create_tables()
         self._let_identity_build()
         if load.is_compact:
@@ -155,7 +149,7 @@ class CopyLoader:
     def _prepare(
         self, source: Source, files: Sequence[NewFile], options: LoadOptions
     ) -> Load:
-        """Return the plan of a load. Raises SparkifyError if it is not possible."""
+        """Return a load. Raises SparkifyError if its data cannot be read from S3."""
         if self._seen is None:
             self.history()
         if not isinstance(source, S3Prefix) and not self.is_compact:
@@ -200,20 +194,20 @@ class CopyLoader:
     ) -> tuple[list[NewFile], dict[str, list[str]]]:
         """Add the files that were loaded together with a previous version of a file.
 
-        COPY does not store the file of a record, so such a load is replaced as a whole.
-        Return all files, and the times of the replaced loads by table. Raises
+        COPY does not store the file of a record, so all files of such a load are
+        reloaded. Return all files, and the times of the replaced loads by table. Raises
         SparkifyError if an added file no longer exists.
         """
         found = list(files)
         whole_loads: dict[str, list[str]] = {}
         for table in tables_of([new for new in files if new.replaces]):
-            mine = {new.file.path for new in files if new.table == table}
-            moments = {
-                self._moments[table.name, new.file.path]
+            paths = {new.file.path for new in files if new.table == table}
+            load_times = {
+                self._load_times[table.name, new.file.path]
                 for new in files
                 if new.table == table and new.replaces
             }
-            listed = ", ".join(map(quote_redshift_literal, sorted(moments)))
+            listed = ", ".join(map(quote_redshift_literal, sorted(load_times)))
             whole = [
                 row[0]
                 for row in self.api.rows(
@@ -224,19 +218,19 @@ class CopyLoader:
             ]
             others = {
                 path
-                for (name, path), moment in self._moments.items()
-                if name == table.name and moment in whole and path not in mine
+                for (name, path), loaded_at in self._load_times.items()
+                if name == table.name and loaded_at in whole and path not in paths
             }
-            here = {file.path: file for file in source.list_part(table.part).files}
-            gone = sorted(others - set(here))
-            if gone:
+            by_path = {file.path: file for file in source.list_part(table.part).files}
+            lost = sorted(others - set(by_path))
+            if lost:
                 raise SparkifyError(
-                    f"{gone[0]} has to be reloaded, because it was loaded together with"
+                    f"{lost[0]} has to be reloaded, because it was loaded together with"
                     " the previous version of a changed file, but it is no longer in"
                     f" {source.root}.",
                     "Restore it, or start over with --reset and --compact.",
                 )
-            found += [NewFile(table, here[p], replaces=True) for p in sorted(others)]
+            found += [NewFile(table, by_path[p], replaces=True) for p in sorted(others)]
             if whole:
                 whole_loads[table.name] = whole
             if others:
@@ -257,10 +251,7 @@ class CopyLoader:
         return replace(result, remarks=read.remarks)
 
     def _load_copied(self, load: Load) -> LoadResult:
-        """Load with COPY, at first without accepting any error.
-
-        If COPY fails, find the rejected records with a trial, and load again.
-        """
+        """Load with COPY. If it fails, find rejected records in a trial and reload."""
         load.write_lists({}, ())
         steps = load.steps()
         try:
@@ -283,7 +274,7 @@ class CopyLoader:
         return self._run(load, load.steps(rejections, counts), "-rejects")
 
     def _run(self, load: Load, steps: Sequence[Step], suffix: str = "") -> LoadResult:
-        """Run the batch of a load. Return the counts from the load history."""
+        """Run the batch of a load, and return the counts from the load history."""
         size = sum(len(step.sql.encode()) for step in steps)
         if len(steps) > sql.MAX_STATEMENTS or size > MAX_BATCH_BYTES:
             raise SparkifyError(
@@ -300,9 +291,9 @@ class CopyLoader:
         return LoadResult(int(files), int(loaded), int(rejected))
 
     def _try_out(self, load: Load) -> tuple[list[Rejection], dict[str, int]]:
-        """Copy into temporary tables, to find the rejected records.
+        """Copy into temporary tables.
 
-        Return them, and the number of records that COPY accepted by table.
+        Return the rejected records, and the number of accepted records by table.
         """
         tables = tables_of(load.files)
         steps: list[Step] = []
@@ -326,7 +317,7 @@ class CopyLoader:
     def _rejections(self, load: Load, query_ids: Sequence[int]) -> list[Rejection]:
         """Return the records that COPY rejected, with the text from their files.
 
-        The reason is that of the project's rules, if they reject the record too.
+        The reason is from the project's rules, or from COPY if they accept the record.
         """
         rows = self.api.rows(sql.errors_statement(query_ids))
         by_address = {
@@ -360,12 +351,12 @@ def _staging(address: str) -> S3Prefix:
 
 
 def _check_prefix(source: S3Prefix, table: RawTable, files: Sequence[NewFile]) -> None:
-    """Raise SparkifyError unless COPY can load a whole prefix without a manifest."""
+    """Raise SparkifyError unless COPY can load a prefix without a manifest."""
     listing = source.list_part(table.part)
-    mine = {new.file.path for new in files if new.table == table}
-    compressions = {compression_of(path) for path in mine}
-    here = {file.path for file in listing.files}
-    if here != mine or listing.skipped or len(compressions) > 1:
+    paths = {new.file.path for new in files if new.table == table}
+    compressions = {compression_of(path) for path in paths}
+    listed = {file.path for file in listing.files}
+    if listed != paths or listing.skipped or len(compressions) > 1:
         raise SparkifyError(
             f"{source.root}/{table.part} contains files that are already loaded, not"
             " JSON, or in another compression, so COPY needs a manifest.",
@@ -376,18 +367,18 @@ def _check_prefix(source: S3Prefix, table: RawTable, files: Sequence[NewFile]) -
 def check_unchanged(load: Load, *, may_grow: bool) -> None:
     """Raise SparkifyError if a file changed or, unless ``may_grow``, was added.
 
-    Redshift reads the files that exist when it runs, not those that were listed.
-    ``may_grow`` is for loads that read only listed files.
+    Redshift reads the files that exist when it runs. ``may_grow`` is for loads that
+    read only listed files.
     """
     for table in tables_of(load.files):
-        mine = {new.file.path: new.file for new in load.of_table(table)}
+        planned = {new.file.path: new.file for new in load.of_table(table)}
         for file in load.source.list_part(table.part).files:
-            if file != mine.get(file.path, file):
+            if file != planned.get(file.path, file):
                 raise SparkifyError(
                     f"{file.path} changed while it was loaded.",
                     "Run the command again to load its new version.",
                 )
-            if not may_grow and file.path not in mine:
+            if not may_grow and file.path not in planned:
                 raise SparkifyError(
                     f"{file.path} was added while its prefix was loaded, and may be"
                     " loaded without being in the history.",
@@ -411,9 +402,9 @@ def _check_limit(rejections: Sequence[Rejection], limit: int) -> None:
 def _look_up(
     source: Source, new: NewFile, rejected: Mapping[int, Sequence[str]]
 ) -> Iterable[Rejection]:
-    """Yield the rejected records of a file, given COPY's reasons by line number.
+    """Yield the rejected records of a file. ``rejected`` has COPY's reasons by line.
 
-    If a line has several records, the one whose reason is most like COPY's is chosen.
+    In a line with several records, choose the record whose reason is most like COPY's.
     """
     table, path = new.table, new.file.path
     names = [column.name for column in table.columns]
@@ -421,34 +412,31 @@ def _look_up(
         records = partial(read_records, table, local, path, has_arrays=False)
         starts = sorted({record.line for record in records()})
         reasons: dict[int, list[str]] = {}
-        for line, given in rejected.items():
+        for line, of_line in rejected.items():
             index = bisect_right(starts, line)
-            reasons.setdefault(starts[index - 1] if index else line, []).extend(given)
+            reasons.setdefault(starts[index - 1] if index else line, []).extend(of_line)
         for line, group in groupby(records(), attrgetter("line")):
             if line in reasons:
-                here = list(group)
-                for given in reasons.pop(line)[: len(here)]:
-                    record = min(here, key=partial(_unlikeness, given))
-                    here.remove(record)
+                left = list(group)
+                for reason in reasons.pop(line)[: len(left)]:
+                    record = min(left, key=partial(_unlikeness, reason))
+                    left.remove(record)
                     values = dict(zip(names, record.values or (), strict=False))
+                    text = record.text or str(values)
                     yield Rejection(
-                        table.name,
-                        path,
-                        line,
-                        record.reason or given,
-                        record.text or str(values),
+                        table.name, path, line, record.reason or reason, text
                     )
-        for line, (given, *_) in reasons.items():
-            yield Rejection(table.name, path, line, given, "")
+        for line, (reason, *_) in reasons.items():
+            yield Rejection(table.name, path, line, reason, "")
 
 
-def _unlikeness(given: str, record: Record) -> tuple[bool, ...]:
-    """Return a sort key: the less a record's reason resembles COPY's, the larger.
+def _unlikeness(copy_reason: str, record: Record) -> tuple[bool, ...]:
+    """Return a sort key that is smallest for the reason most like COPY's.
 
-    COPY's reason begins with the column, if it is about one. Otherwise the project's
-    reason begins with "not".
+    COPY's reason begins with the column that it is about. Without a column, the
+    project's reason begins with "not".
     """
-    column, _, _ = given.lower().partition(" ")
+    column, _, _ = copy_reason.lower().partition(" ")
     reason = record.reason.lower()
     return (
         not reason.startswith(f"{column} "),

@@ -42,10 +42,10 @@ MAX_BATCH_BYTES: Final = 1_000_000
 
 @dataclass(frozen=True)
 class Address:
-    """Location of the warehouse and its users, from the profile and the environment."""
+    """The warehouse and its users, from the profile and the environment."""
 
     where: Mapping[str, str]
-    """The arguments of every call: cluster or workgroup, database, identity."""
+    """Arguments of every call: cluster or workgroup, database, identity."""
 
     region: str
     aws_profile: str
@@ -53,11 +53,11 @@ class Address:
     """dbt's user, if the Data API may use another one, otherwise ''."""
 
     asks_for_user: bool
-    """Whether dbt uses the IAM identity's user, whose name the workgroup returns."""
+    """Whether dbt's user is that of the IAM identity, which the workgroup returns."""
 
     @property
     def name(self) -> str:
-        """The name of the cluster or workgroup, for messages."""
+        """The name of the cluster or workgroup."""
         return self.where.get("WorkgroupName") or self.where["ClusterIdentifier"]
 
 
@@ -67,18 +67,15 @@ def setting(name: str) -> str:
 
 
 def address_of(target: Mapping[str, Any]) -> Address:
-    """Return the address in a dbt-redshift target.
+    """Return the address of a dbt-redshift target.
 
-    Raises SparkifyError unless it has exactly one cluster or workgroup.
+    Raises SparkifyError unless it has one cluster or one workgroup.
     """
     host = HOST.match(str(target.get("host") or ""))
-    in_host = (host["name"], host["less"], host["region"]) if host else ("", "", "")
     cluster = str(target.get("cluster_id") or "") or setting("CLUSTER")
     workgroup = str(target.get("serverless_work_group") or "") or setting("WORKGROUP")
-    if not cluster and not workgroup and in_host[1]:
-        workgroup = in_host[0]
-    elif not cluster and not workgroup:
-        cluster = in_host[0]
+    if host and not cluster and not workgroup:
+        cluster, workgroup = ("", host["name"]) if host["less"] else (host["name"], "")
     if not cluster and not workgroup:
         raise SparkifyError(
             "The target has neither a Redshift cluster nor a workgroup.",
@@ -97,11 +94,12 @@ def address_of(target: Mapping[str, Any]) -> Address:
         where["SecretArn"] = secret
     elif cluster and user:
         where["DbUser"] = user
-    by_iam = str(target.get("method") or "").startswith("iam")
-    asks_for_user = bool(workgroup and secret and by_iam)
+    uses_iam = str(target.get("method") or "").startswith("iam")
+    asks_for_user = bool(workgroup and secret and uses_iam)
+    region = str(target.get("region") or "") or setting("REGION")
     return Address(
         where=where,
-        region=str(target.get("region") or "") or setting("REGION") or in_host[2],
+        region=region or (host["region"] if host else ""),
         aws_profile=str(target.get("iam_profile") or ""),
         grant_to="" if "DbUser" in where or asks_for_user else user,
         asks_for_user=asks_for_user,
@@ -120,7 +118,7 @@ class DataApi:
     """Runs batches of statements, each batch one transaction."""
 
     def __init__(self, address: Address, timeout_minutes: float) -> None:
-        """Set the address and the time-out. The client is created on first use."""
+        """Set the address and the time-out in minutes."""
         self.address = address
         self.timeout_minutes = timeout_minutes
         self.what = f"Redshift's Data API for {address.name}"
@@ -146,7 +144,7 @@ class DataApi:
     def user_of_identity(self) -> str:
         """Return the database user of the caller's IAM identity in a workgroup.
 
-        Raises SparkifyError if AWS refuses.
+        Raises SparkifyError if AWS rejects the request.
         """
         client = make_client(
             "redshift-serverless",
@@ -154,30 +152,30 @@ class DataApi:
             profile=self.address.aws_profile or None,
         )
         with translate_errors(f"The workgroup {self.address.name}"):
-            given = client.get_credentials(
+            credentials = client.get_credentials(
                 workgroupName=self.address.where["WorkgroupName"],
                 dbName=self.address.where["Database"],
             )
-        return str(given["dbUser"])
+        return str(credentials["dbUser"])
 
     def run(self, steps: Sequence[Step], name: str = "") -> Finished:
         """Run statements as one transaction, and wait until it is committed.
 
-        If a batch with the same ``name`` is running, wait for it instead of submitting
-        again. After a serialization conflict, which rolls the batch back, retry it for
-        CONFLICT_SECONDS. Raises SparkifyError with the message of the failed step, or
-        FailedStatementError if the step has none.
+        If a batch with the same ``name`` is running, wait for that batch. A
+        serialization conflict rolls the batch back. It is retried for CONFLICT_SECONDS.
+        Raises SparkifyError with the message of the failed step, or
+        FailedStatementError if the step has no message.
         """
-        seconds = CONFLICT_PAUSE
+        pause = CONFLICT_PAUSE
         deadline = time.monotonic() + min(CONFLICT_SECONDS, 60 * self.timeout_minutes)
         while True:
             try:
                 return self._run_once(steps, name)
             except FailedStatementError as error:
-                if not error.is_conflict or time.monotonic() + seconds > deadline:
+                if not error.is_conflict or time.monotonic() + pause > deadline:
                     raise
-            time.sleep(seconds)
-            seconds *= 2
+            time.sleep(pause)
+            pause *= 2
 
     def _run_once(self, steps: Sequence[Step], name: str) -> Finished:
         if len(steps) > MAX_STATEMENTS:
@@ -212,10 +210,9 @@ class DataApi:
     def _token(self, name: str) -> str:
         """Return the token that makes the submission of a batch idempotent.
 
-        The token contains the id of the latest ended batch with the name, so that a new
-        run does not get the result of that batch: a failed batch is run again, and so
-        is one that succeeded before a reset. A counter would repeat, because statements
-        leave the list after a day.
+        The token contains the id of the latest ended batch with the name. A new run
+        therefore does not get the result of a failed batch, or of a batch before a
+        reset. A counter would repeat, because AWS lists a statement for one day.
         """
         pages = self.client.get_paginator("list_statements").paginate(
             StatementName=name, Status="ALL"
@@ -233,8 +230,7 @@ class DataApi:
     def _wait(self, statement: str, total: int) -> dict[str, Any]:
         """Poll until a batch has ended, and return its description.
 
-        Cancels the batch after the time-out or on Ctrl-C. Raises SparkifyError after
-        the time-out.
+        Cancels the batch on Ctrl-C or time-out. Raises SparkifyError on time-out.
         """
         deadline = time.monotonic() + 60 * self.timeout_minutes
         try:
@@ -247,12 +243,9 @@ class DataApi:
                     )
                     if description["Status"] in ENDED:
                         return description
-                    done = [
-                        part
-                        for part in description.get("SubStatements", [])
-                        if part.get("Status") == "FINISHED"
-                    ]
-                    bar.update(len(done) - bar.n)
+                    parts = description.get("SubStatements", [])
+                    done = sum(part.get("Status") == "FINISHED" for part in parts)
+                    bar.update(done - bar.n)
                     bar.refresh()
                     if left <= 0:
                         break
@@ -277,7 +270,7 @@ class DataApi:
         return self.result(self.run([Step(sql)]), 0)
 
     def result(self, finished: Finished, index: int) -> list[tuple[Any, ...]]:
-        """Return the rows of a statement of a batch. ``index`` counts from 0."""
+        """Return the rows of a batch's statement. ``index`` counts from 0."""
         with translate_errors(self.what):
             pages = self.client.get_paginator("get_statement_result").paginate(
                 Id=f"{finished.id}:{index + 1}"
@@ -294,10 +287,7 @@ class DataApi:
         Raises SparkifyError if it fails.
         """
         with translate_errors(self.what):
-            answer = self.client.execute_statement(
-                Sql=sql,
-                **self.address.where,
-            )
+            answer = self.client.execute_statement(Sql=sql, **self.address.where)
             description = self._wait(answer["Id"], 1)
         if description["Status"] != "FINISHED":
             raise FailedStatementError(str(description.get("Error", "")))

@@ -1,7 +1,7 @@
 """Translate errors of the Data API and Redshift into SparkifyError.
 
-Error codes are from the Data API reference. Redshift's own reasons are texts, which are
-matched by a few words.
+Error codes are from the Data API reference. Redshift's own reasons are matched by
+patterns.
 """
 
 from __future__ import annotations
@@ -53,10 +53,7 @@ _BY_WORDS: Final = (
         r"NoSuchKey|does not exist,Status 404|Mandatory url is not present",
         "The file was deleted while the command ran. Run the command again.",
     ),
-    (
-        r"deadlock",
-        "Another command wrote at the same time. Run the command again.",
-    ),
+    (r"deadlock", "Another command wrote at the same time. Run the command again."),
     (
         r"permission denied|must be owner",
         "Grant the right to the user of the Data API (docs/redshift.md).",
@@ -67,11 +64,9 @@ _BY_WORDS: Final = (
     ),
 )
 
-
 CONFLICT: Final = "Serialization conflict: another transaction changed the same tables"
-"""The meaning of Redshift's error 1023. Neither run has an error:
+"""The meaning of Redshift's error 1023:
 https://docs.aws.amazon.com/redshift/latest/dg/c_serial_isolation.html"""
-
 
 _CONFLICTS: Final = (
     "serializable isolation",
@@ -80,9 +75,8 @@ _CONFLICTS: Final = (
     'relation "[^"]*__dbt_tmp[^"]*" does not exist',
     r"^\s*1023\s*$",
 )
-"""Redshift's words for it. dbt-redshift reports only the number, on a line of its own.
-
-With ``retries``, dbt-redshift loses the temporary table with the connection."""
+"""Patterns of a serialization conflict. dbt-redshift may report the number alone on a
+line. With ``retries``, it opens a new connection, which has no temporary table."""
 
 
 def is_conflict(reason: str) -> bool:

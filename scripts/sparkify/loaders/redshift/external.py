@@ -1,8 +1,7 @@
 """Load the raw tables as views on files in S3, which Redshift Spectrum reads.
 
-A load records the files and counts their records, without copying them. A view contains
-the records of recorded files only, with the time of their load, so the models work as
-with copies.
+A load writes the history of the files and counts their records, without copying them.
+A view contains only the records of files in the history, with the time of their load.
 """
 
 from __future__ import annotations
@@ -14,12 +13,7 @@ from sparkify.loaders import LoadOptions, LoadResult, NewFile, tables_of
 from sparkify.loaders.redshift import statements as sql
 from sparkify.loaders.redshift.copying import CopyLoader, check_unchanged
 from sparkify.loaders.redshift.load import Load
-from sparkify.loaders.redshift.statements import (
-    NEW_FILES,
-    THIS_LOAD,
-    Step,
-    names_of,
-)
+from sparkify.loaders.redshift.statements import NEW_FILES, THIS_LOAD, Step, names_of
 from sparkify.loaders.schema import RAW, STAGING, raw
 from sparkify.raw.rules import RawTable
 from sparkify.raw.sources import Source
@@ -39,17 +33,12 @@ class ExternalLoader(CopyLoader):
 
     def create_statements(self) -> list[str]:
         """Return the statements that create history and quarantine."""
-        copies = {raw(table) for table in STAGING}
-        return [
-            statement
-            for statement in super().create_statements()
-            if not any(
-                f"create table if not exists {name} " in statement for name in copies
-            )
-        ]
+        copies = tuple(f"create table if not exists {raw(table)} " for table in STAGING)
+        statements = super().create_statements()
+        return [text for text in statements if not text.startswith(copies)]
 
     def statements(self, source: Source, files: Sequence[NewFile]) -> Sequence[str]:
-        """Return the SQL of a load, for --dry-run."""
+        """Return the SQL of a load without rejected records, for --dry-run."""
         if not files:
             return self.create_statements()
         load = self._prepare(source, files, LoadOptions(max_rejects=0))
@@ -64,7 +53,7 @@ class ExternalLoader(CopyLoader):
     def load(
         self, source: Source, files: Sequence[NewFile], options: LoadOptions
     ) -> LoadResult:
-        """Record files, their counts and rejected records in one transaction."""
+        """Write history and rejected records of files in one transaction."""
         hidden = [f.file.path for f in files if "/_" in f"/{f.file.path}"]
         if hidden:
             raise SparkifyError(
@@ -73,13 +62,12 @@ class ExternalLoader(CopyLoader):
             )
         load = self._prepare(source, files, options)
         self._check_region(load)
-        if not self._moments:
+        if not self._load_times:
             self.create_tables()
         self._let_identity_build()
-        known = self._known()
+        known = tuple(f"create external table {external(t)} " for t in self._known())
         for statement in external_statements(load):
-            name = next((t for t in known if f"{external(t)} " in statement), "")
-            if not (name and statement.startswith("create external table")):
+            if not statement.startswith(known):
                 self.api.run_alone(statement)
         if self.grant_to:
             self.api.run([Step(text) for text in self._grants()])
@@ -99,7 +87,7 @@ class ExternalLoader(CopyLoader):
         super().reset()
 
     def _known(self) -> list[str]:
-        """Return the existing external tables, none if their schema does not exist."""
+        """Return the names of the existing external tables."""
         rows = self.api.rows(
             "select distinct tablename from svv_external_columns"
             f" where schemaname = {quote_literal(SCHEMA)}"
@@ -108,12 +96,12 @@ class ExternalLoader(CopyLoader):
 
     def _check_region(self, load: Load) -> None:
         """Raise SparkifyError if the source is in another region than the warehouse."""
-        here = self.api.region
-        if load.region and load.region != here:
+        home = self.api.region
+        if load.region and load.region != home:
             raise SparkifyError(
                 f"{load.source.root} is in {load.region}, but the warehouse is in"
-                f" {here}. Redshift Spectrum only reads buckets in its own region.",
-                f"Omit --external, or use a copy of the data in {here}.",
+                f" {home}. Redshift Spectrum only reads buckets in its own region.",
+                f"Omit --external, or use a copy of the data in {home}.",
             )
 
 
@@ -179,13 +167,13 @@ with no schema binding"""
 
 
 def steps_of(load: Load) -> list[Step]:
-    """Return the batch that records files."""
+    """Return the batch that writes history and rejected records."""
     tables = tables_of(load.files)
-    is_again = any(new.replaces for new in load.files)
+    has_replaced = any(new.replaces for new in load.files)
     return [
         *sql.opening(load.id, load.seen),
         *load.fill(NEW_FILES, sql.FILES_COLUMNS, load.file_rows()),
-        *(map(Step, sql.delete_files_statements([])) if is_again else ()),
+        *(map(Step, sql.delete_files_statements([])) if has_replaced else ()),
         *(Step(quarantine_statement(table, load.source.root)) for table in tables),
         load.limit(),
         *(Step(history_insert(table, load.source.root)) for table in tables),
@@ -193,7 +181,7 @@ def steps_of(load: Load) -> list[Step]:
 
 
 def quarantine_statement(table: RawTable, root: str) -> str:
-    """Return the insert of rejected records, with their file but without a line."""
+    """Return the insert of rejected records, with file and a null line number."""
     return f"""{sql.into("rejected_records")}
 select
     {quote_literal(table.name)},

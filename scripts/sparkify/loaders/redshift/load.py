@@ -1,4 +1,4 @@
-"""Plan one load with COPY: its manifests in S3 and its batch of statements."""
+"""A load with COPY: its manifests in S3 and its batch of statements."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from sparkify.raw.sources import S3Prefix, Source, compression_of
 from sparkify.shared.quoting import quote_identifier
 
 COMPRESSIONS: Final = {"": "", ".gz": "gzip", ".bz2": "bzip2", ".zst": "zstd"}
-"""COPY's name of a compression, by the suffix of a file."""
+"""COPY's names of compressions by file suffix."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """The files of a load, and how COPY reads them.
+    """The files and options of a load.
 
-    ``seen`` is the time of the latest load in the history when the load was planned.
-    With ``staging``, lists of files are written there, otherwise they are SQL literals.
+    ``seen`` is the time of the latest load when this load was planned. Lists of files
+    are written to ``staging``, or are SQL literals if it is None.
     """
 
     source: Source
@@ -44,9 +44,9 @@ class Load:
 
     @property
     def id(self) -> str:
-        """An id that is the same for a repeated load of the same files."""
+        """A hash of files and options, so that a repeated load has the same id."""
         staging = self.staging.root if self.staging else ""
-        what = (
+        hashed = (
             self.source.root,
             [
                 (n.table.name, n.table.part, n.replaces, tuple(n.file))
@@ -55,17 +55,17 @@ class Load:
             (self.seen, staging, self.is_compact, self.role, self.max_rejects),
             self.warehouse,
         )
-        return hashlib.sha256(repr(what).encode()).hexdigest()[:32]
+        return hashlib.sha256(repr(hashed).encode()).hexdigest()[:32]
 
     def of_table(self, table: RawTable) -> list[NewFile]:
         """Return the files of a table."""
         return [new for new in self.files if new.table == table]
 
     def origins(self, table: RawTable) -> list[Origin]:
-        """Return the origins of a table, one COPY per compression."""
+        """Return the origins of a table, one per compression."""
         if self.is_compact:
             parts = self._listed(table, ".gz")
-            return [Origin(parts, True, "gzip", self.region, "auto")]  # noqa: FBT003 -- as the fields stand
+            return [Origin(parts, True, "gzip", self.region, "auto")]  # noqa: FBT003 -- in field order
         suffixes = {compression_of(new.file.path) for new in self.of_table(table)}
         return [
             Origin(
@@ -89,10 +89,11 @@ class Load:
         rejections: Sequence[Rejection] = (),
         expected: Mapping[str, int] | None = None,
     ) -> list[Step]:
-        """Return the batch. ``rejections`` are the records that COPY will reject.
+        """Return the batch.
 
-        ``expected`` is the number of records that COPY accepted in the trial, by table.
-        Without it, COPY fails at the first record that it rejects.
+        ``rejections`` are the known rejected records. ``expected`` is the number of
+        records that COPY accepted in the trial, by table. Without it, COPY fails at the
+        first record that it rejects.
         """
         tables = tables_of(self.files)
         steps = sql.opening(self.id, self.seen)
@@ -123,9 +124,7 @@ class Load:
         steps.append(self.limit())
         parts = {table.name: f"{self.source.root}/{table.part}" for table in tables}
         first = {table.name: self.of_table(table)[0].file.path for table in tables}
-        steps.append(
-            Step(sql.history_insert(parts, first, counted=self.is_compact)),
-        )
+        steps.append(Step(sql.history_insert(parts, first, counted=self.is_compact)))
         return steps
 
     def limit(self) -> Step:
@@ -171,22 +170,19 @@ class Load:
     ) -> list[Step]:
         """Return the steps that create a temporary table with rows.
 
-        With ``staging``, COPY reads the rows from there.
+        With ``staging``, COPY reads the rows from its files.
         """
         steps = [Step(sql.side_table(table, columns))]
         if self.staging:
             address = self.staging.address(f"{self.id}/{table}.json")
-            origin = Origin(address, False, "", self.region, "auto")  # noqa: FBT003 -- as the fields stand
+            origin = Origin(address, False, "", self.region, "auto")  # noqa: FBT003 -- in field order
             into = quote_identifier(table)
-            return [
-                *steps,
-                Step(sql.copy_statement(into, columns, origin, self.role)),
-            ]
+            return [*steps, Step(sql.copy_statement(into, columns, origin, self.role))]
         values = [list(row.values()) for row in rows]
         return steps + [Step(text) for text in sql.insert_statements(table, values)]
 
     def file_rows(self) -> list[dict[str, Any]]:
-        """Return the files as rows of the temporary table of new files."""
+        """Return the rows of the temporary table of new files."""
         return [
             {
                 "table_name": new.table.name,
@@ -228,7 +224,7 @@ class Load:
 
 
 def reject_rows(rejections: Iterable[Rejection]) -> list[dict[str, Any]]:
-    """Return rejected records as rows, with text cut to the columns' lengths."""
+    """Return the rows of rejected records, with texts cut to the columns' lengths."""
     return [
         {
             "table_name": r.table,

@@ -1,4 +1,4 @@
-"""Open the raw tables of Redshift: copies of the records, or views on them."""
+"""Choose the loader of the raw tables in Redshift: copies, or views on files in S3."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sparkify.loaders.redshift.external import ExternalLoader
 from sparkify.shared.errors import SparkifyError
 
 OPTIONS: Final = ("manifest", "compact", "external", "timeout")
-"""Options of the command that only this engine has."""
+"""Command options that only this engine has."""
 
 
 def open_loader(target: dict[str, Any]) -> CopyLoader:
@@ -18,8 +18,7 @@ def open_loader(target: dict[str, Any]) -> CopyLoader:
     for other in ("manifest", "external"):
         if target.get("compact") and target.get(other):
             raise SparkifyError(
-                f"--compact and --{other} cannot be combined.",
-                "Omit one of them.",
+                f"--compact and --{other} cannot be combined.", "Omit one of them."
             )
     if target.get("external") or setting("EXTERNAL"):
         return ExternalLoader(target)

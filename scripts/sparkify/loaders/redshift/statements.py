@@ -1,7 +1,6 @@
-"""The SQL of a load on Redshift, as pure functions from values to statements.
+"""Build the SQL of a load on Redshift.
 
-The Database Developer Guide documents every statement. docs/redshift.md lists its
-pages.
+docs/redshift.md lists the pages of the Database Developer Guide on the statements.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ LENGTHS: Final = {
     "reason": MAX_REASON_BYTES,
     "raw_text": MAX_RAW_BYTES,
 }
-"""Maximum bytes of text columns of the load. A varchar without a length has 256."""
+"""Bytes of text columns. A varchar without a length has 256."""
 
 DESIGN: Final = {
     "staging_events": "distkey (sessionid) sortkey (loaded_at)",
@@ -60,7 +59,7 @@ DESIGN: Final = {
     "load_history": "diststyle even sortkey (loaded_at)",
     "rejected_records": "diststyle even sortkey (loaded_at)",
 }
-"""Dist and sort keys. docs/redshift.md gives the reasons."""
+"""Dist and sort keys. docs/redshift.md explains them."""
 
 FILES_COLUMNS: Final = {
     "table_name": "varchar(64)",
@@ -80,7 +79,7 @@ REJECTS_COLUMNS: Final = {
 
 @dataclass(frozen=True)
 class Step:
-    """A statement of a batch, and the error message if it fails."""
+    """A statement of a batch, with what is wrong and what to do if it fails."""
 
     sql: str
     wrong: str = ""
@@ -109,14 +108,14 @@ def names(columns: Iterable[str]) -> str:
 
 
 def into(table: str) -> str:
-    """Return the head of an insert into a raw table, with columns in schema order."""
+    """Return the beginning of an insert into a raw table, columns in schema order."""
     return f"insert into {raw(table)} ({names(TABLES[table])})"
 
 
 def create_statements() -> list[str]:
     """Return the statements that create the raw schema and its tables if missing."""
     statements = [f"create schema if not exists {quote_identifier(RAW)}"]
-    identify = {
+    identifying = {
         (table.name, column.name)
         for table in RAW_TABLES
         for column in table.columns
@@ -125,7 +124,7 @@ def create_statements() -> list[str]:
     for table, columns in TABLES.items():
         lines = ",\n".join(
             f"    {quote_identifier(name.lower())} {_type(name, kind)}"
-            + (" not null" if (table, name) in identify else "")
+            + (" not null" if (table, name) in identifying else "")
             for name, kind in columns.items()
         )
         statements.append(
@@ -135,9 +134,9 @@ def create_statements() -> list[str]:
 
 
 def grants(schema: str, user: str) -> list[str]:
-    """Return the statements that let a user read a schema, none without a user.
+    """Return the statements that let a user read a schema, or [] without a user.
 
-    A quoted name keeps its capitals only with the setting.
+    Without the setting, even quoted names lose their capitals.
     """
     if not user:
         return []
@@ -151,12 +150,12 @@ def grants(schema: str, user: str) -> list[str]:
 
 
 def user_statement(user: str) -> str:
-    """Return a query with a row if a user exists."""
+    """Return a query that has a row if a user exists."""
     return f"select usename from pg_user where usename = {quote_literal(user)}"
 
 
 def may_build_statement(user: str, database: str) -> str:
-    """Return a query with a row if a user may read raw tables and create schemas."""
+    """Return a query that has a row if a user may read raw and create schemas."""
     return f"""{user_statement(user)}
 and has_schema_privilege(usename, {quote_literal(RAW)}, 'usage')
 and has_database_privilege(usename, {quote_literal(database)}, 'create')"""
@@ -165,15 +164,15 @@ and has_database_privilege(usename, {quote_literal(database)}, 'create')"""
 def rights_statements(user: str, database: str, *, is_known: bool) -> list[str]:
     """Return the statements that let the user of an IAM identity build.
 
-    They create the user if it is not known. ``dbt docs generate`` and ``make
+    They create the user unless ``is_known``. ``dbt docs generate`` and ``make
     check-design`` read svv_table_info.
     """
     name = quote_identifier(user)
     keep_case, *read = grants(RAW, user)
-    make = [] if is_known else [f"create user {name} password disable"]
+    create = [] if is_known else [f"create user {name} password disable"]
     return [
         keep_case,
-        *make,
+        *create,
         *read,
         f"grant create on database {quote_identifier(database)} to {name}",
         f"grant select on svv_table_info to {name}",
@@ -185,7 +184,7 @@ def _type(name: str, kind: str) -> str:
 
 
 def kinds_statement() -> str:
-    """Return a query for names and kinds (table or view) in the raw schema."""
+    """Return a query for the name and kind (table or view) of each raw table."""
     schema = quote_literal(RAW)
     return f"""select cast(tablename as varchar(128)), cast('table' as varchar(5))
 from pg_tables
@@ -205,25 +204,25 @@ def history_statement() -> str:
 
 
 def latest_load() -> str:
-    """Return the expression for the time of the latest load as text, or ''."""
+    """Return the expression for the latest load time as text, '' without a load."""
     return "coalesce(cast(max(loaded_at) as varchar(32)), '')"
 
 
 def guard(condition: str, name: str, source: str) -> str:
-    """Return a query that fails with a division by zero unless a condition is true.
+    """Return a query that divides by zero unless a condition is true.
 
-    Redshift cannot raise an error outside of a stored procedure.
+    Redshift can raise an error only in a stored procedure.
     """
-    holds = f"case when {condition} then 1 else 0 end"
-    return f"select 1 / {holds} as {quote_identifier(name)} from {source}"
+    divisor = f"case when {condition} then 1 else 0 end"
+    return f"select 1 / {divisor} as {quote_identifier(name)} from {source}"
 
 
 def opening(load_id: str, seen: str) -> list[Step]:
     """Return the first steps: lock the history, check it, set the time of the load.
 
-    ``seen`` is the time of the latest load when this load was planned. The lock comes
-    first, because a transaction sees the data committed before its first query
-    ("Isolation levels in Amazon Redshift").
+    ``seen`` is the time of the latest load when this load was planned. The lock is the
+    first step, because a transaction sees the data that were committed before its first
+    query ("Isolation levels in Amazon Redshift").
     """
     history = raw("load_history")
     unchanged = f"{latest_load()} = {quote_literal(seen)}"
@@ -253,10 +252,7 @@ def side_table(table: str, columns: Mapping[str, str]) -> str:
 
 
 def landing_statement(table: RawTable) -> str:
-    """Return the statement for the temporary table that COPY fills.
-
-    Columns that identify a record are not null, as in the rules.
-    """
+    """Return the statement that creates the temporary table for COPY."""
     columns = {
         column.name.lower(): column.kind.sql_type
         + (" not null" if column.identifies else "")
@@ -270,7 +266,7 @@ def landing_statement(table: RawTable) -> str:
 def copy_statement(
     into: str, columns: Iterable[str], origin: Origin, role: str, max_errors: int = 0
 ) -> str:
-    """Return a COPY. It fails at the first error, or at the ``max_errors``-th."""
+    """Return a COPY that fails at error number ``max_errors``, or at the first if 0."""
     lines = [
         f"copy {into} ({names(columns)})",
         f"from {quote_literal(origin.address)}",
@@ -294,19 +290,19 @@ def json_option(table: RawTable) -> str:
 
 
 def insert_statements(table: str, rows: Iterable[Sequence[Any]]) -> list[str]:
-    """Return the inserts of rows, each below MAX_STATEMENT_BYTES."""
+    """Return inserts of rows, each of at most MAX_STATEMENT_BYTES."""
     head = f"insert into {quote_identifier(table)} values\n"
     statements: list[str] = []
     lines: list[str] = []
     size = 0
     for row in rows:
         line = "(" + ", ".join(_value(value) for value in row) + ")"
-        bytes_of_line = len(line.encode()) + 2
-        if lines and len(head) + size + bytes_of_line > MAX_STATEMENT_BYTES:
+        line_bytes = len(line.encode()) + 2
+        if lines and len(head) + size + line_bytes > MAX_STATEMENT_BYTES:
             statements.append(head + ",\n".join(lines))
             lines, size = [], 0
         lines.append(line)
-        size += bytes_of_line
+        size += line_bytes
     if lines:
         statements.append(head + ",\n".join(lines))
     return statements
@@ -326,9 +322,9 @@ def manifest_text(addresses: Iterable[str]) -> str:
     return json.dumps({"entries": entries}, ensure_ascii=False)
 
 
-def delete_loads_statements(table: str, moments: Sequence[str]) -> list[str]:
-    """Return the statements that delete whole loads of a table, by their times."""
-    listed = ", ".join(quote_literal(moment) for moment in moments)
+def delete_loads_statements(table: str, times: Sequence[str]) -> list[str]:
+    """Return the statements that delete the loads of a table with given times."""
+    listed = ", ".join(map(quote_literal, times))
     of_table = f"table_name = {quote_literal(table)} and loaded_at in ({listed})"
     return [
         f"""delete from {raw(table)}
@@ -356,7 +352,7 @@ where {table}.table_name = {NEW_FILES}.table_name and {table}.path = {NEW_FILES}
 def accept_statement(table: RawTable, *, checked: bool) -> str:
     """Return the insert of accepted records into the raw table.
 
-    ``checked`` if all rules were already checked.
+    ``checked`` is true if all rules were already checked.
     """
     columns = names(column.name for column in table.columns)
     where = "" if checked else f"\nwhere {rejection_reason(table)} is null"
@@ -367,7 +363,7 @@ cross join {THIS_LOAD}{where}"""
 
 
 def quarantine_statement(table: RawTable) -> str:
-    """Return the insert into quarantine of records that only a rule rejects.
+    """Return the insert of records that COPY accepted and a rule rejects.
 
     COPY does not store file and line of a record, so the text consists of its values.
     """
@@ -394,7 +390,7 @@ def values_as_text(table: RawTable) -> str:
 
 
 def rejection_reason(table: RawTable) -> str:
-    """Return the expression for the reason to reject a record, null if accepted.
+    """Return the expression for the reason to reject a record, or null.
 
     It checks the rules of docs/decisions/0001 that column types do not enforce.
     """
@@ -425,28 +421,28 @@ def _broken(column: Column) -> list[tuple[str, str]]:
         finite = f"not {name} between {least} and {most}"
         return [(finite, "is out of range")]
     if column.kind is USER:
-        not_whole = f"{trimmed} !~ '^(-?[0-9]+)?$'"
+        not_integer = f"{trimmed} !~ '^(-?[0-9]+)?$'"
         too_long = f"length(replace({trimmed}, '-', '')) > {MAX_USER_DIGITS}"
         return [
-            (not_whole, "is neither empty nor an integer"),
+            (not_integer, "is neither empty nor an integer"),
             (too_long, "is out of range"),
         ]
     return []
 
 
 def text_of(characters: str) -> str:
-    """Return the expression for a text as bytes in hex, so that they are visible."""
+    """Return the expression for a text, with its bytes in hex to show white space."""
     return f"from_varbyte(to_varbyte('{characters.encode().hex()}', 'hex'), 'utf8')"
 
 
 def twice_encoded(character: str) -> str:
-    """Return the bytes, in hex, of a character that was encoded two more times."""
+    """Return a character as hex of its bytes after it was encoded two more times."""
     once = character.encode().decode("latin-1")
     return once.encode().decode("latin-1").encode().hex()
 
 
 def reject_statement() -> str:
-    """Return the insert of records that COPY is known to reject."""
+    """Return the insert of the records in NEW_REJECTS."""
     return f"""{into("rejected_records")}
 select {names(REJECTS_COLUMNS)}, {THIS_LOAD}.load_id, {THIS_LOAD}.loaded_at
 from {NEW_REJECTS}
@@ -458,11 +454,11 @@ def history_insert(
 ) -> str:
     """Return the insert of a load's files into the history, with record counts.
 
-    ``counted`` if the file of each record is known. Otherwise the first file of a table
-    has the count of all its files, and the other counts are null. ``sources`` and
-    ``first_paths`` are by table.
+    ``counted`` is true if the file of each record is known. Otherwise the first file of
+    a table has the count of all its files, and the other counts are null. ``sources``
+    and ``first_paths`` are by table.
     """
-    moment = f"(select loaded_at from {THIS_LOAD})"
+    load_time = f"(select loaded_at from {THIS_LOAD})"
     first = [
         (f"cast({quote_literal(name)} as varchar(64))", quote_literal(path), name)
         for name, path in first_paths.items()
@@ -470,14 +466,14 @@ def history_insert(
     loaded = "\n    union all\n".join(
         f"""    select {table} as table_name, coalesce(source_path, {path}) as path,
         count(*) as record_count
-    from {raw(name)} where loaded_at = {moment} group by 2"""
+    from {raw(name)} where loaded_at = {load_time} group by 2"""
         for table, path, name in first
     )
     rejected = "\n    union all\n".join(
         f"""    select {table} as table_name, coalesce(path, {path}) as path,
         count(*) as record_count
     from {raw("rejected_records")}
-    where loaded_at = {moment} and table_name = {table} group by 2"""
+    where loaded_at = {load_time} and table_name = {table} group by 2"""
         for table, path, _ in first
     )
     source = " ".join(
@@ -511,7 +507,7 @@ left join rejected
 
 
 def names_of(table: str, columns: Iterable[str]) -> str:
-    """Return columns qualified with a table's name."""
+    """Return a select list of columns, qualified with a table's name."""
     return ",\n    ".join(f"{table}.{name}" for name in columns)
 
 

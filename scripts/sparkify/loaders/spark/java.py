@@ -1,4 +1,4 @@
-"""Find a Java version for Spark."""
+"""Check that Java is installed for Spark."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Final
 from sparkify.shared.errors import SparkifyError
 
 OLDEST: Final = 17
-"""The version that pyspark 4 requires: https://spark.apache.org/docs/latest/."""
+"""The oldest version for pyspark 4: https://spark.apache.org/docs/latest/."""
 
 
 def require_java() -> None:
-    """Raise SparkifyError if JAVA_HOME or PATH have no Java or an old version."""
+    """Raise SparkifyError if Java in JAVA_HOME or PATH is missing or too old."""
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home, "bin", "java")) if home else shutil.which("java")
     found = _version(java) if java else None
@@ -36,10 +36,10 @@ def require_java() -> None:
 def _version(java: str) -> int | None:
     """Return the major version from ``java -version``, which writes 8 as 1.8."""
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             [java, "-version"], capture_output=True, text=True, check=True
         ).stderr
     except (OSError, subprocess.CalledProcessError):
         return None
-    match = re.search(r'version "(?:1\.)?(\d+)', said)
+    match = re.search(r'version "(?:1\.)?(\d+)', output)
     return int(match[1]) if match else None

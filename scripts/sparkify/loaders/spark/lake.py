@@ -1,8 +1,8 @@
-"""The files of the raw tables in a lake, and which of them are committed.
+"""The folders and commits of the raw tables in a lake.
 
-A load writes records to its own folders. Renaming its history, one file, into
-``raw/commits`` commits the load. The records of a file are those in the folder that its
-latest history names.
+A load writes records to its own folders, and its history to one file. Moving that file
+to ``raw/commits`` commits the load. The latest history of a file names the folder of
+its records.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Lake:
     """The folder ``raw`` below a lake's root."""
 
     def __init__(self, root: Path) -> None:
-        """Set the root of the lake, without creating anything."""
+        """Set the root of the lake. Creates nothing."""
         self.raw = root / "raw"
         self.commits = self.raw / "commits"
 
@@ -40,11 +40,11 @@ class Lake:
         return self.raw / table
 
     def partition(self, table: str, folder: str) -> Path:
-        """Return a folder of records, named as a Hive partition."""
+        """Return the path of a Hive partition of a raw table."""
         return self.folder(table) / f"folder={folder}"
 
     def history(self) -> list[dict[str, Any]]:
-        """Return the latest history of each file, ordered by load time."""
+        """Return the latest history row of each file, with the columns of COMMITTED."""
         rows: list[dict[str, Any]] = []
         for path in self.commits.glob("*.json"):
             with path.open(encoding="utf-8") as lines:
@@ -58,7 +58,7 @@ class Lake:
         return datetime.fromisoformat(max(times)) if times else None
 
     def commit(self, load: str, rows: Sequence[Sequence[Any]]) -> None:
-        """Commit a load by renaming one file. Rows are in the order of COMMITTED."""
+        """Commit a load by renaming a file. Values are in the order of COMMITTED."""
         uncommitted = self.commits / f".{load}.json"
         with uncommitted.open("w", encoding="utf-8") as file:
             for row in rows:
@@ -79,12 +79,12 @@ class Lake:
                     shutil.rmtree(folder)
 
     def remove(self) -> None:
-        """Delete the raw tables. The rename deletes the history first."""
+        """Delete the raw tables. The rename makes it atomic."""
         if self.raw.exists():
-            gone = self.raw.with_name("raw-removed")
-            shutil.rmtree(gone, ignore_errors=True)
-            self.raw.rename(gone)
-            shutil.rmtree(gone)
+            removed = self.raw.with_name("raw-removed")
+            shutil.rmtree(removed, ignore_errors=True)
+            self.raw.rename(removed)
+            shutil.rmtree(removed)
 
 
 def _timestamp(value: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Load the raw tables of a Parquet lake with Spark, which parses each file once."""
+"""Load the raw tables of a Parquet lake. Spark's parser reads each file once."""
 
 from __future__ import annotations
 
@@ -7,28 +7,17 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from sparkify.loaders import (
-    LoadedFile,
-    LoadOptions,
-    LoadResult,
-    NewFile,
-    tables_of,
-)
+from sparkify.loaders import LoadedFile, LoadOptions, LoadResult, NewFile, tables_of
 from sparkify.loaders.bookkeeping import Quarantine, batches, load_time, record_load
 from sparkify.loaders.schema import HISTORY, RAW, REJECTED, STAGING
 from sparkify.loaders.spark import session
 from sparkify.loaders.spark.lake import COMMITTED, RECORDS, Lake
 from sparkify.raw.extra_keys import ExtraKeys, sentences
 from sparkify.raw.reader import count_lines, read_records, suits_parser
-from sparkify.raw.rules import (
-    MAX_TEXT_BYTES,
-    TEXT,
-    Kind,
-    RawTable,
-    plain_line,
-)
+from sparkify.raw.rules import MAX_TEXT_BYTES, TEXT, Kind, RawTable, plain_line
 from sparkify.raw.sources import Source
 from sparkify.shared.errors import SparkifyError
 from sparkify.shared.quoting import quote_identifier, quote_literal
@@ -37,17 +26,17 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 LAKE: Final = "lake"
-"""The schema of the tables that the views of the schema raw read."""
+"""Schema of the tables from which the views in the schema raw read."""
 
 PARTITIONS_IN_CATALOGUE: Final = "spark.sql.hive.manageFilesourcePartitions"
 
 LINES_PER_INSERT: Final = 200_000
 
 MAX_PLAIN_BYTES: Final = 16 << 10
-"""Longer lines are read by read_records: Java's patterns recurse for repetitions."""
+"""Bytes of a line for Java's patterns, which recurse for repetitions."""
 
 HALF_OF_PAIR: Final = r"\\u[dD][89a-fA-F]"
-"""Escapes of surrogates. Spark's parser also accepts half of a pair."""
+"""Pattern of a surrogate's escape. Spark's parser also accepts unpaired surrogates."""
 
 
 def open_loader(target: dict[str, Any]) -> SparkLoader:
@@ -89,17 +78,13 @@ class SparkLoader:
 
     def history(self) -> Sequence[LoadedFile]:
         """Return the loaded files, none if the raw tables do not exist."""
-        columns = (
-            *("source", "table_name", "path"),
-            *("size_bytes", "version", "rejected_count"),
+        values = itemgetter(
+            "source", "table_name", "path", "size_bytes", "version", "rejected_count"
         )
-        return [
-            LoadedFile(*(row[column] for column in columns))
-            for row in self.lake.history()
-        ]
+        return [LoadedFile(*values(row)) for row in self.lake.history()]
 
     def statements(self, source: Source, files: Sequence[NewFile]) -> Sequence[str]:
-        """Return the SQL of a load. The view lines contains the lines of a batch."""
+        """Return the SQL of a load. The view ``lines`` has the lines of a batch."""
         del source
         reads = [read_statement(table) for table in tables_of(files)]
         return [*create_statements(self.lake), *reads]
@@ -141,8 +126,7 @@ class SparkLoader:
 
     def _create(self, session: SparkSession) -> None:
         self.lake.make_folders()
-        # Find partitions by their folders: catalogue entries could not be created
-        # atomically with the commit.
+        # Find partitions by their folders. A commit could not create catalogue entries.
         session.conf.set(PARTITIONS_IN_CATALOGUE, "false")
         for statement in create_statements(self.lake):
             session.sql(statement)
@@ -196,16 +180,16 @@ class _Load:
 
     def _read(self, files: Sequence[NewFile]) -> None:
         for table in tables_of(files):
-            mine = [new for new in files if new.table == table]
+            of_table = [new for new in files if new.table == table]
             lines = {}
-            for batch in batches(mine):
+            for batch in batches(of_table):
                 with self.source.fetch(
                     [new.file for new in batch], self.options.on_file
                 ) as local:
                     lines.update(self._parse(table, batch, local))
             found = self._found(table)
             fallback = []
-            for new in mine:
+            for new in of_table:
                 key = table.name, new.file.path
                 if found.get(new.file.path, 0) == lines[new.file.path]:
                     self.folders[key] = self.by_parser
@@ -225,10 +209,11 @@ class _Load:
         lines: dict[str, int] = {}
         names: list[tuple[str, str]] = []
         for new, name in zip(batch, local, strict=True):
-            count = count_lines(name, new.file.path)
-            lines[new.file.path] = count if _suits_parser(name, new.file.path) else -1
-            if lines[new.file.path] > 0:
-                names.append((name, new.file.path))
+            path = new.file.path
+            count = count_lines(name, path)
+            lines[path] = count if _suits_parser(name, path) else -1
+            if lines[path] > 0:
+                names.append((name, path))
         if names:
             uris = [(_uri(name), path) for name, path in names]
             session = self.session
@@ -254,10 +239,9 @@ class _Load:
         return str(self.lake.partition(table.name, folder))
 
     def _found(self, table: RawTable) -> dict[str, int]:
-        """Return the number of records per file that Spark read, except fallback files.
+        """Return the number of records that Spark read, by path.
 
-        A fallback file contains a line that is not a fast-path line, or another number
-        of lines than records.
+        Omits files with a line that is not a fast-path line.
         """
         if not self.lake.partition(table.name, self.by_parser).exists():
             return {}
@@ -276,21 +260,17 @@ class _Load:
         """Load fallback files with read_records."""
         rows: list[tuple[Any, ...]] = []
         for batch in batches(files):
-            with self.source.fetch(
-                [new.file for new in batch], lambda _: None
-            ) as local:
-                for new, name in zip(batch, local, strict=True):
-                    path = new.file.path
+            wanted = [new.file for new in batch]
+            with self.source.fetch(wanted, lambda _: None) as local:
+                for file, name in zip(wanted, local, strict=True):
+                    path, extra = file.path, self.extra[table.name]
                     self.loaded[table.name, path] = 0
-                    for record in read_records(
-                        table, name, path, self.extra[table.name]
-                    ):
+                    for record in read_records(table, name, path, extra):
                         if record.values is None:
                             self.quarantine.reject(table, path, record)
                             continue
-                        rows.append(
-                            (*_values(table, record.values), self.loaded_at, path)
-                        )
+                        values = _values(table, record.values)
+                        rows.append((*values, self.loaded_at, path))
                         self.loaded[table.name, path] += 1
                         if len(rows) >= LINES_PER_INSERT:
                             self._write(table, rows)
@@ -312,7 +292,7 @@ class _Load:
 
 
 def _values(table: RawTable, texts: Sequence[str | None]) -> list[Any]:
-    """Return a record's texts as Python values for Spark, in the same order."""
+    """Return a record's texts as Python values, in the same order."""
     return [
         None if text is None else _PYTHON[column.kind.sql_type](text)
         for text, column in zip(texts, table.columns, strict=True)
@@ -330,7 +310,7 @@ _PYTHON: Final[dict[str, type[Any]]] = {
 
 
 def _spark_type(sql_type: str) -> str:
-    """Return Spark's name of a type. Its strings have no length."""
+    """Return Spark's name of a type. Spark's strings have no length."""
     return _TYPES.get(sql_type, re.sub(r"^varchar.*", "string", sql_type))
 
 
@@ -356,15 +336,16 @@ def _suits_parser(local: str, path: str) -> bool:
 
 
 def _uri(local: str) -> str:
-    """Return the URI of a file as Spark writes it."""
+    """Return the URI of a file in Spark's notation."""
     return "file:" + local.replace(" ", "%20")
 
 
 def java_pattern(table: RawTable) -> str:
-    """Return the Java pattern of fast-path lines, with keys in any order.
+    r"""Return the Java pattern of fast-path lines, with keys in any order.
 
-    It is ``plain_line`` with two changes. Java's ``$`` also matches before a final line
-    break. Java recurses for the repetition of a group, unless it is possessive.
+    It is ``plain_line`` with two changes. ``\z`` replaces ``$``, which in Java also
+    matches before a final line break. Repetitions are possessive, because Java recurses
+    for others.
     """
     pattern = rf"\A{plain_line(table)[1:-1]}\z"
     return pattern.replace(")*", ")*+").replace("]*", "]*+")
@@ -374,9 +355,9 @@ def read_statement(table: RawTable) -> str:
     """Return the query that reads the lines of a batch of files.
 
     :plain and :half_of_pair are patterns, :loaded_at is the time of the load. The view
-    lines contains value and uri of each line, the view files uri and stored path of
-    each file. A line that is not a fast-path line becomes a row with a null loaded_at,
-    which marks its file as a fallback file.
+    ``lines`` has value and uri of each line. The view ``files`` has uri and stored path
+    of each file. A line that is not a fast-path line becomes a row with a null
+    loaded_at, which marks its file as a fallback file.
     """
     names = [_quoted(column.name) for column in table.columns]
     structure = ", ".join(
@@ -438,20 +419,20 @@ def _positive_zero(kind: Kind) -> str:
 
 
 def create_statements(lake: Lake) -> list[str]:
-    """Return the statements that create the raw tables, as views on committed files."""
+    """Return the statements that create the raw tables, views on committed records."""
     statements = [
         f"create schema if not exists {_quoted(schema)}" for schema in (RAW, LAKE)
     ]
     columns = {**STAGING, "rejected_records": REJECTED}
     statements.extend(
-        f"create table if not exists {_below(table)}"
+        f"create table if not exists {_lake_table(table)}"
         f" ({_columns(columns[table])}, folder string)"
         " using parquet partitioned by (folder)"
         f" location {_literal(str(lake.folder(table)))}"
         for table in RECORDS
     )
     statements.append(
-        f"create table if not exists {_below('commits')} ({_columns(COMMITTED)})"
+        f"create table if not exists {_lake_table('commits')} ({_columns(COMMITTED)})"
         f" using json location {_literal(str(lake.commits))}"
     )
     history = ", ".join(map(_quoted, HISTORY))
@@ -461,7 +442,7 @@ def create_statements(lake: Lake) -> list[str]:
         row_number() over (
             partition by table_name, path order by loaded_at desc
         ) as recency
-    from {_below("commits")}
+    from {_lake_table("commits")}
 )"""
     statements.append(
         f"create or replace view {_quoted(RAW)}.load_history as\n"
@@ -472,7 +453,7 @@ def create_statements(lake: Lake) -> list[str]:
         path = "source_path" if table in STAGING else "path"
         statements.append(
             f"create or replace view {_quoted(RAW)}.{_quoted(table)} as\n"
-            f"select\n    {names}\nfrom {_below(table)} as records\n"
+            f"select\n    {names}\nfrom {_lake_table(table)} as records\n"
             f"left semi join {latest} as history\n    on\n"
             "        history.recency = 1\n"
             "        and history.folder = records.folder\n"
@@ -481,5 +462,5 @@ def create_statements(lake: Lake) -> list[str]:
     return statements
 
 
-def _below(table: str) -> str:
+def _lake_table(table: str) -> str:
     return f"{_quoted(LAKE)}.{_quoted(table)}"

@@ -1,7 +1,6 @@
 """Start and stop the Spark session of this process, on one lake at a time.
 
-Its settings come from the profile's target. dbt starts the same session by itself, and
-uses this one if it exists.
+Its settings are those of the profile's target. dbt uses this session if it exists.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ if TYPE_CHECKING:
 
 STOP_SECONDS: Final = 30
 TEMPORARY: Final = "tmp"
-"""Folder in a lake for temporary files of Spark and Java (profiles.yml)."""
+"""A lake's folder for temporary files of Spark and Java (profiles.yml)."""
 
 
 @dataclass
 class _Running:
-    """The running session, its lake, and its lock file."""
+    """A session, its lake, and the lake's lock file."""
 
     session: SparkSession
     lake: Path
@@ -41,7 +40,7 @@ class _Running:
 
 _running: list[_Running] = []
 _java: list[subprocess.Popen[bytes]] = []
-"""The started Java process, also if the start of Spark was interrupted."""
+"""The Java process, even if the start of Spark was interrupted."""
 
 
 def lake_of(target: dict[str, Any]) -> Path:
@@ -65,11 +64,11 @@ def lake_of(target: dict[str, Any]) -> Path:
 
 
 def start(target: dict[str, Any]) -> SparkSession:
-    """Return the session on a target's lake, and start it if necessary.
+    """Return the session on a target's lake, and start it if it is not running.
 
-    Starting takes seconds, so it runs until the process ends. Prints that it waits, if
-    another process has a session on the lake. Raises SparkifyError if Java or Spark is
-    missing, or if a program that ignores the lock has the lake open.
+    The session runs until the process ends. Waits if another process has a session on
+    the lake. Raises SparkifyError if Java or Spark is missing, or if a program that
+    ignores the lock has the lake open.
     """
     lake = lake_of(target)
     if _running and _running[0].lake == lake:
@@ -89,12 +88,12 @@ def start(target: dict[str, Any]) -> SparkSession:
     builder = SparkSession.builder.enableHiveSupport()
     for name, value in target["server_side_parameters"].items():
         builder = builder.config(name, str(value))
-    with contextlib.chdir(PROJECT), _quiet(lake), _remembered_java():
+    with contextlib.chdir(PROJECT), _log_errors(lake), _record_java():
         try:
             session = builder.getOrCreate()
             _running.append(_Running(session, lake, lock))
             session.sql("show schemas").collect()
-            _remove_halves(session, lake)
+            _delete_incomplete_versions(session, lake)
         except BaseException as error:
             if not _running:  # Interrupted while Java or Spark started.
                 _end_java(lake)
@@ -102,15 +101,15 @@ def start(target: dict[str, Any]) -> SparkSession:
             stop()
             if not isinstance(error, Exception):
                 raise
-            raise _unstarted(lake, error) from error
+            raise _start_error(lake, error) from error
     return session
 
 
 @atexit.register
 def stop() -> None:
-    """Stop the session, if there is one, kill its JVM and unlock the lake.
+    """Stop the session and its Java, delete temporary files and unlock the lake.
 
-    Also runs at the end of the process. Deletes temporary files of Spark and Java.
+    Does nothing without a session. Also runs at the end of the process.
     """
     while _running:
         running = _running.pop()
@@ -121,7 +120,7 @@ def stop() -> None:
 
 
 def _end_java(lake: Path) -> None:
-    """End Java, if it runs, and delete temporary files of Spark and Java."""
+    """End Java, and delete temporary files of Spark and Java."""
     from pyspark import SparkContext
 
     gateway = SparkContext._gateway  # noqa: SLF001 -- there is no public way to end Java
@@ -129,7 +128,7 @@ def _end_java(lake: Path) -> None:
         gateway.shutdown()
     while _java:
         process = _java.pop()
-        if gateway is None:  # Interrupted while it started, Java may wait forever.
+        if gateway is None:  # Java may wait forever if its start was interrupted.
             process.kill()
         # Java ends when its input ends, even if Spark no longer responds.
         if process.stdin:
@@ -145,8 +144,8 @@ def _end_java(lake: Path) -> None:
 
 
 @contextlib.contextmanager
-def _remembered_java() -> Iterator[None]:
-    """Let pyspark start Java so that it can be ended before pyspark returns it."""
+def _record_java() -> Iterator[None]:
+    """Record the Java process that pyspark starts, before its start is complete."""
     from pyspark import java_gateway
 
     start_process = java_gateway.Popen
@@ -163,10 +162,7 @@ def _remembered_java() -> Iterator[None]:
 
 
 def _empty(folder: Path) -> None:
-    """Create an empty folder. Delete the files that a killed process left in it.
-
-    dbt's Java needs the folder itself.
-    """
+    """Create an empty folder, which dbt's Java needs. Delete an existing one."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
 
@@ -187,11 +183,8 @@ def hold(lake: Path) -> IO[bytes]:
             return lock
 
 
-def _remove_halves(session: SparkSession, lake: Path) -> None:
-    """Delete incomplete versions that killed builds left (decision 7).
-
-    They are not in the catalogue. A folder has the name of its table.
-    """
+def _delete_incomplete_versions(session: SparkSession, lake: Path) -> None:
+    """Delete versions of killed builds, which are not in the catalogue (decision 7)."""
     for schema in lake.glob("warehouse/*_versions.db"):
         name = schema.name.removesuffix(".db")
         known = {row[1] for row in session.sql(f"show tables in `{name}`").collect()}
@@ -201,22 +194,22 @@ def _remove_halves(session: SparkSession, lake: Path) -> None:
 
 
 @contextlib.contextmanager
-def _quiet(lake: Path) -> Iterator[None]:
-    """Redirect standard error to a file while Java starts. Java keeps the file."""
-    before = os.dup(2)
+def _log_errors(lake: Path) -> Iterator[None]:
+    """Redirect standard error to a log while Java starts. Java keeps the log open."""
+    standard_error = os.dup(2)
     with (lake / "spark.log").open("wb") as log:
         os.dup2(log.fileno(), 2)
     try:
         yield
     finally:
-        os.dup2(before, 2)
-        os.close(before)
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
 
 
-def _unstarted(lake: Path, error: Exception) -> SparkifyError:
+def _start_error(lake: Path, error: Exception) -> SparkifyError:
     log = lake / "spark.log"
-    said = str(error) + log.read_text(encoding="utf-8", errors="replace")
-    if "Another instance of Derby" in said:
+    messages = str(error) + log.read_text(encoding="utf-8", errors="replace")
+    if "Another instance of Derby" in messages:
         return SparkifyError(
             f"Another program has {lake} open.",
             "Wait until dbt or the other program has ended, and run the command again.",
