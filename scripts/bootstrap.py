@@ -43,7 +43,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_engine_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of single engines. ``open_loader`` rejects them for others."""
+    """Add options of single engines. ``open_loader`` rejects them on others."""
     add = parser.add_argument
     prefix = "s3://bucket/prefix"
     add("--manifest", metavar=prefix, help="S3 prefix for the manifests of COPY")
@@ -68,7 +68,7 @@ def engine_options(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def load_request(options: argparse.Namespace) -> Request:
-    """Return the options that ``add_source_arguments`` and ``main`` add."""
+    """Return the request from the options of ``add_source_arguments`` and main."""
     given = vars(options)
     names = (field.name for field in fields(Request))
     return Request(**{name: given[name] for name in names if name in given})

@@ -38,9 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=PORT, help="port to serve on")
     options = parser.parse_args(argv)
     target = read_target(options.target)
-    require_data(target)  # starts the project's own PostgreSQL server, if it is used
+    require_data(target)  # may start the project's PostgreSQL server
     if target["type"] == "spark":
-        spark_session.stop()  # dct starts its own session, and a lake allows only one
+        spark_session.stop()  # dct starts another, and a lake allows one
     environment = prepare(target)
     if options.command == "serve":
         return serve(options.port, environment)

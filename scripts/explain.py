@@ -22,14 +22,14 @@ HOW = (
 
 @without_traceback
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command; 0 if there was something to explain."""
+    """Run the command. Return 0 if the row or figure exists."""
     parser = argparse.ArgumentParser(description=__doc__)
     add = parser.add_argument
     add("table", nargs="?", help=f"one of {', '.join(EXPLAINED)}")
     add("--key", help="key of a row of the table")
     add("--metric", help="name of a metric (make metrics lists them)")
     add("--day", help="day of the metric, such as 2018-11-15")
-    add("--target", help="target of profiles.yml (default: the one that dbt takes)")
+    add("--target", help="target of profiles.yml (default: dbt's default target)")
     options = parser.parse_args(argv)
     if bool(options.table and options.key) == bool(options.metric and options.day):
         raise SparkifyError("Name a table and a key, or a metric and a day.", HOW)

@@ -23,7 +23,7 @@ DEFAULTS = Options(Path())
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one sentence, without the usage text."""
+    """A parser that reports errors without the usage text."""
 
     def error(self, message: str) -> NoReturn:
         """Raise SparkifyError."""

@@ -27,13 +27,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="only check, do not write")
     options = parser.parse_args(argv)
     readme = PROJECT / "README.md"
-    before = readme.read_text(encoding="utf-8")
-    after = with_drawing(before, draw(read_models(PROJECT / "models/marts/core")))
+    text = readme.read_text(encoding="utf-8")
+    updated = with_drawing(text, draw(read_models(PROJECT / "models/marts/core")))
     if options.check:
-        if after != before:
+        if updated != text:
             print("The diagram in README.md is out of date. Run make star.")
-        return int(after != before)
-    readme.write_text(after, encoding="utf-8")
+        return int(updated != text)
+    readme.write_text(updated, encoding="utf-8")
     print("Updated the diagram in README.md.")
     return 0
 

@@ -11,7 +11,7 @@ from sparkify.shared.errors import without_traceback
 
 @without_traceback
 def main() -> int:
-    """Run the command. Return 0 without output if Java is found."""
+    """Run the command. Return 0 if Java is installed."""
     require_java()
     return 0
 

@@ -22,12 +22,12 @@ from sparkify.shared.quoting import quote_identifier, quote_literal
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
 
-MOST_UNSORTED: Final = 5.0
+MAX_UNSORTED: Final = 5.0
 """Percent of rows. VACUUM skips a table that is at least 95 percent sorted."""
-MOST_STATISTICS_OFF: Final = 10.0
+MAX_STATISTICS_OFF: Final = 10.0
 """Percent of rows. ANALYZE skips a table with fewer changed rows."""
-MOST_SKEW: Final = 2.0
-"""Rows of the fullest slice divided by those of the emptiest slice."""
+MAX_SKEW: Final = 2.0
+"""Rows of the fullest slice, divided by rows of the emptiest slice."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def wanted_of(manifest: Manifest) -> list[Wanted]:
 
 
 def question(schemas: Iterable[str]) -> str:
-    """Return a query for the rows of svv_table_info of some schemas."""
+    """Return a query for the rows of svv_table_info in some schemas."""
     names = ", ".join(quote_literal(schema) for schema in sorted(schemas))
     return (
         'select "schema", "table", diststyle, sortkey1, sortkey_num, tbl_rows,'
@@ -102,7 +102,7 @@ def question(schemas: Iterable[str]) -> str:
 
 
 def found_of(rows: Iterable[Sequence[Any]]) -> dict[tuple[str, str], Found]:
-    """Return the rows of that query by schema and table."""
+    """Return the rows of ``question`` by schema and table."""
     return {
         (str(schema), str(table)): Found(
             str(table),
@@ -124,10 +124,10 @@ def drifts_of(wanted: Wanted, found: Found) -> Iterator[Drift]:
     alter = f"alter table {wanted.name} alter"
     table = wanted.table
     if found.diststyle.partition("(")[0] == "AUTO":
-        is_there = wanted.diststyle == "AUTO"
+        has_dist = wanted.diststyle == "AUTO"
     else:
-        is_there = found.diststyle == wanted.diststyle
-    if not is_there:
+        has_dist = found.diststyle == wanted.diststyle
+    if not has_dist:
         is_key = wanted.diststyle.startswith("KEY")
         how = f"distkey {wanted.dist}" if is_key else f"diststyle {wanted.dist}"
         what = f"dist is {found.diststyle}, not {wanted.diststyle}"
@@ -139,13 +139,13 @@ def drifts_of(wanted: Wanted, found: Found) -> Iterator[Drift]:
         how = f"compound sortkey ({columns})" if columns else "sortkey auto"
         what = f"sort is {found.sort or 'AUTO'}, not {columns or 'AUTO'}"
         yield Drift(table, what, f"{alter} {how}", is_design=True)
-    if found.unsorted > MOST_UNSORTED:
+    if found.unsorted > MAX_UNSORTED:
         what = f"{found.unsorted:g} % of the rows are unsorted"
         yield Drift(table, what, f"vacuum full {wanted.name}", is_design=False)
-    if found.statistics_off > MOST_STATISTICS_OFF:
+    if found.statistics_off > MAX_STATISTICS_OFF:
         what = f"statistics are {found.statistics_off:g} % off"
         yield Drift(table, what, f"analyze {wanted.name}", is_design=False)
-    if found.skew is not None and found.skew > MOST_SKEW and is_there:
+    if found.skew is not None and found.skew > MAX_SKEW and has_dist:
         what = (
             f"the fullest slice has {found.skew:g} times the rows of the emptiest;"
             " change dist of the model and of the table to 'even' or another key"
@@ -157,15 +157,15 @@ def report(wanted: Sequence[Wanted], found: dict[tuple[str, str], Found]) -> str
     """Return a text table with the state of each table."""
     lines: list[tuple[str, ...]] = []
     for each in sorted(wanted, key=lambda one: one.table):
-        there = found.get((each.schema, each.table))
-        if there is None:
+        row = found.get((each.schema, each.table))
+        if row is None:
             lines.append((each.table, "not built, or empty"))
             continue
         lines.append(
             (
-                *(each.table, there.diststyle, there.sort, f"{there.rows:,}"),
-                "" if there.skew is None else f"{there.skew:.2f}",
-                *(f"{there.unsorted:.1f} %", f"{there.statistics_off:.1f} %"),
+                *(each.table, row.diststyle, row.sort, f"{row.rows:,}"),
+                "" if row.skew is None else f"{row.skew:.2f}",
+                *(f"{row.unsorted:.1f} %", f"{row.statistics_off:.1f} %"),
             )
         )
     names = ("table", "dist", "sort", "rows", "skew", "unsorted", "stale")

@@ -84,7 +84,7 @@ def write_all(found: Sequence[Answer], folder: Path) -> None:
 
 
 def check(names: Sequence[str], target: str, expected: Path) -> int:
-    """Print where answers differ from the expected ones. Return how many differ.
+    """Print differences from the expected answers. Return the number that differ.
 
     Raises SparkifyError if the expected answers are for other data.
     """

@@ -13,7 +13,7 @@ from typing import Final
 from sparkify.shared.answers import Answer, Column, Row, read_csv, written
 
 MAX_REPORTED: Final = 5
-"""Number of differences that are reported per answer. The others are counted."""
+"""Maximum number of reported differences per answer. Others are counted."""
 KINDS: Final[dict[str, type]] = {
     "bigint": int,
     "integer": int,
@@ -41,9 +41,9 @@ def differences(answer: Answer, expected: Path) -> list[str]:
 
 
 def _of_types(answer: Answer) -> Iterator[str]:
-    for place, column in enumerate(answer.columns):
+    for index, column in enumerate(answer.columns):
         for row in answer.rows:
-            value = row[place]
+            value = row[index]
             if value is not None and not is_of_type(value, column):
                 kind = column.data_type or "missing"
                 yield f"{column.name} is {kind} in the yml; found {value!r}."

@@ -33,10 +33,10 @@ from sparkify.shared.project import PROJECT
 
 FORMATS: Final = ("html", "png", "csv")
 PHONE: Final = "_phone"
-"""Suffix of the name of a dashboard's narrow version, with one column."""
-SECONDS_BETWEEN_LOOKS: Final = 0.2
+"""Suffix of the name of a dashboard's phone version."""
+SECONDS_BETWEEN_CHECKS: Final = 0.2
 QUIET: Final = {
-    "DO_NOT_TRACK": "1",  # dct and dbt report usage statistics otherwise
+    "DO_NOT_TRACK": "1",  # no usage statistics of dct and dbt
     "DCT_NO_WORKSPACE_GUARD": "1",
 }
 
@@ -148,17 +148,17 @@ def _render(
         *("--cache", str(written[0].parent / "answers.duckdb")),
     )
     with (
-        TemporaryFile() as said,
+        TemporaryFile() as log,
         progress(f"draw {kind}", "dashboards", len(drawn)) as bar,
         subprocess.Popen(
-            command, cwd=PROJECT, env=dict(environment), stdout=said, stderr=said
+            command, cwd=PROJECT, env=dict(environment), stdout=log, stderr=log
         ) as process,
     ):
         while process.poll() is None:
-            time.sleep(SECONDS_BETWEEN_LOOKS)
+            time.sleep(SECONDS_BETWEEN_CHECKS)
             bar.update(sum(path.exists() for path in drawn) - bar.n)
-        said.seek(0)
-        output = said.read().decode(errors="replace").rstrip()
+        log.seek(0)
+        output = log.read().decode(errors="replace").rstrip()
     if process.returncode != 0:
         target = environment["DBT_TARGET"]
         raise SparkifyError(
@@ -192,7 +192,7 @@ def _write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def index() -> str:
-    """Return the HTML index of the dashboards. On a phone it links narrow versions."""
+    """Return the HTML index of the dashboards. Phones get links to phone versions."""
     items = []
     for path in drawn_boards():
         title = html.escape(read_board(path)["title"])

@@ -27,7 +27,7 @@ PHONE_STYLES: Final[dict[str, dict[str, Any]]] = {
 def boards() -> list[Path]:
     """Return the files of the dashboards, the overview first.
 
-    Files without rows of charts are shared parts.
+    A file without ``rows`` is a shared part.
     """
     return sorted(
         (path for path in CHARTS.glob("*.yml") if "rows" in read_board(path)),
@@ -36,7 +36,7 @@ def boards() -> list[Path]:
 
 
 def drawn_boards() -> list[Path]:
-    """Return the dashboards to draw: those that need no choice by the reader."""
+    """Return the dashboards without the tag ``choice``, which have to be served."""
     return [
         path for path in boards() if "choice" not in read_board(path).get("tags", [])
     ]
@@ -58,7 +58,7 @@ def whole_board(path: Path) -> dict[str, Any]:
 
 
 def unfiltered_queries(board: Mapping[str, Any]) -> dict[str, str]:
-    """Return the SQL of a whole dashboard's queries by name, without its filters.
+    """Return SQL by name of a merged dashboard's queries, without filters.
 
     The SQL still contains `ref` and `source`.
     """
@@ -79,7 +79,7 @@ def unfiltered_queries(board: Mapping[str, Any]) -> dict[str, str]:
 
 
 def headlines(board: str) -> Iterator[tuple[str, str, str]]:
-    """Yield title of the dashboard, label and SQL of each headline figure.
+    """Yield dashboard title, label and SQL of each headline figure.
 
     The SQL has no filters. It still contains `ref` and `source`.
     """

@@ -1,4 +1,4 @@
-"""The artifacts of the last good build of a target, and of its changed models."""
+"""Find and keep the artifacts of a target's last good build and its changes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def changed_build(target: str) -> Path:
 
 
 def keep_good_build(target: str) -> None:
-    """Keep the manifest of the current build. Delete the now outdated changes."""
+    """Keep the manifest of the current build. Delete outdated changes."""
     folder = good_build(target)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(target_path() / "manifest.json", folder / "manifest.json")

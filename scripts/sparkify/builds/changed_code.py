@@ -11,9 +11,9 @@ from typing import Any
 class ChangedCode:
     """The code that differs between two dbt manifests.
 
-    ``macros`` maps the unique id of a model to the names of the changed macros that it
-    or an upstream model calls. ``is_tested`` is true if the unit tests have to run: the
-    SQL or contract of a model, a seed, a macro or a unit test changed.
+    ``macros`` maps the unique id of a model to the names of changed macros that it or
+    an upstream model calls. ``is_tested`` is true if unit tests have to run: a model's
+    SQL or contract, a seed, a macro or a unit test changed.
     """
 
     def __init__(self, before: Path, now: Any) -> None:  # noqa: ANN401 -- dbt's own

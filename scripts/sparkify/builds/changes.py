@@ -1,8 +1,8 @@
 """Build changed models in a separate schema, and compare them with the last good build.
 
-Changed models and their downstream models are built and tested in a schema of their
-own. Unchanged upstream models are read from the last good build: the last run of
-scripts/build.py whose tests all passed. Its tables do not change.
+The separate schema contains changed models and their downstream models. Unchanged
+upstream models are read from the last good build: the last run of scripts/build.py
+whose tests all passed. Its tables do not change.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Changes:
     def _selected(self, *without: str) -> list[str]:
         return [
             *("--select", "state:modified+"),
-            # Tests read unchanged tables from the last good build.
+            # Run every test of a changed table, also with unchanged tables.
             *("--indirect-selection", "eager"),
             *("--exclude-resource-types", "analysis", "exposure", "metric"),
             *("semantic_model", "saved_query", *without),
@@ -135,7 +135,7 @@ class Changes:
     def differences(self) -> list[dict[str, Any]]:
         """Compare each changed table with the same table of the last good build.
 
-        Return what the macro compare_builds logs, one dictionary per table. Raises
+        Return one dictionary per table, as the macro compare_builds logs it. Raises
         SparkifyError if no changed table was built.
         """
         if not self.built.exists():
@@ -169,11 +169,11 @@ class Changes:
         found: list[dict[str, Any]] = []
 
         def on_event(event: Any) -> None:  # noqa: ANN401 -- dbt's own, untyped
-            said = str(getattr(event.data, "msg", ""))
-            if event.info.name.startswith("JinjaLog") and said.startswith(
+            message = str(getattr(event.data, "msg", ""))
+            if event.info.name.startswith("JinjaLog") and message.startswith(
                 "difference "
             ):
-                found.append(json.loads(said.removeprefix("difference ")))
+                found.append(json.loads(message.removeprefix("difference ")))
 
         self._dbt(
             *("run-operation", "compare_builds"),
@@ -229,9 +229,8 @@ class Changes:
     ) -> dict[str, Answer]:
         """Run analyses by name, or all figures of a dashboard as one row.
 
-        ``how`` is --favor-state to read the last good build. By default, changed tables
-        are read from their own schema. A query that fails has no answer, for example
-        because it reads a new column.
+        With --favor-state in ``how``, the last good build is read, otherwise the
+        changed tables. A query that fails has no answer, for example on a new column.
         """
         result = self._dbt(
             *("--log-level", "none", "show", *what, "--limit", "-1"),

@@ -10,7 +10,7 @@ from tabulate import tabulate
 from sparkify.shared.answers import Answer, written
 
 MAX_REPORTED: Final = 5
-"""Number of different values that are reported per answer. The others are counted."""
+"""Maximum number of reported values per answer. Others are counted."""
 
 
 def report(

@@ -24,8 +24,8 @@ def read_target(name: str | None = None) -> dict[str, Any]:
     """Return one target of the profile ``sparkify``, with Jinja rendered.
 
     The result also has the target's ``name``, and its unrendered values in
-    ``as_written``. Without a name, DBT_TARGET or else the profile's default is used, as
-    in dbt. Raises SparkifyError if the profile or the target is missing or invalid.
+    ``as_written``. The default name is DBT_TARGET or the profile's default, as in dbt.
+    Raises SparkifyError if the profile or the target is missing or invalid.
     """
     load_environment()
     path = profiles_folder() / "profiles.yml"

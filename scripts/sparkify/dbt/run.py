@@ -49,9 +49,9 @@ def show(
     to: str,
     advice: str,
 ) -> Any:  # noqa: ANN401 -- as above
-    """Return all rows of a query, which may have Jinja, as a table of agate.
+    """Return all rows of a query, which may contain Jinja, as an agate table.
 
-    Raises SparkifyError with the advice if it cannot be answered.
+    Raises SparkifyError with the advice if the query fails.
     """
     result = run_dbt(
         *("--log-level", "none", "--no-populate-cache", "--no-write-json"),
@@ -69,7 +69,7 @@ def show(
 
 
 def answer_of(result: Any) -> Answer:  # noqa: ANN401 -- dbt's own, untyped
-    """Return the answer in a result of ``dbt show``."""
+    """Return the answer from a result of ``dbt show``."""
     described = result.node.columns
     return Answer(
         name=result.node.name,

@@ -1,5 +1,5 @@
-"""Where a value of the warehouse comes from: its records, files, lines and rules.
+"""Explain a value of the warehouse by its raw records, files, lines and rules.
 
-The rules of docs/decisions/0002 are applied here in Python, to the raw records. So an
-explanation does not depend on the SQL of the models, and says if the two differ.
+Python applies the rules of docs/decisions/0002 to the raw records, independently of the
+SQL of the models. An explanation reports if the two results differ.
 """

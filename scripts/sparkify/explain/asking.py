@@ -1,4 +1,4 @@
-"""Ask a warehouse, through dbt: so each engine answers the same queries."""
+"""Query a warehouse through dbt, with the same queries for each engine."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sparkify.raw.rules import EVENTS, SONGS, RawTable
 
 
 class Claims(NamedTuple):
-    """Raw records that name one key, each with its place."""
+    """Raw records, each with its file and line."""
 
     records: list[Record]
     places: list[Place]
@@ -27,7 +27,7 @@ class Warehouse:
         manifest: Any = None,  # noqa: ANN401 -- dbt's own, untyped
         on_query: Callable[[], object] = lambda: None,
     ) -> None:
-        """Take a target, and dbt's manifest unless the project is to be parsed."""
+        """Set the target and dbt's manifest. Without one, parse the project."""
         self.target = target
         self.on_query = on_query
         self.manifest = (
@@ -48,7 +48,7 @@ class Warehouse:
         return [dict(zip(names, row.values(), strict=True)) for row in table.rows]
 
     def claims(self, table: RawTable, where: str) -> Claims:
-        """Return the raw records that a condition on raw columns chooses."""
+        """Return the raw records that a SQL condition on raw columns selects."""
         rows = self.rows(
             f"select * from {{{{ source('raw', '{table.name}') }}}} where {where}"
         )
@@ -58,7 +58,7 @@ class Warehouse:
         return Claims(records, find_places(table, records, paths, files))
 
     def claims_of_events(self, keys: Sequence[tuple[int, int]]) -> Claims:
-        """Return the raw records of events: session_id, item_in_session."""
+        """Return the raw records of events by (session_id, item_in_session)."""
         return self.claims(
             EVENTS,
             " or ".join(
@@ -68,7 +68,7 @@ class Warehouse:
         )
 
     def songs(self, **values: str) -> Claims:
-        """Return the records of the catalogue with cleaned values of raw columns."""
+        """Return the catalogue records whose cleaned columns have these values."""
         return self.claims(
             SONGS,
             " and ".join(
@@ -78,7 +78,7 @@ class Warehouse:
         )
 
     def _files(self, table: RawTable, paths: Iterable[str]) -> dict[str, Record]:
-        """Return the rows of raw.load_history of files, by their paths."""
+        """Return the rows of raw.load_history, by path."""
         listed = ", ".join(map(literal, sorted(paths)))
         if not listed:
             return {}
@@ -92,7 +92,7 @@ class Warehouse:
 
 
 def literal(text: str) -> str:
-    """Return Jinja that writes a text as a literal of the engine's SQL."""
+    """Return Jinja that renders a text as a SQL literal of the engine."""
     escaped = "".join(
         c if c.isascii() and c.isalnum() else f"\\U{ord(c):08x}" for c in text
     )

@@ -1,4 +1,4 @@
-"""Which of several records wins, and by which rule: docs/decisions/0002."""
+"""Rank records by the tie rules of docs/decisions/0002."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ EQUAL: Final = "same values"
 
 
 class Rule(NamedTuple):
-    """A rule that can decide: its name, and a key of which the smallest wins."""
+    """A tie rule: its name, and a sort key. The smallest key wins."""
 
     says: str
     key: Callable[[Record], Any]
 
 
 def _ascending(name: str, says: str) -> Rule:
-    """Make a rule by which the smallest value of an attribute wins, null last."""
+    """Return a rule: the smallest value of an attribute wins, null last."""
     return Rule(
         says,
         lambda record: (
@@ -34,12 +34,12 @@ def _ascending(name: str, says: str) -> Rule:
 
 
 def _descending(name: str, says: str) -> Rule:
-    """Make a rule by which the largest whole number wins, null last."""
+    """Return a rule: the largest integer wins, null last."""
     return Rule(says, lambda record: (record[name] is None, -(record[name] or 0)))
 
 
 def _latest(says: str) -> Rule:
-    """Make a rule by which the latest record wins."""
+    """Return a rule: the latest record wins."""
     return Rule(says, lambda record: EPOCH - record["start_time"])
 
 
@@ -47,32 +47,33 @@ EVENT: Final = (
     _latest("later ts"),
     *(_ascending(name, f"same ts, then {name}") for name in CONTENT),
 )
-"""Which record is the event."""
+"""Rules for the record of an event."""
 
 USER: Final = (
     _latest("later ts"),
     _descending("session_id", "same ts, then larger session_id"),
     _descending("item_in_session", "same ts and session_id, then item_in_session"),
 )
-"""Which event decides the attributes of a user."""
+"""Rules for the event that decides the attributes of a user."""
 
 SESSION: Final = (
     _latest("later ts"),
     _descending("item_in_session", "same ts, then larger item_in_session"),
 )
-"""Which event decides the attributes of a session."""
+"""Rules for the event that decides the level of a session."""
 
 SESSION_USER: Final = (
     Rule("has a user_id", lambda record: record["user_id"] is None),
     *SESSION,
 )
+"""Rules for the event that decides the user of a session."""
 
 CANDIDATE: Final = (
     _ascending("seconds_apart", "nearer duration"),
     _ascending("song_id", "same distance, then smaller song_id"),
     _ascending("artist_id", "same song_id, then smaller artist_id"),
 )
-"""Which song of the catalogue was played."""
+"""Rules for the catalogue song of a play."""
 
 SONG: Final = (
     Rule("has a year", lambda record: record["year"] is None),
@@ -81,7 +82,7 @@ SONG: Final = (
     _ascending("artist_id", "same title, then artist_id"),
     _ascending("duration", "same artist_id, then shorter duration"),
 )
-"""Which row of the catalogue is the song."""
+"""Rules for the catalogue row of a song."""
 
 ARTIST_NAME: Final = (
     Rule("has a name", lambda record: record["artist_name"] is None),
@@ -92,7 +93,7 @@ ARTIST_NAME: Final = (
     ),
     _ascending("artist_name", "same length, then order of code points"),
 )
-"""Which name the artist has."""
+"""Rules for the name of an artist."""
 
 ARTIST_ROW: Final = (
     Rule("has a location", lambda record: record["location"] is None),
@@ -105,16 +106,16 @@ ARTIST_ROW: Final = (
     _ascending("latitude", "same location, then latitude"),
     _ascending("longitude", "same latitude, then longitude"),
 )
-"""Which of the rows with that name is the artist."""
+"""Rules for the catalogue row of an artist, among those with that name."""
 
 
 def ranked(records: Sequence[Record], rules: Sequence[Rule]) -> list[Record]:
-    """Put records in the order of rules; the first one wins."""
+    """Return records in the order of rules. The first one wins."""
     return sorted(records, key=lambda record: tuple(rule.key(record) for rule in rules))
 
 
 def deciding(winner: Record, other: Record, rules: Sequence[Rule]) -> str:
-    """Return the name of the rule by which one record wins over another."""
+    """Return the name of the first rule that ranks two records differently."""
     for rule in rules:
         if rule.key(winner) != rule.key(other):
             return rule.says

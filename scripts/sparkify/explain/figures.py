@@ -1,4 +1,4 @@
-"""Explain a metric on a day: its SQL, its rows, their files, the rules in Python."""
+"""Explain a metric on a day: its SQL, rows and files, and its value in Python."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from sparkify.explain.words import counted, shown, table
 from sparkify.raw.rules import EVENTS
 from sparkify.shared.errors import SparkifyError, printable
 
-MOST_RECORDS: Final = 200_000
-"""The rules in Python are applied to so many raw records of a day."""
-EXAMPLES: Final = 5
+MAX_RECORDS: Final = 200_000
+"""Maximum number of raw records of a day to which Python applies the rules."""
+MAX_EXAMPLES: Final = 5
 
 FUNCTIONS: Final = {"count_distinct": "count(distinct {})", "average": "avg({})"}
-"""Aggregations of dbt's metrics that SQL writes in another way."""
+"""SQL of the aggregations in dbt's metrics that are not SQL functions."""
 
-BY_RULES: Final[dict[str, Callable[[Sequence[Record]], Any]]] = {
+PYTHON_METRICS: Final[dict[str, Callable[[Sequence[Record]], Any]]] = {
     "plays": len,
     "listeners": lambda plays: len({p["user_id"] for p in plays} - {None}),
     "listening_seconds": lambda plays: sum(
         (p["duration_seconds"] or Decimal(0) for p in plays), Decimal(0)
     ),
 }
-"""The metrics that are also counted in Python, of the plays of a day."""
+"""Functions that compute a metric in Python from the plays of a day."""
 
 _DIMENSION: Final = re.compile(r"\{\{\s*Dimension\('\w+?__(\w+)'\)\s*\}\}")
 _ONE_LEVEL: Final = re.compile(r"level = '(\w+)'")
 
 
 class Input(NamedTuple):
-    """A metric that is an aggregation over one model, perhaps with a filter."""
+    """A metric that aggregates one model. The filter may be empty."""
 
     name: str
     metric: str
@@ -53,7 +53,7 @@ class Input(NamedTuple):
 def explain_figure(warehouse: Warehouse, metric: str, day: str) -> str:
     """Return the explanation of a metric on a day.
 
-    Raises SparkifyError if there is no such metric, or the day is not a date.
+    Raises SparkifyError if the metric does not exist, or the day is not a date.
     """
     found, expression = _read(warehouse.manifest, metric)
     first = _first_day(day, is_weekly=found[0].is_weekly)
@@ -66,7 +66,7 @@ def explain_figure(warehouse: Warehouse, metric: str, day: str) -> str:
         "The SQL, as dbt show --inline takes it:",
         "\n".join(f"  {line}" for line in sql.splitlines()),
     ]
-    compared = _by_rules(warehouse, found, first, last)
+    compared = _values_in_python(warehouse, found, first, last)
     counted_rows = [
         {
             "metric": used.name,
@@ -79,18 +79,18 @@ def explain_figure(warehouse: Warehouse, metric: str, day: str) -> str:
     ]
     parts += ["It is made from:", table(counted_rows)]
     if compared:
-        parts.append(_judged(counted_rows, warehouse.target))
+        parts.append(_comparison(counted_rows, warehouse.target))
     else:
         parts.append(
-            f"The rules in Python count only {', '.join(BY_RULES)}, and metrics made"
-            f" from these, up to {MOST_RECORDS:,} raw records a day."
+            f"The rules in Python count only {', '.join(PYTHON_METRICS)}, and metrics"
+            f" made from these, up to {MAX_RECORDS:,} raw records a day."
         )
     parts += _examples(warehouse, found[0], first)
     return "\n\n".join(parts)
 
 
 def _read(manifest: Any, name: str) -> tuple[list[Input], str]:  # noqa: ANN401 -- dbt's own
-    """Return the inputs of a metric, and the SQL that makes the value from them."""
+    """Return the inputs of a metric, and the SQL expression over their names."""
     metrics = {metric.name: metric for metric in manifest.metrics.values()}
     if name not in metrics:
         near = difflib.get_close_matches(name, metrics) or sorted(metrics)
@@ -115,7 +115,7 @@ def _read(manifest: Any, name: str) -> tuple[list[Input], str]:  # noqa: ANN401 
 
 
 def _input(manifest: Any, metric: Any, name: str, filters: Any) -> Input:  # noqa: ANN401 -- dbt's own
-    """Read an aggregation from dbt's manifest."""
+    """Return an input of a metric from dbt's manifest."""
     how = metric.type_params.metric_aggregation_params
     (model,) = (
         model
@@ -139,7 +139,7 @@ def _input(manifest: Any, metric: Any, name: str, filters: Any) -> Input:  # noq
 
 
 def _first_day(day: str, *, is_weekly: bool) -> date:
-    """Return a day, or the Monday of its week."""
+    """Return a day, or the Monday of its week. Raises SparkifyError if invalid."""
     try:
         found = date.fromisoformat(day)
     except ValueError:
@@ -155,7 +155,7 @@ def _where(used: Input, first: date) -> str:
 
 
 def _query(found: Sequence[Input], expression: str, first: date) -> str:
-    """Write the query of a metric on a day."""
+    """Return the query of a metric on a day."""
     steps = [
         f"input_{number} as (\n"
         f"    select {used.aggregation} as {used.name}, count(*) as row_count\n"
@@ -173,13 +173,13 @@ def _query(found: Sequence[Input], expression: str, first: date) -> str:
     return f"with {', '.join(steps)}\nselect\n    {chosen}\nfrom {sources}"
 
 
-def _by_rules(
+def _values_in_python(
     warehouse: Warehouse, found: Sequence[Input], first: date, last: date
 ) -> dict[str, Any]:
-    """Return what the rules in Python make of the raw records; {} if they cannot."""
+    """Return the value of each input in Python, or {} if it cannot be computed."""
     levels = {used.name: _ONE_LEVEL.fullmatch(used.filter) for used in found}
     if any(
-        used.metric not in BY_RULES or (used.filter and not levels[used.name])
+        used.metric not in PYTHON_METRICS or (used.filter and not levels[used.name])
         for used in found
     ):
         return {}
@@ -190,14 +190,14 @@ def _by_rules(
     for used in found:
         level = levels[used.name]
         of_level = [p for p in plays if level is None or p["level"] == level[1]]
-        values[used.name] = BY_RULES[used.metric](of_level)
+        values[used.name] = PYTHON_METRICS[used.metric](of_level)
     return values
 
 
 def _plays(warehouse: Warehouse, first: date, last: date) -> list[Record] | None:
-    """Return the plays of days, made from all raw records that claim their events.
+    """Return the plays from `first` to `last`, or None for too many raw records.
 
-    None if there are too many raw records.
+    Reads all raw records of the events, also those with another day.
     """
     begin, end = (
         (datetime(d.year, d.month, d.day, tzinfo=UTC).replace(tzinfo=None) - EPOCH)
@@ -209,7 +209,7 @@ def _plays(warehouse: Warehouse, first: date, last: date) -> list[Record] | None
     (size,) = warehouse.rows(
         f"select count(*) as row_count from {source} where {of_days}"
     )
-    if size["row_count"] > MOST_RECORDS:
+    if size["row_count"] > MAX_RECORDS:
         return None
     rows = warehouse.rows(
         f"with claims as (select * from {source}), of_days as (\n"
@@ -231,8 +231,8 @@ def _plays(warehouse: Warehouse, first: date, last: date) -> list[Record] | None
     ]
 
 
-def _judged(rows: Sequence[dict[str, Any]], target: str) -> str:
-    """Say whether the rules in Python give the value of the warehouse."""
+def _comparison(rows: Sequence[dict[str, Any]], target: str) -> str:
+    """Return a sentence on whether Python and the warehouse differ."""
     if all((row["value"] or 0) == row["rules in Python"] for row in rows):
         return "The rules in Python give the same values from the raw records."
     return (
@@ -242,14 +242,14 @@ def _judged(rows: Sequence[dict[str, Any]], target: str) -> str:
 
 
 def _examples(warehouse: Warehouse, used: Input, first: date) -> list[str]:
-    """Show some of the rows, with their files and lines where rows are plays."""
+    """Return text with some rows of a model. Events have files and lines."""
     columns = warehouse.manifest.nodes[f"model.sparkify.{used.model}"].columns
     key = next(iter(columns))
     is_of_events = "item_in_session" in columns
     names = [key, *(["session_id", "item_in_session"] if is_of_events else [])]
     rows = warehouse.rows(
         f"select {', '.join(names)} from {{{{ ref('{used.model}') }}}}"
-        f" where {_where(used, first)} order by {key} limit {EXAMPLES}"
+        f" where {_where(used, first)} order by {key} limit {MAX_EXAMPLES}"
     )
     if not rows:
         return []
@@ -263,8 +263,7 @@ def _examples(warehouse: Warehouse, used: Input, first: date) -> list[str]:
     placed = [
         {
             key: key_of[record["session_id"], record["item_in_session"]],
-            "file": place.file,
-            "line": place.line,
+            **place._asdict(),
         }
         for record, place in zip(claims.records, claims.places, strict=True)
     ]

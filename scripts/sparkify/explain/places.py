@@ -1,4 +1,4 @@
-"""The file and the line of a raw record."""
+"""Find the file and the line of raw records."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ from sparkify.raw.rules import RawTable
 from sparkify.raw.sources import SourceFile, open_source
 from sparkify.shared.errors import SparkifyError, printable
 
-MOST_FILES: Final = 20
-"""So many files are read again for one explanation."""
-
-MOST_BYTES: Final = 100_000_000
-"""A file with more bytes is not read again."""
-
+MAX_FILES: Final = 20
+"""Maximum number of files that are read again for one explanation."""
+MAX_BYTES: Final = 100_000_000
+"""Maximum size of a file that is read again."""
 NO_FILE: Final = "not kept by this loader"
 
 
 class Place(NamedTuple):
-    """The file of a record as far as it is known, and its line or why there is none."""
+    """File and line of a record, or the reason why one is unknown."""
 
     file: str
     line: str
@@ -34,10 +32,10 @@ def find_places(
     paths: Sequence[str | None],
     files: Mapping[str, Mapping[str, Any]],
 ) -> list[Place]:
-    """Return the place of each record, in order.
+    """Return file and line of each record, in order. Reads the files again.
 
-    ``paths`` has the file of each record. ``files`` has, for each path, the row of
-    raw.load_history. A file is read again, by the rules of a load.
+    ``paths`` has the file of each record. ``files`` has the row of raw.load_history by
+    path.
     """
     found: dict[int, Place] = {}
     by_file: dict[str, list[int]] = defaultdict(list)
@@ -48,7 +46,7 @@ def find_places(
             by_file[path].append(number)
     for count, (path, numbers) in enumerate(by_file.items()):
         file = files.get(path)
-        if file is None or count >= MOST_FILES or file["size_bytes"] > MOST_BYTES:
+        if file is None or count >= MAX_FILES or file["size_bytes"] > MAX_BYTES:
             lines = dict.fromkeys(numbers, "not searched")
         else:
             lines = _lines_in(table, file, {n: records[n] for n in numbers})
@@ -60,7 +58,7 @@ def find_places(
 def _lines_in(
     table: RawTable, file: Mapping[str, Any], wanted: Mapping[int, Record]
 ) -> dict[int, str]:
-    """Return the line of each wanted record of a file; equal records share lines."""
+    """Return the lines of each wanted record. Equal records share lines."""
     lines: dict[int, list[int]] = {number: [] for number in wanted}
     listed = SourceFile(file["path"], int(file["size_bytes"]), file["version"])
     names = [column.name for column in table.columns]
@@ -77,14 +75,15 @@ def _lines_in(
     except SparkifyError:
         return dict.fromkeys(wanted, "unknown: file deleted or changed")
     return {
-        number: ", ".join(map(str, of)) or "unknown" for number, of in lines.items()
+        number: ", ".join(map(str, found)) or "unknown"
+        for number, found in lines.items()
     }
 
 
 def _root(source: str, path: str) -> str:
-    """Return the folder or prefix below which a path is.
+    """Return the folder or prefix that contains a path.
 
-    A source ends with the part that the path begins with, such as log_data.
+    The source ends with the first part of the path, such as log_data.
     """
     above, below = source.split("/"), path.split("/")
     for count in range(1, len(below)):

@@ -1,4 +1,4 @@
-"""Raw records as the rules see them: typed and cleaned."""
+"""Convert raw records to types, and clean their text."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from sparkify.raw.cleaning import clean_text
 from sparkify.raw.rules import EVENTS, RawTable
 
 Record = dict[str, Any]
-"""The cleaned attributes of a raw record by their names in models/staging."""
+"""The cleaned attributes of a raw record, by column of models/staging."""
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 _FIVE_PLACES: Final = Decimal("0.00001")
 
 
 def cleaned(table: RawTable, raw: Mapping[str, Any]) -> Record:
-    """Return a record of a raw table, whose names may be in upper or lower case."""
+    """Return the cleaned record of a raw row, with column names in any case."""
     values = {name.lower(): value for name, value in raw.items()}
     return event(values) if table is EVENTS else song(values)
 
 
 def event(raw: Mapping[str, Any]) -> Record:
-    """Return a record of the logs, its key and then the order of its content."""
+    """Return a record of the logs: its key, its time, then its content."""
     user = _text(raw["userid"])
     return {
         "session_id": int(raw["sessionid"]),
@@ -41,9 +41,9 @@ def event(raw: Mapping[str, Any]) -> Record:
         "location": _text(raw["location"]),
         "method": _text(raw["method"]),
         "page": _text(raw["page"]),
-        "registered_at": _moment_with_point(raw["registration"]),
+        "registered_at": _decimal_moment(raw["registration"]),
         "song_title": _text(raw["song"]),
-        "status": _whole(raw["status"]),
+        "status": _integer(raw["status"]),
         "user_agent": _text(raw["useragent"]),
         "user_id": None if user is None else int(user),
     }
@@ -59,14 +59,14 @@ def song(raw: Mapping[str, Any]) -> Record:
         "location": _text(raw["artist_location"]),
         "latitude": _degrees(raw["artist_latitude"]),
         "longitude": _degrees(raw["artist_longitude"]),
-        "year": _whole(raw["year"]) or None,
+        "year": _integer(raw["year"]) or None,
         "duration": _seconds(raw["duration"]),
-        "song_count": _whole(raw["num_songs"]),
+        "song_count": _integer(raw["num_songs"]),
     }
 
 
 def moment(milliseconds: int) -> datetime:
-    """Return the moment in UTC of milliseconds since 1970."""
+    """Return the time in UTC of milliseconds since 1970."""
     return EPOCH + timedelta(milliseconds=milliseconds)
 
 
@@ -74,7 +74,7 @@ def _text(value: object) -> str | None:
     return None if value is None else clean_text(str(value))
 
 
-def _whole(value: object) -> int | None:
+def _integer(value: object) -> int | None:
     return None if value is None else int(str(value))
 
 
@@ -88,5 +88,5 @@ def _seconds(value: object) -> Decimal | None:
     return Decimal(str(value)).quantize(_FIVE_PLACES, ROUND_HALF_UP)
 
 
-def _moment_with_point(value: object) -> datetime | None:
+def _decimal_moment(value: object) -> datetime | None:
     return None if value is None else moment(math.floor(Decimal(str(value))))

@@ -1,4 +1,4 @@
-"""Explain a row of the warehouse: the records it was made from, and what decided."""
+"""Explain a row of the warehouse: its raw records and the deciding rules."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from typing import Any, Final
 from sparkify.explain import choices
 from sparkify.explain.asking import Claims, Warehouse, literal
 from sparkify.explain.choices import Rule, deciding, ranked
-from sparkify.explain.places import Place
 from sparkify.explain.records import Record
 from sparkify.explain.words import attributes, counted, shown, table
 from sparkify.shared.errors import SparkifyError, printable
 
-MOST_EVENTS: Final = 1000
-"""So many of the latest events of a user or session are looked at."""
-MOST_SHOWN: Final = 10
+MAX_EVENTS: Final = 1000
+"""Maximum number of events of a user or session that are read, latest first."""
+MAX_SHOWN: Final = 10
 DIFFERENT: Final = (
     "The rules in Python give other values than the warehouse has: {names}. Raw records"
     " have arrived since the last build. Build again: make build TARGET={target}."
@@ -27,7 +26,7 @@ DIFFERENT: Final = (
 def explain_row(warehouse: Warehouse, name: str, key: str) -> str:
     """Return the explanation of a row, by its table and its key.
 
-    Raises SparkifyError if there is no such table or no such row.
+    Raises SparkifyError if the table or the row does not exist.
     """
     if name not in EXPLAINED:
         raise SparkifyError(
@@ -60,27 +59,27 @@ def explain_row(warehouse: Warehouse, name: str, key: str) -> str:
 
 
 def explain_songplay(warehouse: Warehouse, row: Record) -> list[str]:
-    """Explain a play: its records, and its song."""
+    """Explain a play by its records and its song."""
     key = (row["session_id"], row["item_in_session"])
     claims = warehouse.claims_of_events([key])
     order = ranked(claims.records, choices.EVENT)
     play = order[0]
     parts = [
         f"The event is number {key[1]} of session {key[0]}.",
-        *_which_record("The event has", claims, choices.EVENT),
+        *_ranking("The event has", claims, choices.EVENT),
     ]
     song, about_song = _song_of(warehouse, play)
     names = ("start_time", "user_id", "level", "location", "user_agent", "song_title")
-    other = _unlike(play, row, names)
+    other = _differing(play, row, names)
     if (song or {}).get("song_id") != row["song_id"]:
         other.append("song_id")
     if play["page"] != "NextSong":
         other.append("page")
-    return [*parts, *about_song, *_differences(warehouse, other)]
+    return [*parts, *about_song, *_comparison(warehouse, other)]
 
 
 def _song_of(warehouse: Warehouse, play: Record) -> tuple[Record | None, list[str]]:
-    """Return the song of the catalogue that a play matches, and why."""
+    """Return the matched song of a play, if any, and the explanation."""
     title, artist = play["song_title"], play["artist_name"]
     if title is None or artist is None:
         absent = "title" if title is None else "artist"
@@ -114,7 +113,7 @@ def _song_of(warehouse: Warehouse, play: Record) -> tuple[Record | None, list[st
     )
     first = ranked(candidates.records, choices.CANDIDATE)[0]
     columns = ("song_id", "artist_id", "duration", "seconds_apart")
-    return first, _which_record(
+    return first, _ranking(
         "The title and artist have", candidates, choices.CANDIDATE, columns
     )
 
@@ -125,21 +124,21 @@ def _apart(play: Record, song: Record) -> Any:  # noqa: ANN401 -- a Decimal or n
 
 
 def explain_user(warehouse: Warehouse, row: Record) -> list[str]:
-    """Explain a user: the latest event, and what each attribute was before it."""
+    """Explain a user by the latest event, with previous values of attributes."""
     names = ("first_name", "last_name", "gender", "level")
     events = warehouse.rows(
         "select session_id, item_in_session, start_time, page,"
         f" {', '.join(names)}, count(*) over () as event_count"
         f" from {{{{ ref('int_events') }}}} where user_id = {row['user_id']}"
         " order by start_time desc, session_id desc, item_in_session desc"
-        f" limit {MOST_EVENTS}"
+        f" limit {MAX_EVENTS}"
     )
     order = ranked(events, choices.USER)
     latest = order[0]
-    before = []
+    changes = []
     for name in names:
         earlier = next((e for e in order if e[name] != latest[name]), None)
-        before.append(
+        changes.append(
             {
                 "attribute": name,
                 "value": latest[name],
@@ -152,26 +151,26 @@ def explain_user(warehouse: Warehouse, row: Record) -> list[str]:
     )
     winner = ranked(claims.records, choices.EVENT)[0]
     made = winner | {"last_seen_at": winner["start_time"]}
-    other = _unlike(made, row, (*names, "last_seen_at"))
+    other = _differing(made, row, (*names, "last_seen_at"))
     event_count = counted(int(latest["event_count"]), "event")
     return [
         (
             f"The latest of {event_count} decides every"
-            f" attribute: {_event(latest)}. {_beaten(order, choices.USER)}"
+            f" attribute: {_event(latest)}. {_deciding_rule(order, choices.USER)}"
         ),
-        table(before),
-        *_which_record("The event has", claims, choices.EVENT),
-        *_differences(warehouse, other),
+        table(changes),
+        *_ranking("The event has", claims, choices.EVENT),
+        *_comparison(warehouse, other),
     ]
 
 
 def explain_session(warehouse: Warehouse, row: Record) -> list[str]:
-    """Explain a session: the events that decide its user and its level."""
+    """Explain a session by the events that decide its user and its level."""
     events = warehouse.rows(
         "select session_id, item_in_session, start_time, page, user_id, level,"
         " count(*) over () as event_count"
         f" from {{{{ ref('int_events') }}}} where session_id = {row['session_id']}"
-        f" order by start_time desc, item_in_session desc limit {MOST_EVENTS}"
+        f" order by start_time desc, item_in_session desc limit {MAX_EVENTS}"
     )
     by_user = ranked(events, choices.SESSION_USER)
     by_level = ranked(events, choices.SESSION)
@@ -182,31 +181,31 @@ def explain_session(warehouse: Warehouse, row: Record) -> list[str]:
         f"The session has {counted(int(events[0]['event_count']), 'event')}.",
         (
             f"The latest event with a user decides user_id: {_event(by_user[0])}."
-            f" {_beaten(by_user, choices.SESSION_USER)}"
+            f" {_deciding_rule(by_user, choices.SESSION_USER)}"
         ),
         (
             f"The latest event decides level: {_event(by_level[0])}."
-            f" {_beaten(by_level, choices.SESSION)}"
+            f" {_deciding_rule(by_level, choices.SESSION)}"
         ),
         "The raw records of these events:",
         _records(claims, [""] * len(claims.records), _EVENT_COLUMNS),
-        *_differences(warehouse, _unlike(made, row, tuple(made))),
+        *_comparison(warehouse, _differing(made, row, tuple(made))),
     ]
 
 
 def explain_song(warehouse: Warehouse, row: Record) -> list[str]:
-    """Explain a song: the rows of the catalogue, and which one it is."""
+    """Explain a song by its rows of the catalogue."""
     claims = warehouse.songs(song_id=row["song_id"])
     song = ranked(claims.records, choices.SONG)[0]
     names = ("title", "artist_id", "year", "duration")
     return [
-        *_which_record("The song has", claims, choices.SONG, ("song_id", *names)),
-        *_differences(warehouse, _unlike(song, row, names)),
+        *_ranking("The song has", claims, choices.SONG, ("song_id", *names)),
+        *_comparison(warehouse, _differing(song, row, names)),
     ]
 
 
 def explain_artist(warehouse: Warehouse, row: Record) -> list[str]:
-    """Explain an artist: which name, and then which row with that name."""
+    """Explain an artist by its names, and the rows with the winning name."""
     claims = warehouse.songs(artist_id=row["artist_id"])
     once = {
         tuple(record.items()): (record, place)
@@ -224,20 +223,21 @@ def explain_artist(warehouse: Warehouse, row: Record) -> list[str]:
     )
     artist = ranked(of_name.records, choices.ARTIST_ROW)[0]
     columns = ("song_id", "location", "latitude", "longitude")
-    other = _unlike(artist | {"name": name}, row, ("name", *columns[1:]))
+    other = _differing(artist | {"name": name}, row, ("name", *columns[1:]))
     return [
         (
-            f"The catalogue has {counted(len(once), 'row')} of this artist with"
-            f" {counted(len(names), 'name')}. {_beaten(order, choices.ARTIST_NAME)}"
+            f"The catalogue has {counted(len(once), 'row')} of this artist"
+            f" with {counted(len(names), 'name')}."
+            f" {_deciding_rule(order, choices.ARTIST_NAME)}"
         ),
         table(
             [
-                named | {"loses by": _loses(order[0], named, choices.ARTIST_NAME)}
-                for named in order[:MOST_SHOWN]
+                named | {"loses by": _losing_rule(order[0], named, choices.ARTIST_NAME)}
+                for named in order[:MAX_SHOWN]
             ]
         ),
-        *_which_record("This name has", of_name, choices.ARTIST_ROW, columns),
-        *_differences(warehouse, other),
+        *_ranking("This name has", of_name, choices.ARTIST_ROW, columns),
+        *_comparison(warehouse, other),
     ]
 
 
@@ -246,54 +246,50 @@ def explain_artist(warehouse: Warehouse, row: Record) -> list[str]:
 _EVENT_COLUMNS: Final = ("start_time", "page", "user_id", "level")
 
 
-def _which_record(
+def _ranking(
     has: str,
     claims: Claims,
     rules: Sequence[Rule],
     columns: Sequence[str] = _EVENT_COLUMNS,
 ) -> list[str]:
-    """Say how many records there are and which one wins, and show them."""
+    """Return the number of records and the deciding rule, then a table of them."""
     order = ranked(claims.records, rules)
-    loses = [_loses(order[0], record, rules) for record in claims.records]
+    lost_by = [_losing_rule(order[0], record, rules) for record in claims.records]
     sentence = f"{has} {counted(len(order), 'raw record')}."
     if len(order) > 1:
-        sentence += f" {_beaten(order, rules)}"
-    return [sentence, _records(claims, loses, columns, rules)]
+        sentence += f" {_deciding_rule(order, rules)}"
+    return [sentence, _records(claims, lost_by, columns, rules)]
 
 
 def _records(
     claims: Claims,
-    loses: Sequence[str],
+    lost_by: Sequence[str],
     columns: Sequence[str],
     rules: Sequence[Rule] = choices.EVENT,
 ) -> str:
-    """Draw records with their places, the winner first."""
+    """Return a table of records with file and line, the winner first."""
     numbers = sorted(
         range(len(claims.records)),
         key=lambda number: tuple(rule.key(claims.records[number]) for rule in rules),
     )
     drawn = table(
         [
-            _placed(claims.places[number])
+            claims.places[number]._asdict()
             | {column: claims.records[number][column] for column in columns}
-            | ({"loses by": loses[number]} if any(loses) else {})
-            for number in numbers[:MOST_SHOWN]
+            | ({"loses by": lost_by[number]} if any(lost_by) else {})
+            for number in numbers[:MAX_SHOWN]
         ]
     )
-    left = len(numbers) - MOST_SHOWN
+    left = len(numbers) - MAX_SHOWN
     return f"{drawn}\n  … {counted(left, 'more record')}" if left > 0 else drawn
 
 
-def _placed(place: Place) -> dict[str, object]:
-    return {"file": place.file, "line": place.line}
-
-
-def _loses(winner: Record, record: Record, rules: Sequence[Rule]) -> str:
+def _losing_rule(winner: Record, record: Record, rules: Sequence[Rule]) -> str:
     return "" if record is winner else deciding(winner, record, rules)
 
 
-def _beaten(order: Sequence[Record], rules: Sequence[Rule]) -> str:
-    """Name the rule by which the first of several records wins over the second."""
+def _deciding_rule(order: Sequence[Record], rules: Sequence[Rule]) -> str:
+    """Return a sentence on the rule that ranks the first record over the second."""
     if len(order) == 1:
         return "There is no other one."
     rule = deciding(order[0], order[1], rules)
@@ -309,34 +305,34 @@ def _event(event: Mapping[str, Any]) -> str:
     )
 
 
-def _unlike(made: Record, row: Record, names: Sequence[str]) -> list[str]:
-    """Name the attributes in which a record differs from the row of the warehouse."""
+def _differing(made: Record, row: Record, names: Sequence[str]) -> list[str]:
+    """Return the attributes in which a record differs from the warehouse row."""
     return [name for name in names if not _equal(made[name], row[name])]
 
 
 def _equal(made: object, found: object) -> bool:
-    """Compare values; dbt returns a double as a decimal of the same digits."""
+    """Return whether values are equal. dbt returns a double as a decimal."""
     if isinstance(made, float) and found is not None:
         return made == float(str(found))
     return made == found
 
 
-def _differences(warehouse: Warehouse, names: Sequence[str]) -> list[str]:
-    """Say whether the rules in Python give what the warehouse has."""
+def _comparison(warehouse: Warehouse, names: Sequence[str]) -> list[str]:
+    """Return a sentence on whether Python and the warehouse differ."""
     if not names:
         return ["The rules in Python give the same values from these raw records."]
     return [DIFFERENT.format(names=", ".join(names), target=warehouse.target)]
 
 
 _HASH: Final = "[0-9a-f]{32}"
-_WHOLE: Final = r"-?[0-9]{1,19}"
+_INTEGER: Final = r"-?[0-9]{1,19}"
 _TEXT: Final = r"(?s:.{1,1024})"
-_Explains = Callable[[Warehouse, Record], list[str]]
-EXPLAINED: Final[dict[str, tuple[str, str, _Explains]]] = {
+_Explain = Callable[[Warehouse, Record], list[str]]
+EXPLAINED: Final[dict[str, tuple[str, str, _Explain]]] = {
     "songplays": ("songplay_id", _HASH, explain_songplay),
-    "users": ("user_id", _WHOLE, explain_user),
+    "users": ("user_id", _INTEGER, explain_user),
     "songs": ("song_id", _TEXT, explain_song),
     "artists": ("artist_id", _TEXT, explain_artist),
-    "sessions": ("session_id", _WHOLE, explain_session),
+    "sessions": ("session_id", _INTEGER, explain_session),
 }
-"""By the name of a table: its key, how a key looks, and what explains a row."""
+"""Key column, pattern of a key and explaining function, by table."""

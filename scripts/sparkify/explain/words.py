@@ -1,4 +1,4 @@
-"""How an explanation reads: sentences and small tables."""
+"""Format sentences and small tables of an explanation."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from tabulate import tabulate
 from sparkify.shared.answers import NOTHING, written
 from sparkify.shared.errors import printable
 
-WIDEST = 48
-"""Text in a table is cut to so many characters."""
+MAX_WIDTH = 48
+"""Maximum characters of text in a table. Longer text is cut."""
 
 
 def shown(value: object) -> str:
-    """Return a value as text that a terminal shows, cut if it is long."""
+    """Return a value as printable text, cut if it is long."""
     if value is None:
         return NOTHING
     text = printable(written(value))
-    return text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
+    return text if len(text) <= MAX_WIDTH else f"{text[: MAX_WIDTH - 1]}…"
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> str:
-    """Draw rows under the names of their columns."""
+    """Return rows as a table with a header."""
     if not rows:
         return "  (no rows)"
     cells = [[shown(value) for value in row.values()] for row in rows]
@@ -31,7 +31,7 @@ def table(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 def attributes(row: Mapping[str, object]) -> str:
-    """Draw one row, an attribute a line."""
+    """Return one row as a table with one attribute per line."""
     drawn = tabulate(
         [[name, shown(value)] for name, value in row.items()],
         tablefmt="plain",

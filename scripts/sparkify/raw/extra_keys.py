@@ -10,7 +10,7 @@ from sparkify.raw.rules import RawTable
 from sparkify.shared.errors import printable
 
 MAX_KEYS: Final = 1000
-"""Number of keys that are counted separately. Some sources use values as keys."""
+"""Maximum number of counted keys. Some sources use values as keys."""
 
 MAX_NAMED: Final = 10
 MAX_LENGTH: Final = 60

@@ -1,7 +1,6 @@
 """Read a raw file as a sequence of JSON values, each with its line number.
 
-docs/decisions/0001 defines the separators between values, the meaning of arrays, and
-how much text is rejected if it is not JSON.
+docs/decisions/0001 defines separators, arrays, and the end of text that is not JSON.
 """
 
 from __future__ import annotations
@@ -60,10 +59,10 @@ _NEXT_VALUE: Final = re.compile(r"[\n\r]([ \t]*)(?=[\[{\]])")
 
 @dataclass(frozen=True)
 class Record:
-    """A record of a file: its values, or else its text and the reason of rejection.
+    """A record of a file: its values, or its text and the reason for rejection.
 
-    ``line`` is the line on which the record begins, from 1. ``values`` are in the order
-    of ``table.columns``, null for a rejected record.
+    ``line`` is its first line, from 1. ``values`` are in the order of
+    ``table.columns``, None for a rejected record.
     """
 
     line: int
@@ -75,9 +74,9 @@ class Record:
 def suits_parser(path: str, shown: str) -> bool:
     """Return whether an engine's parser can read a file: plain text, or gzip as .gz.
 
-    Some parsers fail on zero bytes after the end of gzip data, which tar and block
-    devices add. gzip data ends with the size of the text, which is not zero. Raises
-    SparkifyError if the file cannot be read.
+    Some parsers fail on zero bytes after gzip data, which tar and block devices add.
+    gzip data itself ends with a size other than zero. Raises SparkifyError if the file
+    cannot be read.
     """
     try:
         kind, _ = _compression_of(path)
@@ -140,39 +139,39 @@ def read_records(
 class _Sequence:
     """A sequence of JSON values in a file, which is read in chunks.
 
-    ``text`` is the part in memory, ``place`` the current position in it.
+    ``text`` is the chunk in memory, ``position`` the current index in it.
     """
 
     def __init__(self, file: IO[bytes], form: str) -> None:
         errors = "surrogateescape" if form == "utf-8" else "replace"
         self.file = TextIOWrapper(file, form, errors, newline="")
         self.text = ""
-        self.place = 0
+        self.position = 0
         self.line = 1
         self.indent = 0
-        self.is_whole = False
+        self.is_at_end = False
         self._after_scalar = _END_OF_LINE
 
-    def values(self, has_arrays: bool) -> Iterator[tuple[int, str, Any]]:  # noqa: FBT001 -- as read_records has it
+    def values(self, has_arrays: bool) -> Iterator[tuple[int, str, Any]]:  # noqa: FBT001 -- as in read_records
         """Yield the line, the text and the value of each record.
 
         The value is a NotJsonError if the text is not JSON.
         """
-        array = 0  # The line on which the current array begins, or 0 outside arrays.
+        array = 0  # First line of the current array, 0 outside arrays.
         while self._skip(_BETWEEN_ELEMENTS if array else _BETWEEN):
-            if array and self.text[self.place] == "]":
+            if array and self.text[self.position] == "]":
                 array = 0
                 self._after_scalar = _END_OF_LINE
-                self._move(self.place + 1)
+                self._move(self.position + 1)
             elif has_arrays and self._is_array_of_records():
                 if array:
                     yield array, "[", NotJsonError(1)
                 array = self.line
                 self._after_scalar = _END_OF_ELEMENT
-                self._move(self.place + 1)
+                self._move(self.position + 1)
             else:
                 line = self.line
-                yield line, *self._take()
+                yield line, *self._read()
         if array:
             yield array, "[", NotJsonError(1)
 
@@ -183,7 +182,7 @@ class _Sequence:
         return end < len(self.text)
 
     def _is_array_of_records(self) -> bool:
-        if self.text[self.place] != "[":
+        if self.text[self.position] != "[":
             return False
         end = self._end_of(_ARRAY)
         return self.text.startswith("{", end)
@@ -191,68 +190,68 @@ class _Sequence:
     def _end_of(self, pattern: re.Pattern[str]) -> int:
         """Return the end of a pattern that matches at the current position."""
         while True:
-            match = pattern.match(self.text, self.place)
-            end = match.end() if match else self.place
-            if end < len(self.text) or self.is_whole:
+            match = pattern.match(self.text, self.position)
+            end = match.end() if match else self.position
+            if end < len(self.text) or self.is_at_end:
                 return end
             self._grow()
 
-    def _take(self) -> tuple[str, Any]:
-        """Return text and value at the current position, and move behind them."""
+    def _read(self) -> tuple[str, Any]:
+        """Return text and value at the current position, and move past them."""
         while True:
             value: Any
             try:
-                value, end = PARSER.read(self.text, self.place)
+                value, end = PARSER.read(self.text, self.position)
                 is_cut = False
-                if self.text[self.place] not in "{[":
+                if self.text[self.position] not in "{[":
                     after = self._after_scalar.match(self.text, end)
                     if not after:
-                        raise NotJsonError(end)  # noqa: TRY301 -- as if read() did
+                        raise NotJsonError(end)  # noqa: TRY301 -- like PARSER.read
                     is_cut = after.end() == len(self.text)
             except NotJsonError as error:
-                value, end = error, self._end_of_fault(error.place)
+                value, end = error, self._end_of_fault(error.position)
                 is_cut = end == len(self.text)
-            if not is_cut or self.is_whole:
+            if not is_cut or self.is_at_end:
                 break
             self._grow()
-        text = self.text[self.place : end]
+        text = self.text[self.position : end]
         self._move(end)
         return text, value
 
-    def _end_of_fault(self, place: int) -> int:
+    def _end_of_fault(self, position: int) -> int:
         """Return the end of the rejected text, given the position of a JSON error.
 
-        After an error on the first line of a record, it is the end of the line or the
-        start of the next record on it. After an error on a later line, it is the start
-        of the next line that begins a value and is not indented more. If it is not
-        known yet, it is the length of the text in memory.
+        For an error on the first line of a record, it is the end of the line or the
+        next record on it. For an error on a later line, it is the next line that begins
+        a value and is not indented more. Until it is known, it is the length of the
+        text in memory.
         """
         text = self.text
-        if not self.is_whole and not _LINE_BREAK.search(text, place):
-            return len(text)  # A token may be cut, so wait for a whole line.
-        if not _LINE_BREAK.search(text, self.place, place):
-            end = _END_ON_LINE.search(text, max(place, self.place + 1))
+        if not self.is_at_end and not _LINE_BREAK.search(text, position):
+            return len(text)  # A token may be cut, so read the line first.
+        if not _LINE_BREAK.search(text, self.position, position):
+            end = _END_ON_LINE.search(text, max(position, self.position + 1))
             return end.start() if end else len(text)
-        for next_value in _NEXT_VALUE.finditer(text, self.place):
+        for next_value in _NEXT_VALUE.finditer(text, self.position):
             if len(next_value[1]) <= self.indent:
                 return next_value.start()
         return len(text)
 
     def _move(self, end: int) -> None:
         """Move to a later position, and count the lines in between."""
-        text, start = self.text, self.place
+        text, start = self.text, self.position
         last = max(text.rfind("\n", start, end), text.rfind("\r", start, end))
         if last >= 0:
             self.line += text.count("\n", start, end)
             match = _INDENT.match(text, last + 1)
             self.indent = match.end() - last - 1 if match else 0
-        self.place = end
+        self.position = end
 
     def _grow(self) -> None:
-        """Read at least as much text as is left, so that the total time is linear."""
-        left = self.text[self.place :]
+        """Read at least as much text as is left, so the total time is linear."""
+        left = self.text[self.position :]
         more = self.file.read(max(_CHUNK, len(left)))
-        self.text, self.place, self.is_whole = left + more, 0, not more
+        self.text, self.position, self.is_at_end = left + more, 0, not more
 
 
 def _form_of(file: IO[bytes]) -> str:

@@ -2,9 +2,8 @@
 
 docs/decisions/0001-what-a-raw-record-must-contain.md lists the rules and their reasons.
 Loaders create the raw tables from ``RAW_TABLES`` and read files with
-``reader.read_records``. An engine's own parser may read files of which every line
-matches ``plain_line`` (fast-path lines), where it returns the same values as these
-rules.
+``reader.read_records``. If every line of a file matches ``plain_line`` (fast-path
+lines), an engine's own parser returns the same values and may read it.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ class RejectedRecordError(ValueError):
 
 
 class NumberText(str):
-    """A JSON number as it is written."""
+    """The text of a JSON number."""
 
     __slots__ = ()
 
@@ -61,7 +60,7 @@ class Kind:
 class Column:
     """A column of a raw table, named after its JSON key.
 
-    A record without a value for a column that ``identifies`` is rejected.
+    ``identifies`` means that a record without a value is rejected.
     """
 
     name: str
@@ -79,7 +78,7 @@ class RawTable:
 
 
 _DIGITS: Final = re.compile(r"-?[0-9]+")
-_LONGEST_WHOLE: Final = len(str(-(2**63)))
+_MAX_INTEGER_LENGTH: Final = len(str(-(2**63)))
 _NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _USER: Final = re.compile(rf"[{WHITE_SPACE}]*(?:-?([0-9]+)[{WHITE_SPACE}]*)?")
 
@@ -102,13 +101,13 @@ def check_text(value: object) -> str | None:
 
 
 def check_name(value: object) -> str | None:
-    """Return text, or None if it is blank, also after the repair of double encoding."""
+    """Return text, or None if it is blank after cleaning."""
     text = check_text(value)
     return text if text and clean_text(text) else None
 
 
-def check_whole(low: int, high: int) -> Check:
-    """Return a check for integers from low to high, inclusive, written in digits."""
+def check_integer(low: int, high: int) -> Check:
+    """Return a check for integers from low to high, inclusive."""
 
     def check(value: object) -> str | None:
         if value is None:
@@ -116,9 +115,9 @@ def check_whole(low: int, high: int) -> Check:
         if not isinstance(value, str) or not _DIGITS.fullmatch(value):
             raise RejectedRecordError("is not an integer")
         digits = value
-        if len(value) > _LONGEST_WHOLE:
-            # Python does not parse numbers with thousands of digits.
-            digits = value.lstrip("-").lstrip("0")[: _LONGEST_WHOLE + 1] or "0"
+        if len(value) > _MAX_INTEGER_LENGTH:
+            # Python does not parse integers with thousands of digits.
+            digits = value.lstrip("-").lstrip("0")[: _MAX_INTEGER_LENGTH + 1] or "0"
             digits = f"-{digits}" if value.startswith("-") else digits
         number = int(digits)
         if not low <= number <= high:
@@ -129,9 +128,9 @@ def check_whole(low: int, high: int) -> Check:
 
 
 def number_text(value: object) -> str:
-    """Return the text of a number or of a string with a number.
+    """Return the text of a number or of a string that contains a number.
 
-    Raises RejectedRecordError otherwise.
+    Raises RejectedRecordError for another value.
     """
     if not isinstance(value, str) or not _NUMBER.fullmatch(value):
         raise RejectedRecordError("is not a number")
@@ -141,8 +140,8 @@ def number_text(value: object) -> str:
 def exact_number(text: str) -> Decimal:
     """Return a number without rounding.
 
-    Decimal has no exponents of more than 18 digits. With such an exponent a number is
-    zero, nearly zero, or out of range. Raises RejectedRecordError for the last case.
+    Decimal rejects exponents of more than 18 digits. With such an exponent, a number is
+    zero, nearly zero, or out of range. Raises RejectedRecordError if out of range.
     """
     try:
         return Decimal(text)
@@ -155,7 +154,7 @@ def exact_number(text: str) -> Decimal:
 
 
 def check_moment_with_point(value: object) -> str | None:
-    """Return milliseconds since 1970, which may have decimal places."""
+    """Return milliseconds since 1970 as text. They may have decimal places."""
     if value is None:
         return None
     text = number_text(value)
@@ -165,7 +164,7 @@ def check_moment_with_point(value: object) -> str | None:
 
 
 def check_degrees(value: object) -> str | None:
-    """Return a finite number. Raises RejectedRecordError otherwise."""
+    """Return a finite number as text. Raises RejectedRecordError otherwise."""
     if value is None:
         return None
     number = float(number_text(value)) + 0.0
@@ -175,7 +174,7 @@ def check_degrees(value: object) -> str | None:
 
 
 def check_seconds(value: object) -> str | None:
-    """Return seconds, rounded half away from zero to eight places."""
+    """Return seconds as text, rounded half away from zero to eight places."""
     if value is None:
         return None
     number = exact_number(number_text(value))
@@ -187,7 +186,7 @@ def check_seconds(value: object) -> str | None:
 
 
 def check_user(value: object) -> str | None:
-    """Return a user id as text: an integer or blank, white space included."""
+    """Return a user id as text: an integer or blank, including white space."""
     if value is None:
         return None
     match = _USER.fullmatch(value) if isinstance(value, str) else None
@@ -205,17 +204,17 @@ _ESCAPE: Final = (
     r"|0[1-9a-fA-F][0-9a-fA-F]{2}|[1-9a-fA-F][0-9a-fA-F]{3}))"
 )
 _STRING: Final = f'"{_PLAIN}(?:{_ESCAPE}{_PLAIN})*"'
-_WHOLE_18: Final = r"(?:0|-?[1-9][0-9]{0,17})"
-_WHOLE_9: Final = r"(?:0|-?[1-9][0-9]{0,8})"
+_INTEGER_18: Final = r"(?:0|-?[1-9][0-9]{0,17})"
+_INTEGER_9: Final = r"(?:0|-?[1-9][0-9]{0,8})"
 
 TEXT: Final = Kind(
-    f"varchar({MAX_TEXT_BYTES})", check_text, f"null|{_WHOLE_18}|{_STRING}"
+    f"varchar({MAX_TEXT_BYTES})", check_text, f"null|{_INTEGER_18}|{_STRING}"
 )
 NAME: Final = Kind(f"varchar({MAX_TEXT_BYTES})", check_name, r'"[0-9A-Za-z]{1,64}"')
-WHOLE: Final = Kind("integer", check_whole(-(2**31), 2**31 - 1), _WHOLE_9)
-WHOLE_OR_NULL: Final = Kind(WHOLE.sql_type, WHOLE.check, f"null|{_WHOLE_9}")
-LONG: Final = Kind("bigint", check_whole(-(2**63), 2**63 - 1), _WHOLE_18)
-MOMENT: Final = Kind("bigint", check_whole(0, MAX_MOMENT), r"[0-9]{1,14}")
+INTEGER: Final = Kind("integer", check_integer(-(2**31), 2**31 - 1), _INTEGER_9)
+INTEGER_OR_NULL: Final = Kind(INTEGER.sql_type, INTEGER.check, f"null|{_INTEGER_9}")
+BIGINT: Final = Kind("bigint", check_integer(-(2**63), 2**63 - 1), _INTEGER_18)
+MOMENT: Final = Kind("bigint", check_integer(0, MAX_MOMENT), r"[0-9]{1,14}")
 MOMENT_WITH_POINT: Final = Kind(
     "double precision", check_moment_with_point, r"null|[0-9]{1,13}(?:\.[0-9]{1,3})?"
 )
@@ -239,7 +238,7 @@ EVENTS: Final = RawTable(
         Column("auth", TEXT),
         Column("firstName", TEXT),
         Column("gender", TEXT),
-        Column("itemInSession", WHOLE, identifies=True),
+        Column("itemInSession", INTEGER, identifies=True),
         Column("lastName", TEXT),
         Column("length", SECONDS),
         Column("level", TEXT),
@@ -247,9 +246,9 @@ EVENTS: Final = RawTable(
         Column("method", TEXT),
         Column("page", TEXT),
         Column("registration", MOMENT_WITH_POINT),
-        Column("sessionId", LONG, identifies=True),
+        Column("sessionId", BIGINT, identifies=True),
         Column("song", TEXT),
-        Column("status", WHOLE_OR_NULL),
+        Column("status", INTEGER_OR_NULL),
         Column("ts", MOMENT, identifies=True),
         Column("userAgent", TEXT),
         Column("userId", USER),
@@ -259,7 +258,7 @@ SONGS: Final = RawTable(
     "staging_songs",
     "song_data",
     (
-        Column("num_songs", WHOLE_OR_NULL),
+        Column("num_songs", INTEGER_OR_NULL),
         Column("artist_id", NAME, identifies=True),
         Column("artist_latitude", DEGREES),
         Column("artist_longitude", DEGREES),
@@ -268,27 +267,27 @@ SONGS: Final = RawTable(
         Column("song_id", NAME, identifies=True),
         Column("title", TEXT),
         Column("duration", SECONDS),
-        Column("year", WHOLE_OR_NULL),
+        Column("year", INTEGER_OR_NULL),
     ),
 )
 RAW_TABLES: Final = (EVENTS, SONGS)
 
 
 class NotJsonError(ValueError):
-    """A text is not JSON. ``place`` is the index of the first wrong character."""
+    """A text is not JSON. ``position`` is the index of the first wrong character."""
 
-    def __init__(self, place: int) -> None:
+    def __init__(self, position: int) -> None:
         """Set the index. For text that ends too early, it is the text's length."""
         super().__init__("not JSON")
-        self.place = place
+        self.position = position
 
 
 class Parser:
-    """A strict JSON parser. ``twice`` is the first duplicate key of the last value."""
+    """A strict JSON parser. ``duplicate_key`` is the first one in the last value."""
 
     def __init__(self) -> None:
-        """Create the decoder, which keeps numbers as they are written."""
-        self.twice: str | None = None
+        """Create a decoder that keeps the text of numbers."""
+        self.duplicate_key: str | None = None
         self.has_constant = False
         self.decoder = json.JSONDecoder(
             object_pairs_hook=self._object,
@@ -304,9 +303,11 @@ class Parser:
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = dict(pairs)
-        if len(keys) < len(pairs) and self.twice is None:
+        if len(keys) < len(pairs) and self.duplicate_key is None:
             names = [key for key, _ in pairs]
-            self.twice = next(key for n, key in enumerate(names) if key in names[:n])
+            self.duplicate_key = next(
+                key for n, key in enumerate(names) if key in names[:n]
+            )
         return keys
 
     def read(self, text: str, start: int) -> tuple[Any, int]:
@@ -314,7 +315,7 @@ class Parser:
 
         Raises NotJsonError if it is not JSON or nested too deep.
         """
-        self.twice, self.has_constant = None, False
+        self.duplicate_key, self.has_constant = None, False
         value, wrong = None, None
         try:
             value, end = self.decoder.raw_decode(text, start)
@@ -370,14 +371,13 @@ def check_record(
 ) -> list[str | None]:
     """Return the values of the record that PARSER read last, as texts to cast.
 
-    Values are in the order of ``table.columns``. ``on_record`` is called with all keys
-    and values of an accepted record. Raises RejectedRecordError with the first reason
-    that applies.
+    Values are in the order of ``table.columns``. ``on_record`` is called with an
+    accepted record. Raises RejectedRecordError with the first reason that applies.
     """
     if not isinstance(record, dict):
         raise RejectedRecordError("not a JSON object")
-    if PARSER.twice is not None:
-        key = PARSER.twice.encode(errors="backslashreplace").decode()
+    if PARSER.duplicate_key is not None:
+        key = PARSER.duplicate_key.encode(errors="backslashreplace").decode()
         raise RejectedRecordError(f'duplicate key "{key}"')
     values = []
     for column in table.columns:

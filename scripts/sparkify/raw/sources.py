@@ -61,7 +61,7 @@ class Source(Protocol):
     def list_part(self, part: str) -> Listing:
         """List a part. Raises SparkifyError if it does not exist or cannot be read."""
 
-    def fetch(self, files: Sequence[SourceFile], on_file: OnFile) -> Any:  # noqa: ANN401 -- a context manager; its type is spelled by the classes
+    def fetch(self, files: Sequence[SourceFile], on_file: OnFile) -> Any:  # noqa: ANN401 -- a context manager, typed in the classes
         """Return a context manager with the local paths of files, in their order."""
 
 
@@ -102,14 +102,14 @@ def is_hidden(path: str) -> bool:
 
 
 def _in_utf8(path: str) -> str:
-    """Return a local path as the load history stores it, whatever the locale is.
+    """Return a local path as the load history stores it, in any locale.
 
     Bytes that are not UTF-8 become lone surrogates, which cannot be encoded.
     """
     return os.fsencode(path).decode(errors="surrogateescape")
 
 
-def _here(path: str) -> str:
+def _local(path: str) -> str:
     """Return a path of the load history as a local path."""
     return os.fsdecode(path.encode(errors="surrogateescape"))
 
@@ -133,7 +133,7 @@ class Folder:
         Links are followed, except links to a parent folder. Raises SparkifyError if the
         part does not exist, or a file cannot be read.
         """
-        folder = Path(_here(f"{self.root}/{part}"))
+        folder = Path(_local(f"{self.root}/{part}"))
         if not folder.is_dir():
             raise SparkifyError(
                 f"The folder {folder} does not exist.",
@@ -149,7 +149,7 @@ class Folder:
                 name
                 for name in folders
                 if name.startswith(".")
-                or (os.path.islink(f"{below}/{name}") and _is_loop(f"{below}/{name}"))  # noqa: PTH114 -- there may be many
+                or (os.path.islink(f"{below}/{name}") and _is_loop(f"{below}/{name}"))  # noqa: PTH114 -- faster for many files
             ]
             skipped.extend(f"{above}/{_in_utf8(name)}/" for name in ignored)
             folders[:] = sorted(set(folders) - set(ignored))
@@ -165,7 +165,7 @@ class Folder:
                     reason = ValueError("its name is not UTF-8")
                     raise unreadable(shown, reason) from None
                 try:
-                    status = os.stat(path)  # noqa: PTH116 -- there may be many
+                    status = os.stat(path)  # noqa: PTH116 -- faster for many files
                 except OSError as error:
                     raise unreadable(shown, error) from error
                 if stat.S_ISREG(status.st_mode):
@@ -183,7 +183,7 @@ class Folder:
 
         Raises SparkifyError at the end if a file changed since it was listed.
         """
-        paths = [_here(f"{self.root}/{file.path}") for file in files]
+        paths = [_local(f"{self.root}/{file.path}") for file in files]
         yield paths
         for file, path in zip(files, paths, strict=True):
             try:
@@ -292,7 +292,7 @@ class S3Prefix:
             paths = [str(spool / name) for name in names]
             pool = ThreadPoolExecutor(PARALLEL_READS)
             try:
-                for file, _ in zip(files, pool.map(self._read, files, paths)):  # noqa: B905 -- map() is shorter where an object fails
+                for file, _ in zip(files, pool.map(self._read, files, paths)):  # noqa: B905 -- map() is shorter if an object fails
                     on_file(file.size)
             finally:
                 pool.shutdown(cancel_futures=True)
@@ -305,12 +305,12 @@ class S3Prefix:
 
         Raises SparkifyError after the last attempt.
         """
-        begun = time.monotonic()
+        started = time.monotonic()
         for attempt in range(READ_ATTEMPTS):
             failure = self._failure_of_copying(file, path)
             if not failure:
                 return
-            if time.monotonic() - begun > RETRY_SECONDS:
+            if time.monotonic() - started > RETRY_SECONDS:
                 break
             pause(0.1 * 2**attempt)
         raise SparkifyError(
@@ -332,7 +332,7 @@ class S3Prefix:
                 )
             with Path(path).open("wb") as out:
                 shutil.copyfileobj(answer["Body"], out, 1 << 20)
-                is_whole = out.tell() == file.size
+                is_complete = out.tell() == file.size
         # botocore does not translate HTTPError from a truncated error response.
         except (BotoCoreError, HTTPError, OSError) as error:
             if getattr(error, "errno", None) == errno.ENOSPC:
@@ -342,7 +342,7 @@ class S3Prefix:
                     "Free disk space, or name another folder with TMPDIR.",
                 ) from error
             return str(error).rstrip(".")
-        return "" if is_whole else f"it has fewer than {file.size} bytes"
+        return "" if is_complete else f"it has fewer than {file.size} bytes"
 
 
 def pause(seconds: float) -> None:

@@ -1,7 +1,7 @@
 """Constructs that PostgreSQL accepts and Amazon Redshift rejects, with alternatives.
 
-The sources are the pages of the Redshift developer guide on unsupported features, data
-types and functions of PostgreSQL, and the pages of the named statements.
+Source: the pages of the Redshift developer guide on unsupported features, data types
+and functions of PostgreSQL, and on the named statements.
 """
 
 from __future__ import annotations
@@ -40,17 +40,25 @@ def words_of(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-def sequence(*words: str) -> Find:
-    """Return a search for consecutive keywords."""
+def phrases(*texts: str) -> Find:
+    """Return a search for any of several sequences of keywords."""
+    wanted = [text.split() for text in texts]
 
     def find(tokens: Tokens) -> Iterator[Token]:
         for index, token in enumerate(tokens):
-            if token.word == words[0]:
-                found = tuple(each.word for each in tokens[index : index + len(words)])
-                if found == words:
+            for words in wanted:
+                if token.word == words[0] and words == [
+                    each.word for each in tokens[index : index + len(words)]
+                ]:
                     yield token
 
     return find
+
+
+def only_in(statements: str, search: Find) -> Find:
+    """Return a search in statements that begin with one of several keywords."""
+    firsts = words_of(statements)
+    return lambda tokens: search(tokens) if tokens[0].word in firsts else iter(())
 
 
 def beginning(*words: str) -> Find:
@@ -64,7 +72,7 @@ def beginning(*words: str) -> Find:
 
 
 def calls(*names: str, counts: Callable[[int], bool] = lambda _: True) -> Find:
-    """Return a search for function calls, limited by their number of arguments."""
+    """Return a search for calls of functions with certain numbers of arguments."""
 
     def find(tokens: Tokens) -> Iterator[Token]:
         for index, token in enumerate(tokens[:-1]):
@@ -78,8 +86,8 @@ def calls(*names: str, counts: Callable[[int], bool] = lambda _: True) -> Find:
     return find
 
 
-def symbols(*texts: str) -> Find:
-    """Return a search for operators."""
+def keywords(*texts: str) -> Find:
+    """Return a search for single keywords or operators."""
 
     def find(tokens: Tokens) -> Iterator[Token]:
         return (token for token in tokens if token.word in texts)
@@ -91,7 +99,7 @@ def types(*names: str) -> Find:
     """Return a search for types in casts and in the columns of new tables."""
 
     def find(tokens: Tokens) -> Iterator[Token]:
-        for index in _places_of_types(tokens):
+        for index in _type_indexes(tokens):
             if tokens[index].word in names:
                 yield tokens[index]
 
@@ -118,7 +126,7 @@ def _called(tokens: Tokens) -> Iterator[tuple[int, Token]]:
             yield index, token
 
 
-def _places_of_types(tokens: Tokens) -> Iterator[int]:
+def _type_indexes(tokens: Tokens) -> Iterator[int]:
     casts = []
     for index, token in enumerate(tokens[:-1]):
         if token.word == "::":
@@ -143,10 +151,10 @@ def _column_definitions(tokens: Tokens) -> Iterator[list[int]]:
     bracket = words.index("(")
     if "as" in words[:bracket]:
         return
-    place = bracket + 1
+    start = bracket + 1
     for definition in arguments(tokens, bracket):
-        yield list(range(place, place + len(definition)))
-        place += len(definition) + 1
+        yield list(range(start, start + len(definition)))
+        start += len(definition) + 1
 
 
 def _filter(tokens: Tokens) -> Iterator[Token]:
@@ -316,11 +324,6 @@ def _back_references(tokens: Tokens) -> Iterator[Token]:
                     yield token
 
 
-def _set_operations(tokens: Tokens) -> Iterator[Token]:
-    for words in (("intersect", "all"), ("except", "all"), ("minus", "all")):
-        yield from sequence(*words)(tokens)
-
-
 def _create_table_as(tokens: Tokens) -> Iterator[Token]:
     words = [token.word for token in _outer(tokens)]
     if words[:1] == ["create"] and "table" in words[1:4]:
@@ -343,19 +346,9 @@ def _writing_with(tokens: Tokens) -> Iterator[Token]:
             yield tokens[index + 2]
 
 
-def _check_constraint(tokens: Tokens) -> Iterator[Token]:
-    if tokens[0].word in ("create", "alter"):
-        yield from calls("check")(tokens)
-
-
-def _generated(tokens: Tokens) -> Iterator[Token]:
-    if tokens[0].word in ("create", "alter"):
-        yield from sequence("generated", "always")(tokens)
-
-
 def _sizes(tokens: Tokens) -> Iterator[Token]:
     limits = {"varchar": 65535, "char": 4096, "numeric": 38, "decimal": 38}
-    for index in _places_of_types(tokens):
+    for index in _type_indexes(tokens):
         name = tokens[index].word
         has_size = [token.word for token in tokens[index + 1 : index + 2]] == ["("]
         size = tokens[index + 2].text if has_size else ""
@@ -382,12 +375,6 @@ def _objects(tokens: Tokens) -> Iterator[Token]:
                 return
 
 
-def _local_copy(tokens: Tokens) -> Iterator[Token]:
-    if tokens[0].word == "copy":
-        yield from sequence("from", "stdin")(tokens)
-        yield from sequence("to", "stdout")(tokens)
-
-
 def _text_of_truth(tokens: Tokens) -> Iterator[Token]:
     texts = ("varchar", "text", "char")
     for index, token in enumerate(tokens):
@@ -395,11 +382,6 @@ def _text_of_truth(tokens: Tokens) -> Iterator[Token]:
             after = [each.word for each in tokens[index + 1 : index + 3]]
             if after[:1] in (["::"], ["as"]) and after[1:] and after[1] in texts:
                 yield token
-
-
-def _locks(tokens: Tokens) -> Iterator[Token]:
-    if tokens[0].word == "lock":
-        yield from sequence("mode")(tokens)
 
 
 def _truncate(tokens: Tokens) -> Iterator[Token]:
@@ -440,13 +422,13 @@ _MOMENT: Final = "Use getdate(), or sysdate for the transaction's start."
 _BYTES: Final = "Use to_varbyte(text, 'utf8') and from_varbyte(bytes, 'hex')."
 
 CONSTRUCTS: Final = (
-    Construct("distinct on", "no such clause", _NUMBER, sequence("distinct", "on")),
+    Construct("distinct on", "no such clause", _NUMBER, phrases("distinct on")),
     Construct("filter", "no such clause", "Aggregate a case expression.", _filter),
-    Construct("lateral", "no such join", "Join a subquery.", sequence("lateral")),
+    Construct("lateral", "no such join", "Join a subquery.", phrases("lateral")),
     Construct(
-        "returning", "no such clause", "Select before or after.", sequence("returning")
+        "returning", "no such clause", "Select before or after.", phrases("returning")
     ),
-    Construct("on conflict", "no such clause", _MERGE, sequence("on", "conflict")),
+    Construct("on conflict", "no such clause", _MERGE, phrases("on conflict")),
     Construct(
         "values as a table",
         "VALUES is allowed only in INSERT",
@@ -473,16 +455,14 @@ CONSTRUCTS: Final = (
         "tablesample",
         "no such clause",
         "Filter by a hash or by random().",
-        sequence("tablesample"),
+        phrases("tablesample"),
     ),
-    Construct(
-        "fetch first", "no such clause", "Write limit.", sequence("fetch", "first")
-    ),
+    Construct("fetch first", "no such clause", "Write limit.", phrases("fetch first")),
     Construct(
         "except all, intersect all",
         "set operations drop duplicates",
         "Number the rows first, or join.",
-        _set_operations,
+        phrases("intersect all", "except all", "minus all"),
     ),
     Construct(
         "with before insert",
@@ -500,11 +480,7 @@ CONSTRUCTS: Final = (
         "as materialized",
         "no such hint",
         "Omit it, or create a temporary table.",
-        lambda tokens: (
-            found
-            for words in (("as", "materialized"), ("as", "not", "materialized"))
-            for found in sequence(*words)(tokens)
-        ),
+        phrases("as materialized", "as not materialized"),
     ),
     Construct("string_agg", "no such function", "Use listagg.", calls("string_agg")),
     Construct(
@@ -525,14 +501,14 @@ CONSTRUCTS: Final = (
         ),
     ),
     Construct(
-        "JSON operator", "no such operator", _SUPER, symbols("->", "->>", "#>", "#>>")
+        "JSON operator", "no such operator", _SUPER, keywords("->", "->>", "#>", "#>>")
     ),
-    Construct("containment operator", "no such operator", _SUPER, symbols("@>", "<@")),
+    Construct("containment operator", "no such operator", _SUPER, keywords("@>", "<@")),
     Construct(
         "case-insensitive pattern",
         "POSIX operators are ~ and !~",
         "Use ilike, or lower().",
-        symbols("~*", "!~*"),
+        keywords("~*", "!~*"),
     ),
     Construct(
         "array", "no array type", "Use rows, or a column of type super.", _arrays
@@ -613,9 +589,7 @@ CONSTRUCTS: Final = (
         "local time",
         "only the leader node has it, which does not read user tables",
         _MOMENT,
-        lambda tokens: (
-            token for token in tokens if token.word in ("localtimestamp", "localtime")
-        ),
+        keywords("localtimestamp", "localtime"),
     ),
     Construct(
         "part of a date",
@@ -680,11 +654,7 @@ CONSTRUCTS: Final = (
         "is distinct from",
         "no such comparison",
         "Write a <> b or (a is null) <> (b is null).",
-        lambda tokens: (
-            found
-            for words in (("is", "distinct", "from"), ("is", "not", "distinct", "from"))
-            for found in sequence(*words)(tokens)
-        ),
+        phrases("is distinct from", "is not distinct from"),
     ),
     Construct(
         "size of a type",
@@ -710,12 +680,17 @@ CONSTRUCTS: Final = (
         "Omit the prefix, and double backslashes.",
         _prefixed_strings,
     ),
-    Construct("check", "no such constraint", "Write a test.", _check_constraint),
+    Construct(
+        "check",
+        "no such constraint",
+        "Write a test.",
+        only_in("create alter", calls("check")),
+    ),
     Construct(
         "generated column",
         "only GENERATED BY DEFAULT AS IDENTITY",
         "Write identity(0, 1), or compute it in a view.",
-        _generated,
+        only_in("create alter", phrases("generated always")),
     ),
     Construct(
         "create table if not exists as",
@@ -735,10 +710,8 @@ CONSTRUCTS: Final = (
         "Write a statement for each.",
         _many_additions,
     ),
-    Construct(
-        "on commit", "no such clause", "Drop the table.", sequence("on", "commit")
-    ),
-    Construct("inherits", "no such clause", "Write a view.", sequence("inherits")),
+    Construct("on commit", "no such clause", "Drop the table.", phrases("on commit")),
+    Construct("inherits", "no such clause", "Write a view.", phrases("inherits")),
     Construct("partitioned table", "no such clause", "Sort by it.", _partitioned_table),
     Construct(
         "type of a column",
@@ -746,9 +719,7 @@ CONSTRUCTS: Final = (
         "Add a column, copy the values, drop the old one.",
         _changed_types,
     ),
-    Construct(
-        "partition of", "no such clause", "Sort by it.", sequence("partition", "of")
-    ),
+    Construct("partition of", "no such clause", "Sort by it.", phrases("partition of")),
     Construct(
         "explain analyze",
         "EXPLAIN does not run the query",
@@ -759,8 +730,18 @@ CONSTRUCTS: Final = (
         "savepoint", "no such statement", "Use a transaction.", beginning("savepoint")
     ),
     Construct("do", "no such statement", "Call a procedure.", beginning("do")),
-    Construct("local copy", "COPY reads from S3", "Write to S3 first.", _local_copy),
-    Construct("lock mode", "LOCK has no mode", "Write lock table t.", _locks),
+    Construct(
+        "local copy",
+        "COPY reads from S3",
+        "Write to S3 first.",
+        only_in("copy", phrases("from stdin", "to stdout")),
+    ),
+    Construct(
+        "lock mode",
+        "LOCK has no mode",
+        "Write lock table t.",
+        only_in("lock", phrases("mode")),
+    ),
     Construct(
         "truncate with more",
         "TRUNCATE accepts one table without options",

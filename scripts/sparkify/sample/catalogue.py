@@ -1,7 +1,7 @@
 """Generate the sample's song catalogue, and the plays that the logs can contain.
 
-`_CatalogueMaker` creates all special cases of the real catalogue before the ordinary
-songs, so that a sample of the default size has each of them for any seed.
+All special cases of the real catalogue precede the ordinary songs, so a sample of the
+default size has each of them for any seed.
 """
 
 import json
@@ -19,7 +19,7 @@ from sparkify.sample.names import (
     zipf_totals,
 )
 
-UNITS = 100_000  # durations are whole numbers of 0.00001 s, as exact as the files
+UNITS = 100_000  # unit of durations: 0.00001 s, as in the files
 SHORTEST, LONGEST = 30 * UNITS, 590 * UNITS
 SONGS_PER_FOLDER = 25
 ASCII_SPACE = " \t\n\v\f\r"
@@ -39,7 +39,7 @@ NOWHERE = Location("", None, None)
 
 @dataclass(frozen=True, slots=True)
 class Artist:
-    """An artist of the catalogue, as in most of its rows."""
+    """An artist, with the name and location of most catalogue rows."""
 
     artist_id: str
     name: str
@@ -75,7 +75,7 @@ class Song:
 
 
 class Play(NamedTuple):
-    """A song as the logs describe it, in pieces of JSON, and its length in ms."""
+    """A song in the logs: JSON text of its fields, and its length in ms."""
 
     artist: str
     length: str
@@ -84,7 +84,7 @@ class Play(NamedTuple):
 
 
 def as_number(text: str | None) -> str | int | None:
-    """Return digits-only text as a number, as in the real files."""
+    """Return text as an integer if it has only digits, as in the real files."""
     is_number = text is not None and text.isdecimal() and str(int(text)) == text
     return int(text) if text is not None and is_number else text
 
@@ -97,13 +97,13 @@ def encoded_twice(text: str) -> str:
 
 
 def log_json(text: str | None) -> str:
-    """Return a text as JSON of the logs: encoded twice, or as a number if digits."""
+    """Return text as JSON of the logs: encoded twice, or an integer if digits."""
     value = as_number(text)
     return json.dumps(encoded_twice(value) if isinstance(value, str) else value)
 
 
 def compact_json(record: Mapping[str, object]) -> str:
-    """Return a record as JSON in ASCII without blanks, as in the real files."""
+    """Return a record as ASCII JSON without blanks, as in the real files."""
     return json.dumps(record, separators=(",", ":"))
 
 
@@ -116,7 +116,7 @@ def track_path(dice: Dice, number: int) -> str:
 
 
 def _identifier(dice: Dice, prefix: str, infix: str, number: int) -> str:
-    """Return 18 characters in the catalogue's style, distinct for numbers to 2**28."""
+    """Return an id of 18 characters, distinct for each number below 2**28."""
     letters = "".join(dice.pick(_LETTERS) for _ in range(7 - len(prefix)))
     # An odd factor permutes the numbers, so they look random without collisions.
     return f"{prefix}{letters}{infix}{number * 0x9E3779B1 % 2**28:07X}"
@@ -132,12 +132,12 @@ def _match_key(title: str, artist: str) -> tuple[str, str]:
 
 
 class Shelf:
-    """Plays to draw from: a few popular, most rare, and special cases in between."""
+    """Draws plays: a few are popular, most are rare, some are special cases."""
 
     def __init__(self, plays: list[Play], odd_plays: list[Play], gap: int) -> None:
-        """Set the plays, most popular first, and the special cases.
+        """Set the plays, most popular first.
 
-        Every `gap`-th draw returns a special case, until all were drawn.
+        Every `gap`-th draw returns one of `odd_plays`, until all were drawn.
         """
         self._plays = plays
         self._totals = zipf_totals(len(plays), offset=20)
@@ -155,7 +155,7 @@ class Shelf:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The songs of the catalogue, with plays of them (`known`) and of other songs."""
+    """The songs of the catalogue, and plays of known and unknown songs."""
 
     songs: list[Song]
     known: Shelf
@@ -174,7 +174,7 @@ class Jukebox:
         self._matches = 0
 
     def draw(self) -> Play:
-        """Return a random play. The draw corrects deviations from the share."""
+        """Return a random play, so that the share of catalogue songs is kept."""
         lag = self._share * self._plays - self._matches
         is_known = self._dice.chance(self._share + lag / 20)
         self._plays += 1
@@ -184,7 +184,7 @@ class Jukebox:
 
 
 def make_catalogue(dice: Dice, count: int) -> Catalogue:
-    """Return `count` songs, with plays of them and of about six times as many more."""
+    """Return `count` songs, their plays, and plays of six times as many others."""
     maker = _CatalogueMaker(dice)
     maker.add_odd_songs()
     while len(maker.songs) < count:
@@ -232,7 +232,7 @@ class _CatalogueMaker:
         )
 
     def place(self) -> Location:
-        """Return a random place. Half of them are unknown, as in the real catalogue."""
+        """Return a random location. Half are unknown, as in the real catalogue."""
         dice = self.dice
         if dice.chance(0.45):
             return NOWHERE
@@ -243,7 +243,7 @@ class _CatalogueMaker:
         return self.known_place()
 
     def known_place(self) -> Location:
-        """Return a random place with a name and coordinates."""
+        """Return a random location with a name and coordinates."""
         latitude = self.dice.between(2_600_000, 4_800_000) / 100_000
         longitude = -self.dice.between(7_000_000, 12_300_000) / 100_000
         return Location(home_town(self.dice), latitude, longitude)
@@ -251,7 +251,7 @@ class _CatalogueMaker:
     def add(
         self, artist: Artist, title: str | None = None, **known: Unpack[_Known]
     ) -> Song:
-        """Add a song to the catalogue and return it. `known` fields are not random."""
+        """Add a song with the `known` fields and random others. Return it."""
         dice = self.dice
         song = Song(
             song_id=_identifier(dice, "SO", "12A8", len(self.songs)),
@@ -266,12 +266,12 @@ class _CatalogueMaker:
         return self.songs[-1]
 
     def duration(self) -> int:
-        """Return a random duration, mostly three to five minutes."""
+        """Return a random duration in units of 0.00001 s, mostly 3 to 5 minutes."""
         spread = self.dice.below(300 * UNITS) + self.dice.below(250 * UNITS)
         return SHORTEST + spread // 2 + self.dice.below(60 * UNITS)
 
     def heard_duration(self, song: Song) -> int:
-        """Return a song's duration in the logs, often that of another recording."""
+        """Return a duration in the logs, often that of another recording."""
         if self.dice.chance(0.4):
             return song.duration
         other = song.duration + self.dice.between(-20 * UNITS, 20 * UNITS)
@@ -280,7 +280,7 @@ class _CatalogueMaker:
     def hear(
         self, song: Song, duration: int | None = None, title: str | None = None
     ) -> None:
-        """Add a play of this song to the logs, by default with the song's duration."""
+        """Add a play to the logs, by default with the song's own values."""
         play = _play(
             song.artist_name,
             song.title if title is None else title,
@@ -306,18 +306,18 @@ class _CatalogueMaker:
 
     def add_odd_songs(self) -> None:
         """Add one or a few songs for each special case of the real catalogue."""
-        self._add_songs_of_one_title()
+        self._add_songs_with_same_title()
         self._add_odd_texts()
-        self._add_artists_with_several_faces()
+        self._add_artists_with_variants()
 
-    def _add_songs_of_one_title(self) -> None:
+    def _add_songs_with_same_title(self) -> None:
         artist = self.artist()
         first, second, third = (
             self.add(artist, "Empty Harbor Song", duration=seconds * UNITS)
             for seconds in (200, 210, 240)
         )
-        self.hear(first, 204 * UNITS + 99_999)  # nearest to the first
-        self.hear(second, 205 * UNITS)  # between two: the smaller song_id decides
+        self.hear(first, 204 * UNITS + 99_999)  # nearest to 200 s
+        self.hear(second, 205 * UNITS)  # between 200 and 210 s: song_id decides
         self.hear(third)
         self.hear(third, 400 * UNITS)
 
@@ -345,20 +345,20 @@ class _CatalogueMaker:
         song = self.add(self.artist(), "Tender Machine")
         self.hear(song, title=" Tender Machine")
 
-        # In the real data, right quotes became a control character.
+        # The real data has a control character instead of a right quote.
         self.hear(self.add(self.artist(), "Runnin\x19 From The Weather"))
         self.hear(self.add(self.artist(), 'The "Hollow" Lighthouse / Part 1\\2'))
 
         self.hear(self.add(self.artist(), accented(dice, "Gentle Carousel")))
         self.hear(self.add(self.artist(name=accented(dice, word(dice)))))
         self.hear(self.add(self.artist(), "The Traveler\u2019s Radio"))
-        # Encoded twice, the last letter ends in a no-break space, which stays.
+        # The last letter, encoded twice, ends in a no-break space.
         self.hear(self.add(self.artist(), "Le Phare Est L\u00e0"))
         twice = encoded_twice("Santa In\u00eas")
         self.add(self.artist(place=Location(twice, -23.5475, -46.63611)))
 
-    def _add_artists_with_several_faces(self) -> None:
-        # One artist has a most frequent name. Another has equally frequent names.
+    def _add_artists_with_variants(self) -> None:
+        # One artist has a most frequent name, another equally frequent names.
         artist = self.artist(name="Koraline Vestry")
         for name in (
             f"{artist.name} & Friends",
@@ -371,7 +371,6 @@ class _CatalogueMaker:
         for name in (artist.name, "Drem\u00f5nd", "Dremond_ Dremond", "Tremond"):
             self.hear(self.add(artist, artist_name=name))
 
-        # Several places: only coordinates, only a name, both, neither.
         artist = self.artist()
         both, other = self.known_place(), self.known_place()
         for place in (

@@ -1,7 +1,7 @@
 """Add invalid records, repeated events and unusual file formats to the sample.
 
-docs/decisions/0001 defines which records are rejected, and why. Lines are `str`, and a
-byte that is not UTF-8 is a lone surrogate, as in Python's surrogateescape.
+docs/decisions/0001 defines which records are rejected, and why. In lines, a byte that
+is not UTF-8 is a lone surrogate (Python's surrogateescape).
 """
 
 import json
@@ -17,8 +17,8 @@ from sparkify.sample.names import Dice
 
 Record = dict[str, Any]
 
-# First session of new records. If a loader accepts an invalid record, its play is
-# visible in the star schema.
+# First session id of added records. An invalid record that a loader accepts is a new
+# play in the star schema.
 FIRST_DIRTY_SESSION = 900_000_001
 LINES_BETWEEN = 7
 LINES_PER_FILE = 10
@@ -26,7 +26,7 @@ BAD_BYTE = "\udcff"
 
 _TOO_LONG = "\u00e9" * 513  # 513 characters, 1,026 bytes
 
-REFUSED_EVENT_VALUES: tuple[tuple[str, object], ...] = (
+INVALID_EVENT_VALUES: tuple[tuple[str, object], ...] = (
     ("artist", ["Two", "Names"]),
     ("song", True),
     ("song", "Cut\0Short"),
@@ -62,7 +62,7 @@ INVALID_SONG_VALUES: tuple[tuple[str, object], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class FileForm:
-    """The format of a file. All formats are unusual but valid."""
+    """A valid format of a file."""
 
     is_gzipped: bool = False
     has_bom: bool = False
@@ -74,7 +74,7 @@ PLAIN = FileForm()
 
 
 class FaultInjector:
-    """Returns lines to add to the log files, a few for every second file."""
+    """Returns lines to add to every second log file."""
 
     def __init__(self, day_count: int) -> None:
         """Prepare the lines for logs of a number of days."""
@@ -92,7 +92,7 @@ class FaultInjector:
         self._waiting = waiting[::-1]
 
     def open_file(self) -> FileForm:
-        """Return the format of the next file. In a short sample it combines several."""
+        """Return the format of the next file. Short samples combine formats."""
         self._file_number += 1
         self._room = 0 if self._file_number % 2 else LINES_PER_FILE
         odd = [number % self._day_count == self._file_number for number in range(1, 5)]
@@ -103,8 +103,8 @@ class FaultInjector:
             ends_with_newline=odd[3],
         )
 
-    def after(self, line: str) -> list[str]:
-        """Return the lines to add after an event: none, or one made from it."""
+    def lines_after(self, line: str) -> list[str]:
+        """Return at most one line to add after an event."""
         self._line_count += 1
         is_play = '"NextSong"' in line
         if is_play or not self._template:
@@ -116,8 +116,8 @@ class FaultInjector:
         self._room -= 1
         return [self._next_line()]
 
-    def rest(self) -> list[str]:
-        """Return all remaining lines, made from the last play."""
+    def remaining_lines(self) -> list[str]:
+        """Return all other lines, made from the last play."""
         return [self._next_line() for _ in range(len(self._waiting))]
 
     def _next_line(self) -> str:
@@ -132,7 +132,7 @@ class FaultInjector:
         return new_event
 
     def _repeat_kept(self, _: Record) -> str:
-        """Return the first event that other lines were made from, unchanged."""
+        """Return the event of the first added line, unchanged."""
         return self._kept
 
 
@@ -152,7 +152,7 @@ def _invalid_events() -> list[Callable[[Record], str]]:
         ),
         *(
             lambda event, key=key, value=value: compact_json({**event, key: value})
-            for key, value in REFUSED_EVENT_VALUES
+            for key, value in INVALID_EVENT_VALUES
         ),
     ]
 
@@ -161,7 +161,7 @@ def _without(record: Record, key: str) -> Record:
     return {name: value for name, value in record.items() if name != key}
 
 
-# Valid events in a format that the app does not write.
+# Valid events in formats that the app does not write.
 _ODD_EVENTS: list[Callable[[Record], str]] = [
     lambda event: json.dumps({**event, "song": "Gr\u00fcne Meile"}, ensure_ascii=False),
     lambda event: compact_json({**event, "userId": int(event["userId"] or 1)}),
@@ -172,7 +172,7 @@ _ODD_EVENTS: list[Callable[[Record], str]] = [
     lambda event: compact_json(dict(reversed(_without(event, "userAgent").items()))),
 ]
 
-# Repeated events: later, earlier, at the same time, and on another page.
+# Repeated events: later, earlier, at the same time, on another page.
 _REPEATS: list[Callable[[Record], str]] = [
     lambda event: compact_json(
         {**event, "ts": event["ts"] + 5_000, "song": "Corrected Later", "length": 201.5}
@@ -204,7 +204,7 @@ class SongFile:
 
 
 def dirty_song_files(dice: Dice, songs: list[Song]) -> tuple[list[SongFile], int]:
-    """Return additional song files, and how many of them have an invalid record."""
+    """Return additional song files, and the number of invalid ones."""
     song = songs[-1].record()
     odd_id = "SO" + "".join(dice.pick("XYZ") for _ in range(5)) + "12A80000000"
     new = {**song, "song_id": odd_id}
@@ -214,7 +214,7 @@ def dirty_song_files(dice: Dice, songs: list[Song]) -> tuple[list[SongFile], int
         *(compact_json({**new, key: value}) for key, value in INVALID_SONG_VALUES),
     ]
     known = [dice.pick(songs).record() for _ in range(5)]
-    # The same song with another year. The latest year wins.
+    # The latest year of a song wins.
     newer = {**known[1], "year": 2011}
     accepted = [
         SongFile(compact_json(known[0]).encode()),
@@ -228,10 +228,9 @@ def dirty_song_files(dice: Dice, songs: list[Song]) -> tuple[list[SongFile], int
 
 
 def gzip_file(path: Path) -> None:
-    """Replace a file by `NAME.gz`, a gzip file with stored blocks.
+    """Replace a file by `NAME.gz`, a gzip file with stored blocks (RFC 1951, 3.2.4).
 
-    Compressed bytes depend on the version of the library. Stored blocks (RFC 1951,
-    3.2.4) are the same bytes on every machine.
+    The bytes of compressed blocks would depend on the version of zlib.
     """
     size = left = path.stat().st_size
     checksum = 0

@@ -1,4 +1,4 @@
-"""The sample data of `make build`, generated on first use."""
+"""Generate the sample data of `make build` on first use."""
 
 from __future__ import annotations
 

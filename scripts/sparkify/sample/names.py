@@ -1,8 +1,7 @@
 """Generate random values and invented names for the sample data.
 
-The only source is `random.Random.random`, whose sequence is the same in all versions of
-Python. `choice` may change. Functions of the C maths library are not used, because
-their results may differ in the last bit.
+All values come from `random.Random.random`, whose sequence is the same in all versions
+of Python. Functions of the C maths library may differ in the last bit, so none is used.
 """
 
 import random
@@ -116,7 +115,7 @@ class Dice:
 
     def __init__(self, seed: str) -> None:
         """Start the sequence of a seed."""
-        self.random = random.Random(seed).random  # noqa: S311 -- made-up data, no secret
+        self.random = random.Random(seed).random  # noqa: S311 -- invented data, not a secret
 
     def below(self, limit: int) -> int:
         """Return a random integer from 0 to `limit` - 1."""
@@ -127,11 +126,11 @@ class Dice:
         return low + int(self.random() * (high - low + 1))
 
     def chance(self, share: float) -> bool:
-        """Return true with a probability: never for 0, always for 1."""
+        """Return true with a probability from 0 to 1."""
         return self.random() < share
 
     def pick(self, items: Sequence[T]) -> T:
-        """Return a random item, all with the same probability."""
+        """Return a random item, each with the same probability."""
         return items[int(self.random() * len(items))]
 
     def shuffled(self, items: Sequence[T]) -> list[T]:
@@ -163,12 +162,12 @@ def word(dice: Dice) -> str:
 
 
 def accented(dice: Dice, text: str) -> str:
-    """Return a text with an accent on one letter, or with an accented letter added."""
-    places = [place for place, letter in enumerate(text) if letter in _ACCENTS]
-    if not places:
+    """Return text with an accent on one vowel, or with an added accented letter."""
+    indexes = [index for index, letter in enumerate(text) if letter in _ACCENTS]
+    if not indexes:
         return text + "\u00e9"
-    place = dice.pick(places)
-    return text[:place] + dice.pick(_ACCENTS[text[place]]) + text[place + 1 :]
+    index = dice.pick(indexes)
+    return text[:index] + dice.pick(_ACCENTS[text[index]]) + text[index + 1 :]
 
 
 def person_name(dice: Dice, gender: str) -> tuple[str, str]:
@@ -203,10 +202,10 @@ def song_title(dice: Dice) -> str:
 
 
 def metro_area(dice: Dice) -> str:
-    """Return an invented location as the logs write it: `City-City, ST-ST`."""
+    """Return an invented location in the format of the logs: `City-City, ST-ST`."""
     towns = [dice.pick(_TOWNS) for _ in range(dice.between(1, 3))]
     states = [dice.pick(_STATES) for _ in range(2 if dice.chance(0.15) else 1)]
-    # dict.fromkeys removes duplicates and, unlike a set, keeps the order.
+    # Unlike a set, dict.fromkeys keeps the order.
     return f"{'-'.join(dict.fromkeys(towns))}, {'-'.join(dict.fromkeys(states))}"
 
 
@@ -218,6 +217,6 @@ def home_town(dice: Dice) -> str:
 
 
 def user_agent(dice: Dice) -> str:
-    """Return a user agent. Most are in additional quotes, as the app writes them."""
+    """Return a user agent. Most are in additional quotes, as in the real logs."""
     template, systems = dice.pick(_BROWSERS)
     return template.format(system=dice.pick(systems), version=dice.between(58, 70))

@@ -1,7 +1,6 @@
-"""Simulate the visits of users, which are the events of the sample's logs.
+"""Simulate visits of users, and yield their events for the sample's logs.
 
-Events are yielded one by one in the order of time, so memory does not grow with their
-number.
+Memory does not grow with the number of events.
 """
 
 import json
@@ -17,10 +16,9 @@ from sparkify.sample.names import Dice, metro_area, person_name, user_agent, zip
 
 HOUR = 3_600_000  # milliseconds, as `ts`
 DAY = 24 * HOUR
-# The longest time between two events of a visit. No song is longer.
-LONGEST_WAIT = 600_000
+MAX_WAIT = 600_000  # between two events of a visit; no song is longer
 
-# Activity by hour (UTC, with users in America) and by weekday, from Monday.
+# Activity by UTC hour, with users in America, and by weekday from Monday.
 HOUR_WEIGHTS = (
     *(9, 9, 8, 7, 8, 10, 11, 11, 12, 15, 17, 19),
     *(18, 21, 25, 28, 31, 29, 29, 21, 19, 16, 12, 11),
@@ -31,11 +29,11 @@ PAID_USER_SHARE = 0.22
 PAID_USER_ACTIVITY = 3  # relative to a free user
 TWICE_CHANGING_USERS = 3
 ACCENTED_USER, ZIP_CODE_USER = 3, 5  # ranks by activity
-FEWEST_USERS_WITH_ODD_ONES = 10
+MIN_USERS_WITH_SCRIPTS = 10
 
 
 class Page(NamedTuple):
-    """A page of the app, as pieces of JSON."""
+    """A page of the app, as JSON text."""
 
     name: str
     method: str = '"GET"'
@@ -56,8 +54,8 @@ LOGIN = Page('"Login"', '"PUT"', "307")
 LOGOUT = Page('"Logout"', '"PUT"', "307")
 ERROR = Page('"Error"', status="404")
 
-NEXT_SONG_SHARE = 0.92  # of the pages that a logged-in user chooses
-# Pages between songs. Their frequency is their number in this tuple.
+NEXT_SONG_SHARE = 0.92  # of the pages of a logged-in user
+# Pages between songs, repeated by their frequency.
 _ALL_PAGES = (*[HOME] * 30, *[LOGOUT] * 4, *[SETTINGS] * 4, *[HELP] * 2, ABOUT, ERROR)
 FREE_PAGES = (*_ALL_PAGES, *[UPGRADE] * 4)
 PAID_PAGES = (*_ALL_PAGES, *[DOWNGRADE] * 4)
@@ -66,7 +64,7 @@ STRANGER_PAGES = (*[HOME] * 4, ABOUT, HELP)
 
 
 class Identity(NamedTuple):
-    """The user's part of an event, as pieces of JSON."""
+    """The user's fields of an event, as JSON text."""
 
     auth: str = '"Logged Out"'
     first_name: str = "null"
@@ -83,13 +81,13 @@ LOGGED_OUT = Identity()
 
 @dataclass(slots=True)
 class User:
-    """A user of the app, with the planned changes of level."""
+    """A user of the app, with planned changes of level."""
 
     identity: Identity
     level: str
     change_at: int  # the number of the visit in which the level changes
     later_changes: tuple[int, ...] = ()  # visits from each change to the next
-    script: tuple[Page, ...] = ()  # the pages of the only visit of a user
+    script: tuple[Page, ...] = ()  # the pages of a user with one visit
     returns_at_once: bool = False
     visit_count: int = 0
     active_count: int = 0
@@ -105,8 +103,8 @@ class User:
 def make_users(dice: Dice, count: int, start_ts: int) -> list[User]:
     """Return users, most active first, with ids from 1 to `count` in random order.
 
-    The second to fourth users change their level twice, some others once. With ten or
-    more users, the last three have one visit each, with scripted pages.
+    The second to fourth users change their level twice, some others once. Of ten or
+    more users, the last three have one visit with scripted pages.
     """
     ids = dice.shuffled(range(1, count + 1))
     users = [_make_user(dice, rank, ids[rank], start_ts) for rank in range(count)]
@@ -115,11 +113,11 @@ def make_users(dice: Dice, count: int, start_ts: int) -> list[User]:
         if rank < TWICE_CHANGING_USERS:
             user.level = "free"
             user.later_changes = (2 + dice.below(2),)
-    if count >= FEWEST_USERS_WITH_ODD_ONES:
+    if count >= MIN_USERS_WITH_SCRIPTS:
         silent, upgraded, downgraded = users[-3:]
         silent.script = (HOME, SETTINGS, HOME, HELP, ABOUT, LOGOUT)
-        # The last two events of these two users have the same `ts` and another level.
-        # Only the order of sessions, or of items in a session, decides.
+        # The last two events of these users have the same `ts` but another level, so
+        # session_id or item_in_session decides.
         upgraded.script = (HOME, NEXT_SONG, UPGRADE, SUBMIT_UPGRADE)
         upgraded.level, upgraded.returns_at_once = "free", True
         downgraded.script = (HOME, NEXT_SONG, DOWNGRADE, SUBMIT_DOWNGRADE, HOME)
@@ -153,7 +151,7 @@ def _make_user(dice: Dice, rank: int, user_id: int, start_ts: int) -> User:
 
 @dataclass(slots=True)
 class Visit:
-    """A visit of a user at its next event, with `left` remaining events."""
+    """A visit at its next event, with `left` remaining events."""
 
     user: User
     session: int
@@ -230,7 +228,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """The number of events, their days, and the share of matching plays."""
+    """The number of events, their days, and the share of plays that match."""
 
     events: int
     start: date
@@ -273,11 +271,11 @@ class Simulation:
     _regulars: list[User] = field(init=False)
     _activity: list[float] = field(init=False)
     _visits: list[tuple[int, int, Visit]] = field(default_factory=list)
-    _visit_count: int = 7  # so that no session has the number 0
-    _planned: int = 0  # events of all visits that have begun
+    _visit_count: int = 7  # so that no session has id 0
+    _planned: int = 0  # events of all started visits
 
     def __post_init__(self) -> None:
-        """Plan a visit of each user. Users without a script come again."""
+        """Plan one visit of each user, and more of users without a script."""
         self._newcomers = self.dice.shuffled(self.users)
         self._regulars = [user for user in self.users if not user.script]
         self._activity = []
@@ -289,11 +287,8 @@ class Simulation:
             self._activity.append(total)
 
     def events(self) -> Iterator[tuple[int, str]]:
-        """Yield `ts` and line of each event, in the order of time.
-
-        A heap contains the running visits, ordered by their next event.
-        """
-        visits = self._visits
+        """Yield `ts` and line of each event, in the order of time."""
+        visits = self._visits  # a heap, ordered by the next event
         for hour_start, target in self.plan.targets():
             while self._planned < target:
                 self._begin(self._draw_user(), hour_start + self.dice.below(HOUR))
@@ -326,7 +321,7 @@ class Simulation:
         user.active_count += 1
         visit = Visit(
             user=user,
-            # Swap neighbours, so that session ids are not in the order of time.
+            # Session ids are not in the order of time.
             session=self._visit_count ^ 5,
             ts=ts,
             left=len(script),
@@ -336,7 +331,7 @@ class Simulation:
         )
         if not script:
             self._open(visit)
-        room = 1 + (self.plan.end_ts - 1 - ts) // LONGEST_WAIT
+        room = 1 + (self.plan.end_ts - 1 - ts) // MAX_WAIT
         visit.left = min(visit.left, room, self.plan.events - self._planned)
         self._planned += visit.left
         heappush(self._visits, (ts, self._visit_count, visit))

@@ -41,8 +41,6 @@ LOG_KEYS = (
 )
 
 LINES_AT_ONCE = 1_000
-
-
 DEFAULT_SCENARIO: Final = Scenario(
     events=8_000, start=date(2018, 11, 1), days=30, match_share=0.05
 )
@@ -62,10 +60,10 @@ class Options:
 
 
 class LogWriter:
-    """Writes events to one file per UTC day. Use it in a `with` statement."""
+    """Writes events to one file per UTC day. A context manager."""
 
     def __init__(self, folder: Path, dirt: FaultInjector | None) -> None:
-        """Set the folder, and the optional injector of invalid lines."""
+        """Set the folder, and an optional source of additional lines."""
         self._folder = folder
         self._dirt = dirt
         self._path = folder
@@ -83,7 +81,7 @@ class LogWriter:
             self._open_file(ts)
         self._lines.append(line)
         if self._dirt is not None:
-            self._lines += self._dirt.after(line)
+            self._lines += self._dirt.lines_after(line)
         if len(self._lines) > LINES_AT_ONCE:
             self._flush()
 
@@ -94,7 +92,7 @@ class LogWriter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Write remaining lines and close the last file. After an error, only close."""
         if kind is None:
-            self._lines += [] if self._dirt is None else self._dirt.rest()
+            self._lines += [] if self._dirt is None else self._dirt.remaining_lines()
             self._close_file()
         elif self._file is not None:
             self._file.close()
@@ -137,7 +135,7 @@ def log_path(folder: Path, ts: int) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Counts of a written sample. `events` does not include events of `--dirty`."""
+    """Counts of a written sample. `events` excludes the lines of `--dirty`."""
 
     log_files: int
     song_files: int
@@ -210,11 +208,11 @@ def write_logs(folder: Path, options: Options, catalogue: Catalogue) -> Written:
 def write_sample(options: Options) -> Summary:
     """Write a sample and return its counts.
 
-    It is written to a temporary folder beside `options.out`, which is renamed at the
-    end, so a killed run does not leave an incomplete sample. Raises SparkifyError if
-    the folder is not empty, and OSError if a file cannot be written.
+    A temporary folder beside `options.out` is renamed at the end, so an interrupted run
+    leaves no partial sample. Raises SparkifyError if the folder is not empty, and
+    OSError if a file cannot be written.
     """
-    refuse_folder_in_use(options)
+    require_free_folder(options)
     out = options.out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.parent / f".{out.name}.partial-{os.getpid()}"
@@ -239,7 +237,7 @@ def write_sample(options: Options) -> Summary:
     )
 
 
-def refuse_folder_in_use(options: Options) -> None:
+def require_free_folder(options: Options) -> None:
     """Raise SparkifyError if the folder is not empty and `--force` is not set."""
     out = options.out
     if out.exists() and not out.is_dir():

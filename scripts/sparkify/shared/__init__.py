@@ -1,1 +1,1 @@
-"""What the parts of the library share: errors, quoting, .env, AWS clients, answers."""
+"""Shared errors, quoting, progress, .env, AWS clients and answers."""

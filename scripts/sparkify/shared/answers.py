@@ -1,4 +1,4 @@
-"""The answer of an analysis, printed as a table or written as CSV."""
+"""Format the answer of an analysis as a table, or write it as CSV."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Answer:
         return [column.name for column in self.columns]
 
 
-# ------------------------------------------------------------------------ as a file
+# ------------------------------------------------------------------------------ CSV
 
 
 def written(value: object) -> str:
@@ -55,8 +55,8 @@ def written(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, datetime):
-        is_whole = value.microsecond % 1000 == 0
-        return value.isoformat(" ", "milliseconds" if is_whole else "microseconds")
+        is_exact = value.microsecond % 1000 == 0
+        return value.isoformat(" ", "milliseconds" if is_exact else "microseconds")
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, date):
@@ -79,22 +79,21 @@ def read_csv(path: Path) -> tuple[list[str], list[list[str]]]:
     return names, rows
 
 
-# ----------------------------------------------------------------------- for people
+# ---------------------------------------------------------------------------- tables
 
 
 def table(answer: Answer, where_all_is: str) -> str:
     """Return an answer as a table under its question.
 
-    A long answer is cut after MAX_ROWS rows. Its last line then ends with
-    ``where_all_is``.
+    A long answer is cut after MAX_ROWS rows. Its last line ends with ``where_all_is``.
     """
     shown = [
         [_shown(value, name) for value, name in zip(row, answer.names, strict=True)]
         for row in answer.rows[:MAX_ROWS]
     ]
     columns = [
-        _column(name, [row[place] for row in shown], _is_number(answer.rows, place))
-        for place, name in enumerate(answer.names)
+        _column(name, [row[index] for row in shown], _is_number(answer.rows, index))
+        for index, name in enumerate(answer.names)
     ]
     height = max(len(column) for column in columns)
     padded = [[" " * _width(c[0])] * (height - len(c)) + c for c in columns]
@@ -140,8 +139,8 @@ def _shown(value: object, name: str) -> str:
     return f"{text}…"
 
 
-def _is_number(rows: Sequence[Row], place: int) -> bool:
-    kinds = {type(row[place]) for row in rows} - {type(None)}
+def _is_number(rows: Sequence[Row], index: int) -> bool:
+    kinds = {type(row[index]) for row in rows} - {type(None)}
     return bool(kinds) and kinds <= {int, float, Decimal}
 
 

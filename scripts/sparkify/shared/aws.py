@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from sparkify.shared.errors import SparkifyError
 
-LONGEST_REASON: Final = 300
-"""Characters. A response that is not from AWS may be a whole HTML page."""
+MAX_REASON_LENGTH: Final = 300
+"""Characters. A response that is not from AWS may be an HTML page."""
 
 _LOG_IN: Final = "Log in again with your usual tool and run the command again."
 _CHECK: Final = "Check the credentials of AWS_PROFILE."
@@ -111,11 +111,11 @@ def aws_errors(failed: str, advice: Mapping[str, str] | None = None) -> Iterator
         yield
     except boto.ClientError as error:
         code = error_code(error)
-        said = error.response.get("Error", {}).get("Message") or "no reason given"
-        said = " ".join(said.split())
+        message = error.response.get("Error", {}).get("Message") or "no reason given"
+        message = " ".join(message.split())
         what = ({**ADVICE, **(advice or {})}).get(code)
         raise SparkifyError(
-            f"{failed}: {code}, {said.rstrip('.')}.",
+            f"{failed}: {code}, {message.rstrip('.')}.",
             what or "Run the command again. If it still fails, ask AWS.",
         ) from error
     except (boto.NoCredentialsError, boto.PartialCredentialsError) as error:
@@ -148,4 +148,4 @@ def aws_errors(failed: str, advice: Mapping[str, str] | None = None) -> Iterator
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:LONGEST_REASON].rstrip(".")
+    return " ".join(str(error).split())[:MAX_REASON_LENGTH].rstrip(".")

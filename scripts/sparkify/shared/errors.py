@@ -1,4 +1,4 @@
-"""Errors of commands: one sentence on what is wrong, one on what to do."""
+"""Report errors of commands: a sentence on the problem, one on the solution."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ class SparkifyError(Exception):
     """An error that the user can fix."""
 
     def __init__(self, wrong: str, advice: str) -> None:
-        """Join a sentence on what is wrong and a sentence on what to do."""
+        """Join a sentence on the problem and a sentence on the solution."""
         super().__init__(f"{wrong}\n{advice}")
 
 
 def printable(text: str) -> str:
-    """Return a text from outside with control characters escaped for a terminal."""
+    """Return a text with control characters escaped for a terminal."""
     return "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in text
     )
 
 
 def unreadable(path: str, error: Exception) -> SparkifyError:
-    """Return an error that names a file that cannot be read, and the reason."""
+    """Return an error for a file that cannot be read, with the reason."""
     reason = getattr(error, "strerror", None) or str(error).rstrip(".")
     return SparkifyError(
         f"{printable(path)} cannot be read: {printable(reason)}.",

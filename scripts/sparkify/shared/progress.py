@@ -1,4 +1,4 @@
-"""Progress of long operations: a bar on a terminal, otherwise a line now and then."""
+"""Show the progress of long operations, as a bar or as lines."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from typing import Any
 from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 30.0
-
-
 SHOWN = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt}{unit} [{elapsed}]"
-"""Progress and elapsed time. The remaining time is not known."""
+"""Progress and elapsed time, without an estimate of the remaining time."""
 
 
 def progress(what: str, unit: str, total: int | None = None) -> tqdm[Any]:

@@ -1,4 +1,4 @@
-"""The project's folder and the variables that are saved in its .env file."""
+"""Find the project's folder, and read and write variables in its .env file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENVIRONMENT: Final = PROJECT / ".env"
 
 
 def load_environment() -> None:
-    """Load the project's .env, as dbt does. Variables that are set win.
+    """Load the project's .env, like dbt. It does not override set variables.
 
     Raises SparkifyError if the file is not UTF-8.
     """
