@@ -145,7 +145,7 @@ def test_plays_name_their_records_and_song(
     builder: Builder, asked: Asked, item: int, expected: list[str]
 ) -> None:
     explained = explain_row(asked, "songplays", key_of(builder, 1, item))
-    for text in [*expected, "The rules in Python give the same values"]:
+    for text in [*expected, "The rules in Python return the same values"]:
         assert text in " ".join(explained.split()), explained
 
 
@@ -167,7 +167,7 @@ def test_rows_name_the_rule_that_decided(
     asked: Asked, table: str, key: str, expected: list[str]
 ) -> None:
     explained = explain_row(asked, table, key)
-    for text in [*expected, "The rules in Python give the same values"]:
+    for text in [*expected, "The rules in Python return the same values"]:
         assert text in " ".join(explained.split()), explained
 
 
@@ -306,7 +306,7 @@ def test_explained_metric_equals_rules_in_python(
     asked: Asked, metric: str, day: str, expected: list[str]
 ) -> None:
     explained = " ".join(explain_figure(asked, metric, day).split())
-    for text in [*expected, "The rules in Python give the same values"]:
+    for text in [*expected, "The rules in Python return the same values"]:
         assert text in explained, explained
 
 
@@ -363,7 +363,7 @@ def test_each_engine_explains_parity_cases(
         ]
     grown.close()
     for text in explained:
-        assert "The rules in Python give the same values" in text, text
+        assert "The rules in Python return the same values" in text, text
         assert re.search(r"\.json +\d+", text), text
     assert "The deciding rule: same ts, then artist_name." in explained[0]
 
@@ -419,8 +419,8 @@ def test_records_newer_than_build_are_reported(
         explained = explain_row(asked, "users", "7")
         figure = explain_figure(asked, "plays", "2018-11-15")
     Builder(copy).close()
-    assert "The rules in Python give other values than the warehouse has" in explained
-    assert "The rules in Python give another value" in figure
+    assert "The rules in Python return other values than the warehouse has" in explained
+    assert "The value of the rules in Python differs" in figure
 
 
 # -------------------------------------------------------------------------- docs page

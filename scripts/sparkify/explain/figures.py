@@ -63,7 +63,7 @@ def explain_figure(warehouse: Warehouse, metric: str, day: str) -> str:
     when = f"in the week from {first}" if found[0].is_weekly else f"on {first}"
     parts = [
         f"{metric} {when} is {shown(row['value'])}.",
-        "The SQL, as dbt show --inline takes it:",
+        "The SQL, for dbt show --inline:",
         "\n".join(f"  {line}" for line in sql.splitlines()),
     ]
     compared = _values_in_python(warehouse, found, first, last)
@@ -234,9 +234,9 @@ def _plays(warehouse: Warehouse, first: date, last: date) -> list[Record] | None
 def _comparison(rows: Sequence[dict[str, Any]], target: str) -> str:
     """Return a sentence on whether Python and the warehouse differ."""
     if all((row["value"] or 0) == row["rules in Python"] for row in rows):
-        return "The rules in Python give the same values from the raw records."
+        return "The rules in Python return the same values from the raw records."
     return (
-        "The rules in Python give another value than the warehouse has. Raw records"
+        "The value of the rules in Python differs from the warehouse. Raw records"
         f" have arrived since the last build: make build TARGET={target}."
     )
 

@@ -18,8 +18,8 @@ MAX_EVENTS: Final = 1000
 """Maximum number of events of a user or session that are read, latest first."""
 MAX_SHOWN: Final = 10
 DIFFERENT: Final = (
-    "The rules in Python give other values than the warehouse has: {names}. Raw records"
-    " have arrived since the last build. Build again: make build TARGET={target}."
+    "The rules in Python return other values than the warehouse has: {names}. Raw"
+    " records have arrived since the last build. Build again: make build TARGET={target}."
 )
 
 
@@ -320,7 +320,7 @@ def _equal(made: object, found: object) -> bool:
 def _comparison(warehouse: Warehouse, names: Sequence[str]) -> list[str]:
     """Return a sentence on whether Python and the warehouse differ."""
     if not names:
-        return ["The rules in Python give the same values from these raw records."]
+        return ["The rules in Python return the same values from these raw records."]
     return [DIFFERENT.format(names=", ".join(names), target=warehouse.target)]
 
 

@@ -414,7 +414,7 @@ def _changed_types(tokens: Tokens) -> Iterator[Token]:
                 yield before
 
 
-_WINDOW: Final = "Give a frame: rows between unbounded preceding and current row."
+_WINDOW: Final = "Add a frame: rows between unbounded preceding and current row."
 _NUMBER: Final = "Number the rows by row_number() and keep the first."
 _MERGE: Final = "Delete and insert in one transaction, or merge with both branches."
 _SUPER: Final = "Use json_extract_path_text, or a column of type super."
