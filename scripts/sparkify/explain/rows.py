@@ -19,7 +19,7 @@ MAX_EVENTS: Final = 1000
 MAX_SHOWN: Final = 10
 DIFFERENT: Final = (
     "The rules in Python return other values than the warehouse has: {names}. Raw"
-    " records have arrived since the last build. Build again: make build TARGET={target}."
+    " records have arrived since the last build: make build TARGET={target}."
 )
 
 
