@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from sparkify.aws.facts import Serverless, redshift_facts, spark_facts
 from sparkify.aws.parameters import all_parameters
@@ -78,8 +78,8 @@ def up(
     limit of a serverless warehouse, or None to keep it. ``sure`` deletes tables without
     a question. Raises SparkifyError if the stack cannot be changed.
     """
-    text, _ = read_template(engine.template)
-    state, parameters = _read_state_and_parameters(stack, engine, given, rpu_hours)
+    text, template = read_template(engine.template)
+    state, parameters = _read_state_and_parameters(stack, template, given, rpu_hours)
     is_new = state is None or state.is_empty
     if state is not None and state.status == ROLLED_BACK:
         print(
@@ -117,8 +117,8 @@ def preview(
     stack: Stack, engine: Engine, given: Mapping[str, str], rpu_hours: int | None
 ) -> None:
     """Print what ``up`` would change. Raises SparkifyError as ``up`` does."""
-    text, _ = read_template(engine.template)
-    state, parameters = _read_state_and_parameters(stack, engine, given, rpu_hours)
+    text, template = read_template(engine.template)
+    state, parameters = _read_state_and_parameters(stack, template, given, rpu_hours)
     print(f"The stack {stack.name} in {stack.region} would have these parameters:")
     for name, value in parameters.items():
         print(f"  {name:<17} {value}")
@@ -138,10 +138,12 @@ def preview(
 
 
 def _read_state_and_parameters(
-    stack: Stack, engine: Engine, given: Mapping[str, str], rpu_hours: int | None
+    stack: Stack,
+    template: Mapping[str, Any],
+    given: Mapping[str, str],
+    rpu_hours: int | None,
 ) -> tuple[State | None, dict[str, str]]:
     """Return the state of the stack, and all parameters with their new values."""
-    _, template = read_template(engine.template)
     state = _wait_for_state(stack)
     previous = {} if state is None or state.is_empty else state.parameters
     parameters = all_parameters(template, given, previous)
